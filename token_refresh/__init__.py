@@ -1,0 +1,1 @@
+"""token-refresh: the OAuth token-refresh function for Google Cloud."""

@@ -1,0 +1,1 @@
+"""The only room that talks to the outside: translates, decides nothing."""

@@ -1,0 +1,222 @@
+"""What a connection secret and a client registration hold, recognised by what it is (contract 2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from token_refresh.core.secrecy import Secret
+
+MAX_TOKEN_LENGTH: Final = 16_384
+
+
+class PayloadError(ValueError):
+    """The payload cannot be used; the message names fault and fix and quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An OAuth client registration (RFC 7591's words)."""
+
+    client_id: str
+    client_secret: Secret | None = None
+    private_key: Secret | None = None
+    private_key_id: str | None = None
+    dpop_private_key: Secret | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshTokenGrant:
+    """A refresh token and what is known of it; `client` when the payload carries its own. Times in epoch seconds."""
+
+    refresh_token: Secret
+    issued_at: float | None = None
+    expires_at: float | None = None
+    scope: str | None = None
+    sub: str | None = None
+    client: Client | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccountGrant:
+    """A Google service-account key: JWT bearer (RFC 7523). The key's own `token_uri` is ignored on purpose."""
+
+    client_email: str
+    private_key: Secret
+    private_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentialsGrant:
+    """A client that stands for itself (RFC 6749, section 4.4)."""
+
+    client: Client
+
+
+Grant = RefreshTokenGrant | ServiceAccountGrant | ClientCredentialsGrant
+
+
+def parse_grant(payload: bytes) -> Grant:
+    """Recognise the payload of a connection secret.
+
+    Raises `PayloadError` for anything that is not one of the four forms.
+    """
+    text = _text(payload, "connection secret")
+    if text.startswith(("{", "[", '"')):
+        return _parse_grant_json(_json_object(text, "connection secret"))
+    if any(c.isspace() or not c.isprintable() for c in text):
+        raise PayloadError("connection secret is neither JSON nor one bare refresh token (it has white space inside)")
+    return RefreshTokenGrant(refresh_token=_token(text, "refresh_token"))
+
+
+def parse_client(payload: bytes) -> Client:
+    """Recognise a client registration: plain, or Google's downloaded ``{"web": ...}`` / ``{"installed": ...}``.
+
+    Raises `PayloadError`.
+    """
+    data = _json_object(_text(payload, "client registration"), "client registration")
+    variables = data.get("variables")
+    for wrapper in ("web", "installed"):
+        inner = data.get(wrapper)
+        if isinstance(inner, dict):
+            data = inner
+            variables = variables if variables is not None else inner.get("variables")
+            break
+    return _client(data, "client registration", variables)
+
+
+def render_rotated(payload: bytes, refresh_token: Secret, facts: Mapping[str, object]) -> bytes:
+    """Write a new refresh token in the form the old payload had (contract 2).
+
+    Text stays text; JSON keeps every other field and takes `facts` (`issued_at`, `expires_at`, `scope`), where a
+    fact of None removes the field: an end that belonged to the old refresh token is not the new one's.
+    """
+    text = payload.decode("utf-8").lstrip("\ufeff").strip()
+    if not text.startswith("{"):
+        return refresh_token.reveal().encode()
+    data = json.loads(text)
+    data["refresh_token"] = refresh_token.reveal()
+    for name, value in facts.items():
+        if value is None:
+            data.pop(name, None)
+        else:
+            data[name] = value
+    return json.dumps(data, ensure_ascii=False).encode()
+
+
+def _parse_grant_json(data: Mapping[str, object]) -> Grant:
+    if data.get("type") == "service_account":
+        return _service_account(data)
+    kind = data.get("type")
+    if kind not in (None, "authorized_user"):
+        raise PayloadError(
+            'connection secret has an unknown "type": expected "service_account", "authorized_user" or none'
+        )
+    if "refresh_token" in data:
+        own = "client_id" in data and "client_secret" in data
+        return RefreshTokenGrant(
+            refresh_token=_token(data["refresh_token"], "refresh_token"),
+            issued_at=_time(data, "issued_at"),
+            expires_at=_time(data, "expires_at"),
+            scope=_optional_text(data, "scope"),
+            sub=_optional_text(data, "sub"),
+            client=_client(data, "connection secret", None) if own else None,
+            variables=_variables(data.get("variables"), "connection secret"),
+        )
+    if "client_id" in data and "client_secret" in data:
+        return ClientCredentialsGrant(_client(data, "connection secret", data.get("variables")))
+    raise PayloadError(
+        'connection secret is JSON without "refresh_token": store a refresh token, a service-account key '
+        'or {"client_id", "client_secret"}'
+    )
+
+
+def _service_account(data: Mapping[str, object]) -> ServiceAccountGrant:
+    missing = [k for k in ("client_email", "private_key") if not isinstance(data.get(k), str) or not data[k]]
+    if missing:
+        raise PayloadError(f"service-account key lacks {' and '.join(missing)}: store the key file as downloaded")
+    key_id = data.get("private_key_id")
+    return ServiceAccountGrant(
+        client_email=str(data["client_email"]),
+        private_key=Secret(str(data["private_key"])),
+        private_key_id=key_id if isinstance(key_id, str) else None,
+    )
+
+
+def _client(data: Mapping[str, object], where: str, variables: object) -> Client:
+    client_id = data.get("client_id")
+    if not isinstance(client_id, str) or not client_id.strip():
+        raise PayloadError(f'{where} has no "client_id"')
+    return Client(
+        client_id=client_id.strip(),
+        client_secret=_optional_secret(data, "client_secret", where),
+        private_key=_optional_secret(data, "private_key", where),
+        private_key_id=_optional_text(data, "private_key_id"),
+        dpop_private_key=_optional_secret(data, "dpop_private_key", where),
+        variables=_variables(variables, where),
+    )
+
+
+def _variables(value: object, where: str) -> Mapping[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise PayloadError(f'{where}: "variables" must be a JSON object of strings')
+    return dict(value)
+
+
+def _text(payload: bytes, what: str) -> str:
+    if not payload.strip():
+        raise PayloadError(f"{what} is empty")
+    try:
+        text = payload.decode("utf-8").lstrip("\ufeff").strip()
+    except UnicodeDecodeError:
+        raise PayloadError(f"{what} is binary: expected UTF-8 text or JSON") from None
+    if not text:
+        raise PayloadError(f"{what} is empty")
+    return text
+
+
+def _json_object(text: str, what: str) -> dict[str, object]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        # The parser's own message may quote the document.
+        raise PayloadError(f"{what} looks like JSON and cannot be parsed (truncated?)") from None
+    if not isinstance(data, dict):
+        raise PayloadError(f"{what} must be a JSON object")
+    return data
+
+
+def _token(value: object, name: str) -> Secret:
+    if not isinstance(value, str) or not value.strip():
+        raise PayloadError(f'"{name}" is empty or not a string')
+    value = value.strip()
+    if len(value) > MAX_TOKEN_LENGTH or not value.isprintable():
+        raise PayloadError(f'"{name}" is too long or has unprintable characters')
+    return Secret(value)
+
+
+def _optional_secret(data: Mapping[str, object], name: str, where: str) -> Secret | None:
+    value = data.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise PayloadError(f'{where}: "{name}" is not a string')
+    return Secret(value)
+
+
+def _optional_text(data: Mapping[str, object], name: str) -> str | None:
+    value = data.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _time(data: Mapping[str, object], name: str) -> float | None:
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)

@@ -1,0 +1,80 @@
+"""What may break on our side. Messages carry names, never payloads: the framework logs and returns them.
+
+    TokenRefreshError
+    ├── BadRequest            the caller's message is malformed; names the fault                        400
+    ├── UnknownConnection     a named connection does not exist                                         404
+    ├── BadEnvironment        settings or providers file cannot be used; lists every problem            500
+    ├── Misconfigured         a connection, its payload, client or provider cannot be used; names the fix
+    ├── StoreError            Secret Manager did not do it
+    │   ├── SecretMissing         no such secret
+    │   ├── VersionMissing        the secret exists, the version does not
+    │   ├── VersionUnusable       the version is disabled or destroyed
+    │   ├── EtagConflict          somebody else wrote first: read again, decide again
+    │   └── StoreUnavailable      quota, outage, permission: try again later                            503
+    ├── PublishError          the topic did not take the event: owed, published by a later run
+    └── TransportError        HTTP to a provider
+        ├── NotSent               the connection could not be opened: nothing was spent
+        └── ReplyLost             sent, but no complete answer: it may have happened
+"""
+
+from __future__ import annotations
+
+
+class TokenRefreshError(Exception):
+    """Anything this package raises on purpose."""
+
+
+class BadRequest(TokenRefreshError):
+    """The caller's message is malformed."""
+
+
+class UnknownConnection(TokenRefreshError):
+    """A named connection does not exist."""
+
+
+class BadEnvironment(TokenRefreshError):
+    """The environment is wrong; the message lists every problem."""
+
+
+class Misconfigured(TokenRefreshError):
+    """A connection, its payload, its client or its provider cannot be used; the message names fault and fix."""
+
+
+class StoreError(TokenRefreshError):
+    """Secret Manager did not do what was asked."""
+
+
+class SecretMissing(StoreError):
+    """There is no such secret."""
+
+
+class VersionMissing(StoreError):
+    """The secret exists and has no such version."""
+
+
+class VersionUnusable(StoreError):
+    """The version is disabled or destroyed."""
+
+
+class EtagConflict(StoreError):
+    """The secret changed since it was read."""
+
+
+class StoreUnavailable(StoreError):
+    """Secret Manager cannot be reached, refuses, or is out of quota."""
+
+
+class PublishError(TokenRefreshError):
+    """The event was not taken by the topic."""
+
+
+class TransportError(TokenRefreshError):
+    """A request to a provider failed below HTTP; carries the host, never URL or body."""
+
+
+class NotSent(TransportError):
+    """No connection could be opened: the provider saw nothing."""
+
+
+class ReplyLost(TransportError):
+    """The request was (or may have been) sent and no complete reply came."""
