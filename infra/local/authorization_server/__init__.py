@@ -1,0 +1,8 @@
+"""An OAuth 2.0 and OpenID Connect server nobody here wrote (django-oauth-toolkit), with switches for tests and the demo.
+
+`AuthorizationServer` starts it as a process of its own; `python -m infra.local.authorization_server` runs it by hand.
+"""
+
+from infra.local.authorization_server.client import AuthorizationServer, Client, RequestRefusedError
+
+__all__ = ["AuthorizationServer", "Client", "RequestRefusedError"]

@@ -1,0 +1,51 @@
+"""Run the authorization server until stopped: `python -m infra.local.authorization_server [--port N]`."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from django.core.wsgi import get_wsgi_application
+
+from infra.local.authorization_server import site
+from infra.local.authorization_server.faults import CONNECTION, TokenEndpoint
+from infra.local.processes import end_on_signals
+
+
+class _RequestHandler(WSGIRequestHandler):
+    def get_environ(self) -> dict[str, Any]:
+        return {**super().get_environ(), CONNECTION: self.connection}
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing: request lines of the authorization endpoint carry state and code."""
+
+
+class _Server(ThreadedWSGIServer):
+    request_queue_size = 512
+
+
+def main() -> None:
+    """Serve on loopback; the first line of the output is the base URL."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local.authorization_server", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
+    port: int = parser.parse_args().port
+    end_on_signals()
+    with tempfile.TemporaryDirectory(prefix="authorization-server-") as directory:
+        site.configure(Path(directory), templates=Path(__file__).parent / "templates")
+        from infra.local.authorization_server import control  # noqa: PLC0415 -- models need a configured Django
+
+        control.endpoint = TokenEndpoint(get_wsgi_application())
+        with _Server(("127.0.0.1", port), _RequestHandler) as server:
+            server.set_app(control.endpoint)
+            print(f"http://127.0.0.1:{server.server_port}", flush=True)
+            server.serve_forever()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
