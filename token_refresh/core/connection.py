@@ -1,0 +1,144 @@
+"""A connection: one resource owner x one OAuth client x one provider, declared by one labelled secret.
+
+Labels and annotations are the spec, written by people; three annotations are the status, written by the functions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+PREFIX: Final = "token-refresh."
+LABEL: Final = "token-refresh"
+LABEL_PROVIDER: Final = "token-refresh-provider"
+SUFFIX: Final = "-refresh-token"
+STATUS: Final = PREFIX + "status"
+LEASE: Final = PREFIX + "lease"
+ACCESS_TOKEN: Final = PREFIX + "access-token"
+SUBJECT: Final = PREFIX + "subject"
+
+# https://cloud.google.com/secret-manager/quotas: all annotations together under 16 KiB.
+MAX_ANNOTATION_BYTES: Final = 16 * 1024
+# What lease, status and access-token annotation may take at their longest.
+ANNOTATION_HEADROOM: Final = 2 * 1024
+
+_SECRET_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_FORMATS: Final = ("json", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRecord:
+    """A secret's metadata as the store returned it; `etag` guards every write that is based on it."""
+
+    secret_id: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The spec of a connection. `problem` says why it cannot be used; the other fields then hold what could be read."""
+
+    name: str
+    record: SecretRecord = field(repr=False)
+    provider: str = "google"
+    client_secret_id: str = ""
+    access_token_secret_id: str = ""
+    access_token_format: str = "json"  # noqa: S105 - a format, not a secret
+    scopes: tuple[str, ...] = ()
+    owner: str | None = None
+    subject: str | None = None
+    refresh_before_expiry: float | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    paused: bool = False
+    problem: str | None = None
+
+    @property
+    def secret_id(self) -> str:
+        """Return the id of the connection secret."""
+        return self.record.secret_id
+
+
+def connection_name(secret_id: str) -> str:
+    """Return the connection's name: the secret id without a trailing ``-refresh-token``."""
+    name = secret_id.removesuffix(SUFFIX)
+    return name or secret_id
+
+
+def parse_connection(record: SecretRecord) -> Connection | None:
+    """Read the spec from labels and annotations; None for a secret that declares no connection.
+
+    Nonsense never raises: it becomes `problem`, one sentence that names fault and fix.
+    """
+    state = record.labels.get(LABEL)
+    if state is None:
+        return None
+    name = connection_name(record.secret_id)
+    problems: list[str] = []
+    if state not in ("enabled", "paused"):
+        problems.append(f'label "{LABEL}" is neither "enabled" nor "paused"')
+    provider = record.labels.get(LABEL_PROVIDER) or "google"
+    note = {k.removeprefix(PREFIX): v.strip() for k, v in record.annotations.items() if k.startswith(PREFIX)}
+
+    def secret_id(key: str, default: str) -> str:
+        value = note.get(key) or default
+        if not _SECRET_ID.fullmatch(value):
+            problems.append(f'annotation "{PREFIX}{key}" is not a secret id (letters, digits, "-", "_")')
+        return value
+
+    access_token_format = note.get("format") or "json"
+    if access_token_format not in _FORMATS:
+        problems.append(f'annotation "{PREFIX}format" is neither "json" nor "text"')
+    if _size(record.annotations) > MAX_ANNOTATION_BYTES - ANNOTATION_HEADROOM:
+        problems.append("its annotations leave no room for the functions' own: keep them 2 KiB below the limit of 16 KiB")
+    return Connection(
+        name=name,
+        record=record,
+        provider=provider,
+        client_secret_id=secret_id("client", f"oauth-client-{provider}"),
+        access_token_secret_id=secret_id("access-token-secret", f"{name}-access-token"),
+        access_token_format=access_token_format,
+        scopes=tuple(note.get("scopes", "").split()),
+        owner=note.get("owner") or None,
+        subject=note.get("subject") or None,
+        refresh_before_expiry=_seconds(note.get("refresh-before-expiry"), problems),
+        variables=_variables(note.get("variables"), problems),
+        paused=state == "paused",
+        problem="; ".join(problems) or None,
+    )
+
+
+def _size(annotations: Mapping[str, str]) -> int:
+    # The functions' own count as headroom, not as the user's.
+    own = (STATUS, LEASE, ACCESS_TOKEN)
+    return sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items() if k not in own)
+
+
+def _seconds(value: str | None, problems: list[str]) -> float | None:
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        problems.append(f'annotation "{PREFIX}refresh-before-expiry" is not a positive number of seconds')
+        return None
+    return seconds
+
+
+def _variables(value: str | None, problems: list[str]) -> Mapping[str, str]:
+    if not value:
+        return {}
+    try:
+        data = json.loads(value)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict) or not all(isinstance(v, str) for v in data.values()):
+        problems.append(f'annotation "{PREFIX}variables" is not a JSON object of strings')
+        return {}
+    return data

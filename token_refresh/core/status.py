@@ -1,0 +1,141 @@
+"""What the functions remember beside the spec: the status of an unhealthy connection, and the lease.
+
+A value that someone edited into nonsense reads as absent; the next write repairs it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Final
+
+HEALTHY: Final = "healthy"
+SUSPECT: Final = "suspect"
+NEEDS_CONSENT: Final = "needs_consent"
+REJECTED: Final = "rejected"
+UNAVAILABLE: Final = "unavailable"
+MISCONFIGURED: Final = "misconfigured"
+STATES: Final = (SUSPECT, NEEDS_CONSENT, REJECTED, UNAVAILABLE, MISCONFIGURED)
+
+_MAX_TEXT: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The annotation ``token-refresh.status``; absent while healthy. Times in epoch seconds.
+
+    `healthy` is stored only while an event is still owed. `version` is the connection secret's version that was
+    judged, `client_version` that of the client registration.
+    """
+
+    state: str
+    reason: str
+    since: float
+    version: int = 0
+    attempts: int = 0
+    next_attempt_at: float = 0
+    event_id: str = ""  # the connection's own incident
+    tried_at: float = 0
+    first_failed_at: float = 0  # the start of the unhealthy time, over all its states
+    message: str = ""
+    error: str = ""
+    error_subtype: str = ""
+    owed: tuple[str, ...] = ()  # event types decided and not yet known to be published
+    client: str = ""  # subject of client events
+    client_version: int = 0
+    client_event_id: str = ""  # the client's incident, shared by its connections
+    hold_until: float = 0  # the breaker: no owner is asked before
+    reminded: int = 0  # hours into the incident of the last consent_overdue
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The annotation ``token-refresh.lease``: who may spend the refresh token, until when, and the version to spend.
+
+    Released = no holder. A lease that ended without being released tells the next holder that the token may have
+    been spent.
+    """
+
+    holder: str = ""
+    until: float = 0
+    version: int = 0
+
+    def is_held(self, now: float) -> bool:
+        """Tell whether somebody may be exchanging right now."""
+        return bool(self.holder) and self.until > now
+
+    def is_abandoned(self, now: float) -> bool:
+        """Tell whether the last holder's end of the story is unknown."""
+        return bool(self.holder) and self.until <= now
+
+
+def parse_status(text: str | None) -> Status | None:
+    """Read the annotation; None when absent or nonsense."""
+    data = _object(text)
+    if data is None or data.get("state") not in (*STATES, HEALTHY):
+        return None
+    known: dict[str, object] = {}
+    for field in fields(Status):
+        if field.name not in data:
+            continue
+        value = _fit(data[field.name], str(field.type))
+        if value is None:
+            return None
+        known[field.name] = value
+    if not {"state", "reason", "since"} <= known.keys():
+        return None
+    return Status(**known)  # type: ignore[arg-type] - each value was fitted to its field
+
+
+def render_status(status: Status) -> str:
+    """Write the annotation; empty fields are left out."""
+    data = {k: v for k, v in asdict(status).items() if v not in ("", 0, ())}
+    data["state"], data["reason"], data["since"] = status.state, status.reason, status.since
+    for name in ("version", "attempts", "next_attempt_at", "event_id"):
+        data[name] = getattr(status, name)
+    data["message"] = status.message[:_MAX_TEXT]
+    data["error"] = status.error[:_MAX_TEXT]
+    data["error_subtype"] = status.error_subtype[:_MAX_TEXT]
+    return json.dumps({k: v for k, v in data.items() if v != "" or k == "event_id"}, ensure_ascii=False)
+
+
+def parse_lease(text: str | None) -> Lease | None:
+    """Read the annotation; None when absent or nonsense."""
+    data = _object(text)
+    if data is None:
+        return None
+    holder, until, version = (_fit(data.get(k), t) for k, t in (("holder", "str"), ("until", "float"), ("version", "int")))
+    if not (isinstance(holder, str) and isinstance(until, float) and isinstance(version, int)):
+        return None
+    return Lease(holder, until, version)
+
+
+def render_lease(lease: Lease) -> str:
+    """Write the annotation."""
+    return json.dumps({"holder": lease.holder, "until": lease.until, "version": lease.version})
+
+
+def _object(text: str | None) -> Mapping[str, object] | None:
+    if not text:
+        return None
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _fit(value: object, kind: str) -> object | None:
+    """Return `value` as a field of that kind, or None."""
+    if kind == "str":
+        return value if isinstance(value, str) else None
+    if kind.startswith("tuple"):
+        is_texts = isinstance(value, list) and all(isinstance(v, str) for v in value)
+        return tuple(value) if is_texts else None  # type: ignore[arg-type] - a list, just checked
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        return None
+    if kind == "int":
+        return int(value) if value == int(value) else None
+    return float(value)
