@@ -1,0 +1,130 @@
+"""The events: CloudEvents 1.0 about incidents, each published once and followed by one `recovered` (contract 8).
+
+    what happened                 type               subject
+    a grant is dead               invalid_grant      the connection
+    a provider does not answer    refresh_failing    the connection
+    a client is refused           client_rejected    the client registration
+    something is misconfigured    client_rejected    the connection
+    a grant will end              consent_expiring   the connection
+    an owner has not acted        consent_overdue    the connection
+    an incident is over           recovered          whatever the incident's was
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+SPEC_VERSION: Final = "1.0"
+INVALID_GRANT: Final = "invalid_grant"
+REFRESH_FAILING: Final = "refresh_failing"
+CLIENT_REJECTED: Final = "client_rejected"
+CONSENT_EXPIRING: Final = "consent_expiring"
+CONSENT_OVERDUE: Final = "consent_overdue"
+RECOVERED: Final = "recovered"
+TYPES: Final = (INVALID_GRANT, REFRESH_FAILING, CLIENT_REJECTED, CONSENT_EXPIRING, CONSENT_OVERDUE, RECOVERED)
+
+# Reason -> (remedy, what an event says about it in plain words). docs/events/README.md is generated from this.
+REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
+    "revoked_or_expired": ("reconsent", "The provider no longer honours the grant: it was revoked or has expired."),
+    "never_consented": ("reconsent", "Nobody has consented yet."),
+    "testing_mode_expiry": (
+        "reconsent",
+        "The grant died about seven days after it was issued: the consent screen is in Testing. "
+        "Publish the app, or this will happen every week.",
+    ),
+    "idle_expiry": ("reconsent", "The grant was not used for longer than the provider allows."),
+    "lost_rotation": (
+        "reconsent",
+        "The provider replaced the refresh token and its answer did not arrive: the new one is lost.",
+    ),
+    "refresh_token_reused": (
+        "reconsent",
+        "The provider says that a refresh token was used twice and has revoked the grant. "
+        "Make sure that nothing else refreshes this connection.",
+    ),
+    "consent_expiring": ("reconsent", "The grant is about to end."),
+    "reauth_required": (
+        "reauthenticate",
+        "The organisation's session control wants the owner to sign in again; a new consent will end the same way.",
+    ),
+    "admin_policy_enforced": ("ask_admin", "An administrator's policy does not allow this client or these scopes."),
+    "org_internal": ("ask_admin", "The client is restricted to accounts of its own organisation."),
+    "access_denied": ("ask_admin", "The provider denies access to this client or account."),
+    "invalid_client": ("fix_client", "The provider does not accept the client id or its credentials."),
+    "unauthorized_client": ("fix_client", "The client is not authorized for this grant type or account."),
+    "deleted_client": ("fix_client", "The OAuth client was deleted at the provider."),
+    "disabled_client": ("fix_client", "The OAuth client is disabled at the provider."),
+    "mass_invalid_grant": (
+        "fix_client",
+        "Many grants of one client died at once, which points at the client and not at the owners; "
+        "nobody is asked to consent until this is settled.",
+    ),
+    "invalid_scope": ("fix_configuration", "The provider refuses the scopes."),
+    "invalid_request": ("fix_configuration", "The provider cannot read the request: check the provider definition."),
+    "unsupported_grant_type": ("fix_configuration", "The provider does not support this grant type."),
+    "misconfigured": ("fix_configuration", "The connection cannot be used as it is configured."),
+    "refresh_failing": ("wait", "The provider does not answer; the access token is about to run out."),
+}
+_UNKNOWN: Final = ("fix_client", "The provider refuses the client or its request.")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A CloudEvent; `type` is one of `TYPES`, `time` in epoch seconds."""
+
+    id: str
+    type: str
+    subject: str
+    time: float
+    data: Mapping[str, object] = field(default_factory=dict)
+
+    def full_type(self) -> str:
+        """Return the CloudEvents `type`."""
+        return f"dev.token-refresh.{self.type}.v1"
+
+    def attributes(self, source: str) -> dict[str, str]:
+        """Return the Pub/Sub attributes of the binary mode (CloudEvents Pub/Sub protocol binding, 3.1)."""
+        return {
+            "ce-id": self.id,
+            "ce-source": source,
+            "ce-specversion": SPEC_VERSION,
+            "ce-type": self.full_type(),
+            "ce-subject": self.subject,
+            "ce-time": rfc3339(self.time),
+            "content-type": "application/json",
+        }
+
+    def body(self) -> bytes:
+        """Return the data as JSON."""
+        return json.dumps(dict(self.data), ensure_ascii=False).encode()
+
+
+def build_event_id(event_type: str, *parts: object) -> str:
+    """Derive an id from the incident alone, so that the same incident always has the same id."""
+    digest = hashlib.sha256("\x1f".join((event_type, *map(str, parts))).encode()).hexdigest()
+    return f"{event_type}-{digest[:32]}"
+
+
+def remedy_for(reason: str) -> str:
+    """Return the remedy of a reason; an unknown error code is the operator's matter."""
+    return REMEDIES.get(reason, _UNKNOWN)[0]
+
+
+def words_for(reason: str) -> str:
+    """Return what a reason means, in plain words."""
+    return REMEDIES.get(reason, _UNKNOWN)[1]
+
+
+def present(data: Mapping[str, object | None]) -> dict[str, object]:
+    """Drop what does not apply: a field without a value is absent."""
+    return {k: v for k, v in data.items() if v not in (None, "")}
+
+
+def rfc3339(time: float) -> str:
+    """Write epoch seconds as RFC 3339 in UTC."""
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,99 @@
+"""What the use cases need from the outside, as Protocols; adapters and the tests' fakes fulfil them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from token_refresh.core.connection import SecretRecord
+from token_refresh.core.events import Event
+from token_refresh.core.grant import Client, Grant
+from token_refresh.core.outcome import TokenOutcome
+from token_refresh.core.provider import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class AccessedVersion:
+    """One version of a secret, read whole and with its checksum verified."""
+
+    number: int
+    payload: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """A version's number and state, without its payload."""
+
+    number: int
+    state: str  # ENABLED, DISABLED or DESTROYED
+
+
+class SecretStore(Protocol):
+    """Secret Manager, the only store. Every method raises `StoreUnavailable` when it cannot be reached."""
+
+    def list_connections(self) -> list[SecretRecord]:
+        """List the secrets that carry the label, eventually consistent."""
+
+    def get(self, secret_id: str) -> SecretRecord:
+        """Fetch one secret's metadata; raises `SecretMissing`."""
+
+    def access(self, secret_id: str, version: int | None = None) -> AccessedVersion:
+        """Read a version by number, or `latest` (which may be stale).
+
+        Raises `SecretMissing`, `VersionMissing`, `VersionUnusable`.
+        """
+
+    def add(self, secret_id: str, payload: bytes) -> int:
+        """Add a version and return its number; a retry inside may leave a stray version. Raises `SecretMissing`."""
+
+    def destroy(self, secret_id: str, version: int) -> None:
+        """Destroy a version; one that is gone already is fine."""
+
+    def annotate(self, record: SecretRecord, changes: Mapping[str, str | None]) -> SecretRecord:
+        """Replace or (None) remove annotations, provided that the secret still has `record`'s etag.
+
+        Returns the secret as written. Raises `EtagConflict`, `SecretMissing`.
+        """
+
+    def list_versions(self, secret_id: str) -> list[VersionInfo]:
+        """List versions, newest first, without payloads; eventually consistent. Raises `SecretMissing`."""
+
+    def created_at(self, secret_id: str, version: int) -> float:
+        """Return when a version was created, epoch seconds. Raises `SecretMissing`, `VersionMissing`."""
+
+
+class Publisher(Protocol):
+    """The topics."""
+
+    def publish(self, event: Event) -> None:
+        """Publish an event and wait until the topic has it; raises `PublishError`."""
+
+    def request_refresh(self, message: Mapping[str, object]) -> None:
+        """Ask for a refresh run by a message on the refresh topic; raises `PublishError`."""
+
+
+class Exchange(Protocol):
+    """The token endpoint."""
+
+    def check(self, provider: Provider, client: Client | None, grant: Grant, variables: Mapping[str, str]) -> None:
+        """Find whatever can be found wrong before anything is sent; raises `Misconfigured`."""
+
+    def refresh(  # noqa: PLR0913 - one keyword for each thing that a grant may need
+        self,
+        provider: Provider,
+        client: Client | None,
+        grant: Grant,
+        *,
+        variables: Mapping[str, str],
+        scopes: Sequence[str],
+        subject: str | None,
+    ) -> TokenOutcome:
+        """Exchange the grant once; raises `Misconfigured` and nothing else."""
+
+
+class ConsentLinks(Protocol):
+    """The links that lead an owner to the re-consent workflow."""
+
+    def url(self, connection: str, version: int) -> str | None:
+        """Return a link with a fresh ticket for that version (0 = none); None when consent is not deployed."""
