@@ -1,0 +1,69 @@
+"""Event notifications of secrets that name Pub/Sub topics (cloud.google.com/secret-manager/docs/event-notifications)."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf import json_format
+
+Notify = Callable[[str, dict[str, str], bytes], object]
+_Message = tuple[str, dict[str, str], bytes]
+
+logger = logging.getLogger(__name__)
+
+
+class Notifications:
+    """Hand each event to `notify(topic, attributes, data)`, in order, on a thread of its own, after the fact."""
+
+    def __init__(self, notify: Notify | None) -> None:
+        self._notify = notify
+        self._queue: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="secret-notifications", daemon=True)
+
+    def start(self) -> None:
+        """Begin to hand out events."""
+        if self._notify:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Hand out what is waiting (for at most 5 s) and end."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join(5)
+
+    def send(self, event: str, secret: Any, version: Any = None, **attributes: str) -> None:  # noqa: ANN401 - protobuf
+        """Announce an event of a secret, or of its version, to all topics of the secret."""
+        resource = secret if version is None else version
+        if version is not None:
+            attributes["versionId"] = version.name
+        if self._notify and secret.topics:
+            data = json_format.MessageToJson(resource, indent=None).encode()
+            self._put((topic.name for topic in secret.topics), event, secret, attributes, data)
+
+    def confirm(self, topics: Iterable[str], secret: Any) -> None:  # noqa: ANN401 - a protobuf Secret
+        """Send the message a topic gets when it is first set on a secret: attributes and no body."""
+        self._put(topics, "TOPIC_CONFIGURED", secret, {}, b"")
+
+    def _put(
+        self, topics: Iterable[str], event: str, secret: Any, attributes: dict[str, str], data: bytes  # noqa: ANN401
+    ) -> None:
+        attributes = {
+            "eventType": event,
+            "dataFormat": "JSON_API_V1",
+            "secretId": secret.name,
+            "timestamp": datetime.now(UTC).isoformat(),
+            **attributes,
+        }
+        for topic in topics:
+            self._queue.put((topic, attributes, data))
+
+    def _run(self) -> None:
+        while (message := self._queue.get()) is not None:
+            topic, attributes, data = message
+            try:
+                self._notify(topic, dict(attributes), data)  # type: ignore[misc] - started only with a callable
+            except Exception:
+                logger.exception("A %s notification for topic %s was lost", attributes["eventType"], topic)

@@ -1,0 +1,153 @@
+"""The RPCs on secrets and on their IAM policies, named as in the client library."""
+
+from typing import Any
+
+from google.api_core.exceptions import Aborted, AlreadyExists, NotFound
+from google.cloud.secretmanager_v1.types import service
+from google.iam.v1 import iam_policy_pb2
+from google.protobuf import empty_pb2
+
+from .filters import parse_filter
+from .limits import check_secret
+from .names import check_secret_id, parse_name
+from .paging import cut_page
+from .store import Secret, Store, StoredSecret, check_etag, copy_of, require
+
+UPDATABLE = frozenset(
+    {
+        "annotations",
+        "customer_managed_encryption",
+        "expire_time",
+        "labels",
+        "rotation",
+        "rotation.next_rotation_time",
+        "rotation.rotation_period",
+        "topics",
+        "ttl",
+        "version_aliases",
+        "version_destroy_ttl",
+    }
+)
+
+
+class SecretRpcs:
+    """Answer with a protobuf response, or raise a google.api_core exception, whose code is sent."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def create_secret(self, request: Any) -> Any:
+        """Create a secret without versions."""
+        parent = parse_name(request.parent, "parent")
+        check_secret_id(request.secret_id)
+        name = parent.of_secret(request.secret_id)
+        secret = copy_of(request.secret)
+        secret.name = str(name)
+        replicated = secret.replication.WhichOneof("replication") is not None
+        if parent.location:
+            require(not replicated, "A regional secret has no replication policy.")
+        else:
+            require(replicated, "The replication policy of a secret is required.")
+        check_secret(secret, lambda _number: False)
+        with self._store.lock:
+            existing = self._store.find_past(name)
+            if existing and existing.message.current:
+                message = f"Secret [{name}] already exists."
+                raise AlreadyExists(message)
+            secret.create_time.FromDatetime(self._store.now())
+            self._stamp(secret)
+            self._store.put(name, secret)
+            self._store.notifications.confirm([topic.name for topic in secret.topics], secret)
+            self._store.notifications.send("SECRET_CREATE", secret)
+            return secret
+
+    def get_secret(self, request: Any) -> Any:
+        """Return a secret's metadata, maybe not the newest."""
+        name = parse_name(request.name, "secret")
+        with self._store.lock:
+            stored = self._store.find_past(name)
+            secret = stored and stored.message.at(self._store.faults.visible_until("metadata"))
+        if not secret:
+            message = f"Secret [{name}] not found."
+            raise NotFound(message)
+        return secret
+
+    def list_secrets(self, request: Any) -> Any:
+        """List the secrets of a project or location."""
+        parent = parse_name(request.parent, "parent")
+        matches = parse_filter(request.filter, Secret)
+        with self._store.lock:
+            moment = self._store.faults.visible_until("lists")
+            stored = self._store.newest_first(parent)
+            seen = ((item.sequence, secret) for item in stored if (secret := item.message.at(moment)))
+            page, token, total = cut_page(seen, request, matches)
+        return service.ListSecretsResponse.pb()(secrets=page, next_page_token=token, total_size=total)
+
+    def update_secret(self, request: Any) -> Any:
+        """Replace the fields of the mask; labels, annotations and aliases as whole maps.
+
+        The etag is checked against the true state, whatever stale reads may show.
+        """
+        name = parse_name(request.secret.name, "secret")
+        mask = request.update_mask
+        require(mask.paths, "The update mask is required and cannot be empty.")
+        for path in mask.paths:
+            require(path in UPDATABLE, f"The update mask path [{path}] is unknown or its field cannot be updated.")
+        with self._store.lock:
+            stored = self._store.find(name)
+            old = stored.message.current
+            check_etag(request.secret.etag, old.etag, f"Secret [{name}]")
+            secret = copy_of(old)
+            mask.MergeMessage(request.secret, secret, replace_message_field=True, replace_repeated_field=True)
+            if "ttl" in mask.paths and not request.secret.HasField("ttl"):
+                secret.ClearField("expire_time")
+            check_secret(secret, stored.versions.__contains__)
+            self._stamp(secret)
+            self._store.replace(stored.message, secret)
+            known = {topic.name for topic in old.topics}
+            added = [topic.name for topic in secret.topics if topic.name not in known]
+            self._store.notifications.confirm(added, secret)
+            self._store.notifications.send("SECRET_UPDATE", secret)
+            return secret
+
+    def delete_secret(self, request: Any) -> Any:
+        """Delete a secret and all its versions."""
+        name = parse_name(request.name, "secret")
+        with self._store.lock:
+            stored = self._store.find(name)
+            check_etag(request.etag, stored.message.current.etag, f"Secret [{name}]")
+            self._store.delete(stored, "REQUESTED")
+        return empty_pb2.Empty()
+
+    def get_iam_policy(self, request: Any) -> Any:
+        """Return the secret's own policy."""
+        with self._store.lock:
+            return self._find(request.resource).policy
+
+    def set_iam_policy(self, request: Any) -> Any:
+        """Replace the secret's own policy; nothing here enforces it."""
+        with self._store.lock:
+            stored = self._find(request.resource)
+            if request.policy.etag not in (b"", stored.policy.etag):
+                message = "There were concurrent policy changes. Please retry the whole read-modify-write."
+                raise Aborted(message)
+            policy = copy_of(request.policy)
+            policy.etag = self._store.new_etag().encode()
+            stored.policy = policy
+            return policy
+
+    def test_iam_permissions(self, request: Any) -> Any:
+        """Grant every permission asked for."""
+        with self._store.lock:
+            self._find(request.resource)
+        return iam_policy_pb2.TestIamPermissionsResponse(permissions=request.permissions)
+
+    def _find(self, resource: str) -> StoredSecret:
+        return self._store.find(parse_name(resource, "secret"))
+
+    def _stamp(self, secret: Any) -> None:  # noqa: ANN401 - a protobuf Secret
+        """Set what the service sets: a new etag, the expiry a TTL amounts to; drop what is input only."""
+        secret.etag = self._store.new_etag()
+        if secret.HasField("ttl"):
+            secret.expire_time.FromDatetime(self._store.now() + secret.ttl.ToTimedelta())
+        secret.ClearField("tags")

@@ -1,0 +1,148 @@
+"""The local Secret Manager: one state, served over gRPC and REST on loopback."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import grpc
+from google.api_core.exceptions import GoogleAPICallError, MethodNotImplemented
+
+from .faults import Faults, Hung
+from .names import project_number
+from .notifications import Notifications, Notify
+from .rpcs import Rpc, load_rpcs
+from .secret_rpcs import SecretRpcs
+from .store import Store
+from .version_rpcs import VersionRpcs
+
+GRPC_WORKERS = 128
+
+
+class Call(NamedTuple):
+    """Record one call: RPC name, resource as the caller named it, gRPC code name (`HANG` when it got no answer)."""
+
+    rpc: str
+    resource: str
+    code: str
+
+    @property
+    def secret(self) -> str:
+        """Give the id of the secret the call was about, "" when it was about none."""
+        _, _, tail = self.resource.partition("/secrets/")
+        return tail.partition("/")[0]
+
+
+class SecretManagerServer:
+    """Serve Secret Manager v1 from memory; use it as a context manager, or call `start` and `stop`.
+
+    `faults` sets what goes wrong, `calls` lists what was called, oldest first. Port 0 = any free one; `grpc_address`
+    (`host:port`) and `rest_url` tell which. `notify(topic, attributes, data)` gets the events of secrets with topics.
+    """
+
+    def __init__(
+        self,
+        project: str = "local-project",
+        host: str = "127.0.0.1",
+        grpc_port: int = 0,
+        rest_port: int = 0,
+        notify: Notify | None = None,
+    ) -> None:
+        self.project, self.project_number = project, project_number(project)
+        self.faults, self.calls = Faults(), list[Call]()
+        self._host, self._grpc_port, self._rest_port = host, grpc_port, rest_port
+        self._notifications = Notifications(notify)
+        store = Store(self.faults, self._notifications)
+        self._rooms = (SecretRpcs(store), VersionRpcs(store))
+        self.rpcs = load_rpcs()
+
+    def start(self) -> Self:
+        """Listen; returns itself. Raises RuntimeError or OSError when a port is taken."""
+        self._notifications.start()
+        self._pool = ThreadPoolExecutor(GRPC_WORKERS, thread_name_prefix="secret-manager")
+        self._grpc = grpc.server(
+            self._pool,
+            handlers=_grpc_handlers(self.rpcs.values(), self.answer),
+            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)],
+        )
+        self.grpc_address = f"{self._host}:{self._grpc.add_insecure_port(f'{self._host}:{self._grpc_port}')}"
+        self._grpc.start()
+        return self
+
+    def stop(self) -> None:
+        """Let hanging calls go and stop listening."""
+        self.faults.clear()
+        self._grpc.stop(0).wait(5)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._notifications.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def answer(self, rpc: Rpc, request: Any, is_waiting: Callable[[], bool]) -> Any:  # noqa: ANN401 - protobuf
+        """Carry out one call, with the faults that strike it, and record it.
+
+        `is_waiting` tells whether the caller is still there. Raises GoogleAPICallError, or Hung for no answer.
+        """
+        call = Call(rpc.name, _resource(request), "OK")
+        try:
+            struck = self.faults.match(rpc.name, call.secret)
+            self.faults.strike(struck, "before", is_waiting)
+            if rpc.writes:
+                self.faults.spend_write(self.project_number)
+            reply = self._function(rpc)(request)
+            self.faults.strike(struck, "after", is_waiting)
+        except GoogleAPICallError as error:
+            call = call._replace(code=error.grpc_status_code.name if error.grpc_status_code else "UNKNOWN")
+            raise
+        except Hung:
+            call = call._replace(code="HANG")
+            raise
+        finally:
+            self.calls.append(call)
+        return reply
+
+    def _function(self, rpc: Rpc) -> Callable[[Any], Any]:
+        for room in self._rooms:
+            if function := getattr(room, rpc.function, None):
+                return function
+        message = f"{rpc.name} is not part of the local stack."
+        raise MethodNotImplemented(message)
+
+
+def _resource(request: Any) -> str:  # noqa: ANN401 - a protobuf request
+    """Name what a request is about, in the caller's own words."""
+    if hasattr(request, "secret_id"):
+        return f"{request.parent}/secrets/{request.secret_id}"
+    if hasattr(request, "secret"):
+        return request.secret.name
+    return next((getattr(request, key) for key in ("name", "parent", "resource") if hasattr(request, key)), "")
+
+
+def _grpc_handlers(rpcs: Any, answer: Callable[..., Any]) -> list[grpc.GenericRpcHandler]:
+    def behaviour(rpc: Rpc) -> Callable[[Any, grpc.ServicerContext], Any]:
+        def respond(request: Any, context: grpc.ServicerContext) -> Any:
+            try:
+                return answer(rpc, request, context.is_active)
+            except GoogleAPICallError as error:
+                context.abort(error.grpc_status_code, error.message)
+            except Hung:
+                context.abort(grpc.StatusCode.CANCELLED, "The local stack was told not to answer.")
+
+        return respond
+
+    services: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
+    for rpc in rpcs:
+        _, service, method = rpc.path.split("/")
+        services.setdefault(service, {})[method] = grpc.unary_unary_rpc_method_handler(
+            behaviour(rpc),
+            request_deserializer=rpc.request.FromString,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+    return [grpc.method_handlers_generic_handler(*item) for item in services.items()]

@@ -1,0 +1,140 @@
+"""The RPCs on secret versions, named as in the client library."""
+
+from typing import Any
+
+from google.api_core.exceptions import FailedPrecondition
+from google.cloud.secretmanager_v1.types import service
+
+from .crc32c import crc32c
+from .filters import parse_filter
+from .limits import check_payload
+from .names import parse_name
+from .paging import cut_page
+from .store import (
+    DESTROYED,
+    DISABLED,
+    ENABLED,
+    SecretVersion,
+    Store,
+    StoredVersion,
+    Timeline,
+    check_etag,
+    copy_of,
+)
+
+
+class VersionRpcs:
+    """Answer with a protobuf response, or raise a google.api_core exception, whose code is sent."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add_secret_version(self, request: Any) -> Any:
+        """Store a payload as the newest version. The secret's own etag stays as it is."""
+        name = parse_name(request.parent, "secret")
+        checksum = crc32c(request.payload.data)
+        with self._store.lock:
+            stored = self._store.find(name)
+            check_payload(request.payload, checksum)
+            number, stored.next_number = stored.next_number, stored.next_number + 1
+            version = SecretVersion(
+                name=str(name.of_version(number)),
+                state=ENABLED,
+                etag=self._store.new_etag(),
+                client_specified_payload_checksum=request.payload.HasField("data_crc32c"),
+            )
+            version.create_time.FromDatetime(self._store.now())
+            _describe_replication(stored.message.current, version)
+            timeline = Timeline(version, self._store.faults.clock())
+            stored.versions[number] = StoredVersion(number, timeline, request.payload.data, checksum)
+            self._store.notifications.send("SECRET_VERSION_ADD", stored.message.current, version)
+            return version
+
+    def access_secret_version(self, request: Any) -> Any:
+        """Return the payload of an enabled version with its checksum; no fall-back from `latest` to an older one."""
+        name = parse_name(request.name, "version")
+        with self._store.lock:
+            version = self._store.find_version(name)
+            seen = self._see(version)
+            if seen.state != ENABLED:
+                message = f"Secret Version [{seen.name}] is in {SecretVersion.State.Name(seen.state)} state."
+                raise FailedPrecondition(message)
+            payload = {"data": version.payload, "data_crc32c": version.checksum}
+        return service.AccessSecretVersionResponse.pb()(name=seen.name, payload=payload)
+
+    def get_secret_version(self, request: Any) -> Any:
+        """Return a version's metadata."""
+        name = parse_name(request.name, "version")
+        with self._store.lock:
+            return self._see(self._store.find_version(name))
+
+    def list_secret_versions(self, request: Any) -> Any:
+        """List a secret's versions."""
+        name = parse_name(request.parent, "secret")
+        matches = parse_filter(request.filter, SecretVersion)
+        with self._store.lock:
+            moment = self._store.faults.visible_until("lists")
+            versions = reversed(self._store.find(name).versions.values())
+            seen = ((item.number, message) for item in versions if (message := item.message.at(moment)))
+            page, token, total = cut_page(seen, request, matches)
+        return service.ListSecretVersionsResponse.pb()(versions=page, next_page_token=token, total_size=total)
+
+    def enable_secret_version(self, request: Any) -> Any:
+        """Make a version accessible again; calls off a scheduled destruction."""
+        return self._set_state(request, ENABLED, "SECRET_VERSION_ENABLE")
+
+    def disable_secret_version(self, request: Any) -> Any:
+        """Make a version inaccessible."""
+        return self._set_state(request, DISABLED, "SECRET_VERSION_DISABLE")
+
+    def destroy_secret_version(self, request: Any) -> Any:
+        """Destroy a version for good, or schedule it where the secret has a version_destroy_ttl."""
+        name = parse_name(request.name, "version")
+        with self._store.lock:
+            stored = self._store.find(name)
+            version = self._changeable(request)
+            secret = stored.message.current
+            if not secret.HasField("version_destroy_ttl"):
+                return self._store.destroy(stored, version, self._store.now())
+            message = copy_of(version.message.current)
+            message.state, message.etag = DISABLED, self._store.new_etag()
+            due = self._store.now() + secret.version_destroy_ttl.ToTimedelta()
+            message.scheduled_destroy_time.FromDatetime(due)
+            self._store.replace(version.message, message)
+            self._store.notifications.send("SECRET_VERSION_DESTROY_SCHEDULED", secret, message)
+            return message
+
+    def _set_state(self, request: Any, state: int, event: str) -> Any:  # noqa: ANN401 - protobuf messages
+        name = parse_name(request.name, "version")
+        with self._store.lock:
+            stored = self._store.find(name)
+            version = self._changeable(request)
+            message = copy_of(version.message.current)
+            message.state, message.etag = state, self._store.new_etag()
+            message.ClearField("scheduled_destroy_time")
+            self._store.replace(version.message, message)
+            self._store.notifications.send(event, stored.message.current, message)
+            return message
+
+    def _changeable(self, request: Any) -> StoredVersion:  # noqa: ANN401
+        """Find the version to change, checked against its true state. Raises FailedPrecondition."""
+        version = self._store.find_version(parse_name(request.name, "version"))
+        message = version.message.current
+        check_etag(request.etag, message.etag, f"Secret Version [{message.name}]")
+        if message.state == DESTROYED:
+            text = f"Secret Version [{message.name}] is in DESTROYED state."
+            raise FailedPrecondition(text)
+        return version
+
+    def _see(self, version: StoredVersion) -> Any:  # noqa: ANN401 - a protobuf SecretVersion
+        """Show a version: one just added at once, a change of its state maybe late."""
+        return version.message.at(self._store.faults.visible_until("states")) or version.message.first
+
+
+def _describe_replication(secret: Any, version: Any) -> None:  # noqa: ANN401 - protobuf messages
+    kind = secret.replication.WhichOneof("replication")
+    if kind == "automatic":
+        version.replication_status.automatic.SetInParent()
+    elif kind == "user_managed":
+        for replica in secret.replication.user_managed.replicas:
+            version.replication_status.user_managed.replicas.add(location=replica.location)
