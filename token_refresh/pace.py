@@ -1,0 +1,39 @@
+"""Pacing: no more than so many things a second, within one instance and over all its threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import final
+
+
+@final
+class Pace:
+    """Let callers through one at a time, `per_second` of them at most; after a pause the first passes at once.
+
+    Each caller is given the next free slot, so the waiting are served evenly and none starves. `clock` is monotonic
+    and in seconds.
+    """
+
+    def __init__(
+        self, per_second: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        if not per_second > 0:
+            raise ValueError("per_second must be positive")
+        self._interval = 1 / per_second
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._next_slot = -float("inf")
+
+    def wait(self) -> float:
+        """Wait for the next slot; return the seconds waited."""
+        with self._lock:
+            now = self._clock()
+            slot = max(now, self._next_slot)
+            self._next_slot = slot + self._interval
+        delay = slot - now
+        if delay > 0:
+            self._sleep(delay)
+        return delay
