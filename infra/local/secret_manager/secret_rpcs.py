@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from google.api_core.exceptions import Aborted, AlreadyExists, NotFound
+from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, NotFound
 from google.cloud.secretmanager_v1.types import service
 from google.iam.v1 import iam_policy_pb2
 from google.protobuf import empty_pb2
@@ -118,6 +118,23 @@ class SecretRpcs:
             check_etag(request.etag, stored.message.current.etag, f"Secret [{name}]")
             self._store.delete(stored, "REQUESTED")
         return empty_pb2.Empty()
+
+    def rotate(self, resource: str) -> None:
+        """Announce that it is time to rotate a secret and set its next rotation. Raises FailedPrecondition."""
+        with self._store.lock:
+            stored = self._find(resource)
+            secret = copy_of(stored.message.current)
+            if not secret.HasField("rotation"):
+                message = f"Secret [{secret.name}] has no rotation policy."
+                raise FailedPrecondition(message)
+            if secret.rotation.HasField("rotation_period"):
+                due = self._store.now() + secret.rotation.rotation_period.ToTimedelta()
+                secret.rotation.next_rotation_time.FromDatetime(due)
+            else:
+                secret.rotation.ClearField("next_rotation_time")
+            secret.etag = self._store.new_etag()
+            self._store.replace(stored.message, secret)
+            self._store.notifications.send("SECRET_ROTATE", secret)
 
     def get_iam_policy(self, request: Any) -> Any:
         """Return the secret's own policy."""

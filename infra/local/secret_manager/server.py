@@ -1,17 +1,17 @@
 """The local Secret Manager: one state, served over gRPC and REST on loopback."""
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import grpc
-from google.api_core.exceptions import GoogleAPICallError, MethodNotImplemented
+from google.api_core.exceptions import GoogleAPICallError, InvalidArgument, MethodNotImplemented, NotFound
 
 from .faults import Faults, Hung
 from .names import project_number
 from .notifications import Notifications, Notify
+from .rest import RestServer
 from .rpcs import Rpc, load_rpcs
 from .secret_rpcs import SecretRpcs
 from .store import Store
@@ -54,7 +54,8 @@ class SecretManagerServer:
         self._host, self._grpc_port, self._rest_port = host, grpc_port, rest_port
         self._notifications = Notifications(notify)
         store = Store(self.faults, self._notifications)
-        self._rooms = (SecretRpcs(store), VersionRpcs(store))
+        self._secrets = SecretRpcs(store)
+        self._rooms = (self._secrets, VersionRpcs(store))
         self.rpcs = load_rpcs()
 
     def start(self) -> Self:
@@ -68,11 +69,15 @@ class SecretManagerServer:
         )
         self.grpc_address = f"{self._host}:{self._grpc.add_insecure_port(f'{self._host}:{self._grpc_port}')}"
         self._grpc.start()
+        self._rest = RestServer((self._host, self._rest_port), self.rpcs.values(), self.answer, self._control)
+        self.rest_url = self._rest.url
+        self._rest.start()
         return self
 
     def stop(self) -> None:
         """Let hanging calls go and stop listening."""
         self.faults.clear()
+        self._rest.stop()
         self._grpc.stop(0).wait(5)
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._notifications.stop()
@@ -107,6 +112,38 @@ class SecretManagerServer:
         finally:
             self.calls.append(call)
         return reply
+
+    def rotate(self, name: str) -> None:
+        """Send a secret's SECRET_ROTATE notification now, as if its next_rotation_time had come.
+
+        Raises NotFound, and FailedPrecondition for a secret without a rotation policy.
+        """
+        self._secrets.rotate(name)
+
+    def _control(self, method: str, path: str, body: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
+        """Carry out a control of the local stack. Raises InvalidArgument, NotFound."""
+        match method, path:
+            case "GET", "/_local/faults":
+                return self.faults.describe()
+            case "PUT", "/_local/faults":
+                try:
+                    self.faults.replace(body or {})
+                except (TypeError, ValueError, AttributeError) as error:
+                    raise InvalidArgument(str(error)) from error
+                return self.faults.describe()
+            case "DELETE", "/_local/faults":
+                self.faults.clear()
+                return {}
+            case "GET", "/_local/calls":
+                return {"calls": [call._asdict() for call in list(self.calls)]}
+            case "DELETE", "/_local/calls":
+                self.calls.clear()
+                return {}
+            case "POST", "/_local/rotations":
+                self.rotate(str((body or {}).get("secret", "")))
+                return {}
+        message = f"The local stack has no {method} {path}."
+        raise NotFound(message)
 
     def _function(self, rpc: Rpc) -> Callable[[Any], Any]:
         for room in self._rooms:
