@@ -62,6 +62,7 @@ class Browser:
 
     def __init__(self) -> None:
         self._session = requests.Session()
+        self._session.trust_env = False
         self.page = ""
         self.url = ""
         self.status = 0
