@@ -1,0 +1,109 @@
+locals {
+  # PromQL's names for our metrics: every special character becomes an underscore.
+  promql_metric = { for name in concat(keys(local.counters), keys(local.distributions)) :
+  name => "logging_googleapis_com:user_${replace(var.prefix, "-", "_")}_${name}" }
+  on_cloud_run = "monitored_resource=\"cloud_run_revision\""
+
+  # Heading in docs/runbook.md -> the alert.
+  alerts = {
+    "A connection needs consent" = {
+      severity = "WARNING"
+      duration = "0s"
+      query    = "sum by (provider, reason) (increase(${local.promql_metric.connections}{${local.on_cloud_run},outcome=\"needs_consent\"}[10m])) > 0"
+    }
+    "A client is rejected" = {
+      severity = "CRITICAL"
+      duration = "0s"
+      query    = "sum by (provider, reason) (increase(${local.promql_metric.connections}{${local.on_cloud_run},outcome=~\"rejected|misconfigured\"}[10m])) > 0"
+    }
+    "Refreshing fails" = {
+      severity = "ERROR"
+      duration = "900s"
+      query    = "sum by (provider, reason) (increase(${local.promql_metric.connections}{${local.on_cloud_run},outcome=\"unavailable\"}[10m])) > 0"
+    }
+    # Also true where no run ever was.
+    "No run in 15 minutes" = {
+      severity = "CRITICAL"
+      duration = "60s"
+      query    = "(sum(increase(${local.promql_metric.runs}{${local.on_cloud_run}}[15m])) or vector(0)) < 1"
+    }
+    "Dead-lettered messages" = {
+      severity = "ERROR"
+      duration = "0s"
+      query    = "max by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", sort([for subscription in google_pubsub_subscription.dead_letters : subscription.name]))}\"}) > 0"
+    }
+    "An access token is about to run out" = {
+      severity = "CRITICAL"
+      duration = "0s"
+      query    = "sum by (provider, reason) (increase(${local.promql_metric.access_tokens_running_out}{${local.on_cloud_run}}[10m])) > 0"
+    }
+  }
+
+  # Heading -> text, so that the alert itself says what to do.
+  runbook = { for section in slice(split("\n## ", local.runbook_text), 1, length(split("\n## ", local.runbook_text))) :
+    split("\n", section)[0] => join("\n", slice(split("\n", section), 1, length(split("\n", section))))
+  }
+  runbook_text = file("${path.module}/../docs/runbook.md")
+}
+
+resource "google_monitoring_notification_channel" "email" {
+  for_each = var.alert_emails
+
+  project      = var.project_id
+  display_name = "${var.prefix}: ${each.key}"
+  type         = "email"
+  labels       = { email_address = each.key }
+  depends_on   = [google_project_service.service]
+}
+
+resource "google_monitoring_alert_policy" "alert" {
+  for_each = local.alerts
+
+  project               = var.project_id
+  display_name          = "${var.prefix}: ${each.key}"
+  severity              = each.value.severity
+  combiner              = "OR"
+  notification_channels = concat([for channel in google_monitoring_notification_channel.email : channel.id], sort(var.notification_channels))
+  user_labels           = var.labels
+
+  conditions {
+    display_name = each.key
+    condition_prometheus_query_language {
+      query               = each.value.query
+      duration            = each.value.duration
+      evaluation_interval = "60s"
+      # The metric comes into being with the first matching log line, which may be much later.
+      disable_metric_validation = true
+    }
+  }
+
+  alert_strategy {
+    auto_close = "1800s"
+  }
+
+  documentation {
+    subject   = "${var.prefix}: ${each.key}"
+    mime_type = "text/markdown"
+    content   = "## ${each.key}\n${local.runbook[each.key]}"
+
+    dynamic "links" {
+      for_each = var.runbook_url == null ? [] : ["${var.runbook_url}#${replace(lower(each.key), " ", "-")}"]
+      content {
+        display_name = "Runbook"
+        url          = links.value
+      }
+    }
+  }
+
+  depends_on = [google_logging_metric.counter]
+}
+
+resource "google_monitoring_dashboard" "dashboard" {
+  project = var.project_id
+  dashboard_json = templatefile("${path.module}/dashboard.json", {
+    prefix     = var.prefix
+    metric     = "logging_googleapis_com:user_${replace(var.prefix, "-", "_")}"
+    log_source = replace(local.log_source, "\"", "\\\"")
+  })
+  depends_on = [google_logging_metric.counter, google_logging_metric.distribution]
+}

@@ -1,0 +1,38 @@
+locals {
+  # What a connection declared elsewhere needs to know of this deployment: pass the output of this name to modules/connection.
+  deployment = {
+    project_id          = var.project_id
+    location            = var.secret_location
+    topic               = local.topic_id.refresh
+    refreshers          = local.refreshers
+    consenters          = local.consenters
+    viewers             = toset([local.member.status])
+    roles               = { annotator = local.role.annotator, versioner = local.role.versioner }
+    labels              = var.labels
+    kms_key             = var.kms.secrets
+    version_destroy_ttl = var.version_destroy_ttl
+    deletion_protection = var.deletion_protection
+  }
+}
+
+module "connection" {
+  source   = "./modules/connection"
+  for_each = var.connections
+
+  deployment            = local.deployment
+  name                  = each.key
+  oauth_provider        = each.value.provider
+  paused                = each.value.paused
+  client                = each.value.client
+  scopes                = each.value.scopes
+  owner                 = each.value.owner
+  subject               = each.value.subject
+  format                = each.value.format
+  access_token_secret   = each.value.access_token_secret
+  refresh_before_expiry = each.value.refresh_before_expiry
+  variables             = each.value.variables
+  consumers             = each.value.consumers
+
+  # Secret Manager tries to publish when a secret is given a topic, and needs its keys at once.
+  depends_on = [google_pubsub_topic_iam_binding.refresh_publisher, google_kms_crypto_key_iam_member.agent]
+}

@@ -1,0 +1,57 @@
+locals {
+  access_token_secret = coalesce(var.access_token_secret, "${var.name}-access-token")
+
+  # The spec. The functions write their status beside it, under keys that never stand here, so an apply keeps it:
+  # `annotations` covers the keys of the configuration only (docs/security.md, What an apply keeps).
+  spec = {
+    "token-refresh.client"                = var.client == "" ? null : var.client
+    "token-refresh.access-token-secret"   = var.access_token_secret
+    "token-refresh.format"                = var.format == "json" ? null : var.format
+    "token-refresh.scopes"                = length(var.scopes) == 0 ? null : join(" ", var.scopes)
+    "token-refresh.owner"                 = var.owner
+    "token-refresh.subject"               = var.subject
+    "token-refresh.refresh-before-expiry" = var.refresh_before_expiry
+    "token-refresh.variables"             = length(var.variables) == 0 ? null : jsonencode(var.variables)
+  }
+}
+
+# The connection secret. Only `refreshers` and `consenters` read it; nobody else ever should.
+module "grant" {
+  source = "../secret"
+
+  project_id          = var.deployment.project_id
+  secret_id           = "${var.name}-refresh-token"
+  location            = var.deployment.location
+  kms_key             = var.deployment.kms_key
+  topic               = var.deployment.topic
+  version_destroy_ttl = var.deployment.version_destroy_ttl
+  deletion_protection = var.deployment.deletion_protection
+  annotations         = { for key, value in local.spec : key => value if value != null }
+  labels = merge(var.deployment.labels, {
+    token-refresh          = var.paused ? "paused" : "enabled"
+    token-refresh-provider = var.oauth_provider
+  })
+
+  iam = {
+    "roles/secretmanager.secretAccessor"     = setunion(var.deployment.refreshers, var.deployment.consenters)
+    "roles/secretmanager.secretVersionAdder" = var.deployment.consenters
+    (var.deployment.roles.versioner)         = var.deployment.refreshers
+    (var.deployment.roles.annotator)         = setunion(var.deployment.refreshers, var.deployment.consenters)
+  }
+}
+
+# Made anew within the hour, so neither protected nor delayed: a destroyed version is free only once it is gone.
+module "access_token" {
+  source = "../secret"
+
+  project_id = var.deployment.project_id
+  secret_id  = local.access_token_secret
+  location   = var.deployment.location
+  kms_key    = var.deployment.kms_key
+  labels     = var.deployment.labels
+
+  iam = {
+    "roles/secretmanager.secretAccessor" = setunion(var.deployment.refreshers, var.deployment.viewers, var.consumers)
+    (var.deployment.roles.versioner)     = var.deployment.refreshers
+  }
+}

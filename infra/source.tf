@@ -1,0 +1,131 @@
+locals {
+  source_root = "${path.module}/.."
+  # An allow-list: what is not named here is not shipped.
+  source_files = setunion(
+    fileset(local.source_root, "main.py"),
+    fileset(local.source_root, "requirements.txt"),
+    [for name in fileset(local.source_root, "token_refresh/**") : name if !strcontains(name, "__pycache__")],
+  )
+  providers_file = "extra_providers.toml"
+}
+
+data "archive_file" "source" {
+  type             = "zip"
+  output_path      = "${path.module}/.terraform/${var.prefix}-source.zip"
+  output_file_mode = "0644"
+
+  dynamic "source" {
+    for_each = local.source_files
+    content {
+      filename = source.value
+      content  = file("${local.source_root}/${source.value}")
+    }
+  }
+
+  dynamic "source" {
+    for_each = var.providers_toml == null ? [] : [var.providers_toml]
+    content {
+      filename = local.providers_file
+      content  = source.value
+    }
+  }
+}
+
+resource "google_storage_bucket" "source" {
+  project                     = var.project_id
+  name                        = "${var.project_id}-${var.prefix}-source"
+  location                    = var.region
+  labels                      = var.labels
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = true
+
+  versioning {
+    enabled = true
+  }
+
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      days_since_noncurrent_time = 30
+      with_state                 = "ARCHIVED"
+    }
+  }
+
+  dynamic "encryption" {
+    for_each = var.kms.regional == null ? [] : [var.kms.regional]
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+
+  depends_on = [google_project_service.service, google_kms_crypto_key_iam_member.agent]
+}
+
+# The digest in the name redeploys the functions when the source changes, and only then.
+resource "google_storage_bucket_object" "source" {
+  bucket = google_storage_bucket.source.name
+  name   = "source-${data.archive_file.source.output_sha256}.zip"
+  source = data.archive_file.source.output_path
+}
+
+resource "google_storage_bucket_iam_binding" "source" {
+  bucket  = google_storage_bucket.source.name
+  role    = "roles/storage.objectViewer"
+  members = [local.member.build]
+}
+
+resource "google_artifact_registry_repository" "images" {
+  project       = var.project_id
+  location      = var.region
+  repository_id = var.prefix
+  description   = "Images of the ${var.prefix} functions."
+  format        = "DOCKER"
+  labels        = var.labels
+  kms_key_name  = var.kms.regional
+
+  cleanup_policies {
+    id     = "keep-recent"
+    action = "KEEP"
+    most_recent_versions {
+      keep_count = 3
+    }
+  }
+  cleanup_policies {
+    id     = "delete-old"
+    action = "DELETE"
+    condition {
+      older_than = "2592000s"
+    }
+  }
+
+  depends_on = [google_project_service.service, google_kms_crypto_key_iam_member.agent]
+}
+
+resource "google_artifact_registry_repository_iam_binding" "images" {
+  project    = var.project_id
+  location   = google_artifact_registry_repository.images.location
+  repository = google_artifact_registry_repository.images.repository_id
+  role       = "roles/artifactregistry.writer"
+  members    = [local.member.build]
+}
+
+resource "google_project_iam_member" "build_logs" {
+  project = var.project_id
+  role    = "roles/logging.logWriter"
+  member  = local.member.build
+}
+
+# Cloud Functions copies the source to a bucket of its own, which it makes on the first deployment.
+resource "google_project_iam_member" "build_source" {
+  project = var.project_id
+  role    = "roles/storage.objectViewer"
+  member  = local.member.build
+
+  condition {
+    title      = "functions-source-only"
+    expression = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.project.number}-${var.region}\")"
+  }
+}

@@ -1,0 +1,120 @@
+locals {
+  function_url = { for key, function in google_cloudfunctions2_function.function : key => function.service_config[0].uri }
+
+  # Our own push subscriptions: Eventarc's would have an acknowledgement deadline of 10 s.
+  subscriptions = merge(
+    {
+      # The path tells the functions framework the topic, which becomes the event's source.
+      refresh = {
+        name     = google_pubsub_topic.refresh.name
+        topic    = "refresh"
+        function = "refresh"
+        path     = "/${local.topic_id.refresh}"
+        filter   = "NOT attributes:eventType"
+        unwrap   = false
+        ordered  = false
+      }
+      # Secret Manager's notifications. Those of our own lease and status writes (SECRET_UPDATE) are not even delivered.
+      secrets = {
+        name     = "${google_pubsub_topic.refresh.name}-secrets"
+        topic    = "refresh"
+        function = "refresh_http"
+        path     = ""
+        filter   = "attributes.eventType = \"SECRET_VERSION_ADD\" OR attributes.eventType = \"SECRET_ROTATE\""
+        unwrap   = false
+        ordered  = false
+      }
+    },
+    var.notify_urls_version == 0 ? {} : {
+      # Unwrapped, the ce-* attributes arrive as the headers of a binary CloudEvent.
+      notify = {
+        name     = "${google_pubsub_topic.events.name}-notify"
+        topic    = "events"
+        function = "notify"
+        path     = ""
+        filter   = null
+        unwrap   = true
+        ordered  = true
+      }
+    },
+  )
+}
+
+resource "google_pubsub_subscription" "push" {
+  for_each = local.subscriptions
+
+  project                    = var.project_id
+  name                       = each.value.name
+  topic                      = local.topic_id[each.value.topic]
+  labels                     = var.labels
+  filter                     = each.value.filter
+  ack_deadline_seconds       = 600
+  message_retention_duration = "86400s"
+  enable_message_ordering    = each.value.ordered
+
+  expiration_policy {
+    ttl = ""
+  }
+
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letters[each.value.topic].id
+    max_delivery_attempts = 10
+  }
+
+  push_config {
+    push_endpoint = "${local.function_url[each.value.function]}${each.value.path}"
+
+    oidc_token {
+      service_account_email = local.email.push
+      audience              = local.function_url[each.value.function]
+    }
+
+    dynamic "no_wrapper" {
+      for_each = each.value.unwrap ? [true] : []
+      content {
+        write_metadata = true
+      }
+    }
+  }
+
+  depends_on = [google_service_account_iam_binding.push_token]
+}
+
+resource "google_pubsub_subscription" "dead_letters" {
+  for_each = google_pubsub_topic.dead_letters
+
+  project                    = var.project_id
+  name                       = each.value.name
+  topic                      = each.value.id
+  labels                     = var.labels
+  ack_deadline_seconds       = 60
+  message_retention_duration = "1209600s"
+
+  expiration_policy {
+    ttl = ""
+  }
+}
+
+# To forward a message to the dead letters, Pub/Sub takes it off the subscription itself.
+resource "google_pubsub_subscription_iam_binding" "dead_letter_forwarder" {
+  for_each = google_pubsub_subscription.push
+
+  project      = var.project_id
+  subscription = each.value.name
+  role         = "roles/pubsub.subscriber"
+  members      = [local.service_agent.pubsub]
+  depends_on   = [google_project_service_identity.agent]
+}
+
+# Pub/Sub signs its pushes as this account: ID tokens only, not access tokens.
+resource "google_service_account_iam_binding" "push_token" {
+  service_account_id = google_service_account.account["push"].name
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  members            = [local.service_agent.pubsub]
+  depends_on         = [google_project_service_identity.agent]
+}
