@@ -10,10 +10,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import grpc
 from google.api_core import exceptions
+
+from .errors import api_error
+from .messages import Json
 
 STALE_KINDS = ("latest", "lists", "metadata", "states")
 
@@ -71,7 +73,7 @@ class Faults:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _released: threading.Event = field(default_factory=threading.Event)
 
-    def add(self, fault: Fault | None = None, **settings: Any) -> Fault:  # noqa: ANN401 - fields of Fault
+    def add(self, fault: Fault | None = None, **settings: Json) -> Fault:
         """Put a fault in force and return it, so that a test can read its `hits`."""
         fault = fault or Fault(**settings)
         with self._lock:
@@ -99,14 +101,14 @@ class Faults:
             self._released.set()
             self._released = threading.Event()
 
-    def replace(self, settings: Mapping[str, Any]) -> None:
-        """Put in force what a JSON document says: `faults`, `stale`, `writes_per_minute`. Raises ValueError, TypeError."""
+    def replace(self, settings: Mapping[str, Json]) -> None:
+        """Put in force what a document says: `faults`, `stale`, `writes_per_minute`. Raises ValueError, TypeError."""
         unknown = settings.keys() - {"faults", "stale", "writes_per_minute"}
         if unknown:
             message = f"unknown settings: {sorted(unknown)}"
             raise ValueError(message)
         active = [Fault(**fault) for fault in settings.get("faults", ())]
-        stale = {kind: 0.0 for kind in self.stale} | dict(settings.get("stale", {}))
+        stale = dict.fromkeys(self.stale, 0.0) | dict(settings.get("stale", {}))
         self.set_stale(**stale)
         with self._lock:
             self.active[:] = active
@@ -115,7 +117,7 @@ class Faults:
             self._released.set()
             self._released = threading.Event()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Json]:
         """Give the JSON document of the faults in force, with their `seen` and `hits`."""
         with self._lock:
             active = [asdict(fault) for fault in self.active]
@@ -157,7 +159,7 @@ class Faults:
                     pass
                 raise Hung
             if fault.code:
-                raise exceptions.from_grpc_status(grpc.StatusCode[fault.code], "Injected by the local stack.")
+                raise _injected(fault.code)
 
     def spend_write(self, project: str) -> None:
         """Count a write against the quota of the last minute. Raises ResourceExhausted."""
@@ -172,7 +174,13 @@ class Faults:
                     "Quota exceeded for quota metric 'Write requests' and limit 'Write requests per minute' of service"
                     f" 'secretmanager.googleapis.com' for consumer 'project_number:{project}'."
                 )
-                raise exceptions.ResourceExhausted(message)
+                raise api_error(exceptions.ResourceExhausted, message)
             self._writes.append(now)
 
 
+def _injected(code: str) -> exceptions.GoogleAPICallError:
+    def build(message: str) -> exceptions.GoogleAPICallError:
+        error: exceptions.GoogleAPICallError = exceptions.from_grpc_status(grpc.StatusCode[code], message)  # type: ignore[no-untyped-call]
+        return error
+
+    return api_error(build, "Injected by the local stack.")

@@ -8,11 +8,13 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
-from google.api_core.exceptions import InvalidArgument
+from google.api_core.exceptions import GoogleAPICallError, InvalidArgument
 
-Predicate = Callable[[Any], bool]
+from .errors import api_error
+from .messages import Message, MessageClass
+
+Predicate = Callable[[Message], bool]
 
 _KEYWORD = re.compile(r"\s*(AND|OR|NOT)(?=[\s(])")
 _FIELD = re.compile(r'\s*([^\s()=<>!:"]+)\s*(!=|<=|>=|[:=<>])\s*')
@@ -21,7 +23,7 @@ _SIGN = re.compile(r"\s*([()-])")
 
 
 @lru_cache(maxsize=256)
-def parse_filter(text: str, message: Any) -> Predicate:  # noqa: ANN401 - a protobuf class
+def parse_filter(text: str, message: MessageClass) -> Predicate:
     """Turn a filter into a test for messages of that class. Raises InvalidArgument for what it cannot read."""
     return _Parser(text, message.DESCRIPTOR).parse()
 
@@ -29,7 +31,7 @@ def parse_filter(text: str, message: Any) -> Predicate:  # noqa: ANN401 - a prot
 class _Parser:
     """Read a filter from left to right, one method per rule of the grammar."""
 
-    def __init__(self, text: str, descriptor: Any) -> None:  # noqa: ANN401 - protobuf has no public type for it
+    def __init__(self, text: str, descriptor: MessageClass) -> None:
         self._text, self._at, self._descriptor = text, 0, descriptor
 
     def parse(self) -> Predicate:
@@ -37,7 +39,7 @@ class _Parser:
             return lambda _message: True
         predicate = self._conjunction(self._term)
         if self._text[self._at :].strip():
-            self._refuse()
+            raise self._refuse()
         return predicate
 
     def _conjunction(self, operand: Callable[[], Predicate]) -> Predicate:
@@ -60,14 +62,14 @@ class _Parser:
         if self._take_sign("("):
             inner = self._conjunction(operand)
             if not self._take_sign(")"):
-                self._refuse()
+                raise self._refuse()
             return inner
         return operand()
 
     def _term(self) -> Predicate:
         match = _FIELD.match(self._text, self._at)
         if not match:
-            self._refuse()
+            raise self._refuse()
         self._at = match.end()
         path, operator = match[1].split(".", 1), match[2]
         find = self._finder(path[0], path[1] if len(path) > 1 else "")
@@ -75,20 +77,20 @@ class _Parser:
             return self._negation(lambda: self._comparison(find, operator))
         return self._comparison(find, operator)
 
-    def _comparison(self, find: Callable[[Any], Iterator[Any]], operator: str) -> Predicate:
+    def _comparison(self, find: Callable[[Message], Iterator[Message]], operator: str) -> Predicate:
         match = _VALUE.match(self._text, self._at)
         if not match:
-            self._refuse()
+            raise self._refuse()
         self._at = match.end()
         quoted = match[1] if match[1] is not None else match[2]
         wanted = match[3] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
         if operator == "!=":
             return lambda message: not any(_compare(value, "=", wanted) for value in find(message))
         if operator not in (":", "=") and not _is_time(wanted):
-            self._refuse()
+            raise self._refuse()
         return lambda message: any(_compare(value, operator, wanted) for value in find(message))
 
-    def _finder(self, name: str, rest: str) -> Callable[[Any], Iterator[Any]]:
+    def _finder(self, name: str, rest: str) -> Callable[[Message], Iterator[Message]]:
         """Check the field against the message and return what reads its values; an absent one has none."""
         names: list[str] = []
         descriptor = self._descriptor
@@ -97,11 +99,11 @@ class _Parser:
                 descriptor.fields_by_name.get(name) or descriptor.fields_by_camelcase_name.get(name)
             )
             if not found or found.name in ("annotations", "etag", "tags"):
-                self._refuse()
+                raise self._refuse()
             names.append(found.name)
             descriptor = found.message_type
             if descriptor and descriptor.GetOptions().map_entry:
-                return lambda message: _map_values(getattr(message, names[0]), rest.strip('"'))
+                return lambda message: _map_values(getattr(message, names[0]), rest)
             if not rest:
                 return lambda message: _values(message, names)
             name, _, rest = rest.partition(".")
@@ -120,12 +122,11 @@ class _Parser:
         self._at = match.end()
         return True
 
-    def _refuse(self) -> Any:  # noqa: ANN401 - never returns
-        message = f"Invalid filter: cannot read [{self._text}] from character {self._at}."
-        raise InvalidArgument(message)
+    def _refuse(self) -> GoogleAPICallError:
+        return api_error(InvalidArgument, f"Invalid filter: cannot read [{self._text}] from character {self._at}.")
 
 
-def _map_values(entries: Any, key: str) -> Iterator[str]:  # noqa: ANN401 - a protobuf map
+def _map_values(entries: Message, key: str) -> Iterator[str]:
     """Give the value of one key, or of every key when none is named (`labels:x` looks at keys as well)."""
     if not key:
         yield from entries.keys()
@@ -134,7 +135,7 @@ def _map_values(entries: Any, key: str) -> Iterator[str]:  # noqa: ANN401 - a pr
         yield entries[key]
 
 
-def _values(message: Any, names: list[str]) -> Iterator[Any]:  # noqa: ANN401 - a protobuf message
+def _values(message: Message, names: list[str]) -> Iterator[Message]:
     name, *rest = names
     described = message.DESCRIPTOR.fields_by_name[name]
     if described.has_presence and not message.HasField(name):
@@ -149,7 +150,7 @@ def _values(message: Any, names: list[str]) -> Iterator[Any]:  # noqa: ANN401 - 
             yield item
 
 
-def _compare(value: Any, operator: str, wanted: str) -> bool:  # noqa: ANN401 - a field's value
+def _compare(value: Message, operator: str, wanted: str) -> bool:
     if hasattr(value, "ToMicroseconds") and _is_time(wanted):
         moment, limit = value.ToMicroseconds(), int(datetime.fromisoformat(wanted).timestamp() * 1_000_000)
         return {"<": moment < limit, "<=": moment <= limit, ">": moment > limit, ">=": moment >= limit}.get(
@@ -158,7 +159,7 @@ def _compare(value: Any, operator: str, wanted: str) -> bool:  # noqa: ANN401 - 
     if operator == ":":
         pattern = ".*".join(map(re.escape, wanted.split("*")))  # `*` alone asks for presence
         return re.search(pattern, str(value)) is not None
-    return operator == "=" and str(value) in (wanted,)
+    return bool(operator == "=" and str(value) == wanted)
 
 
 def _is_time(text: str) -> bool:

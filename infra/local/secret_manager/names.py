@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from google.api_core.exceptions import InvalidArgument
 
+from .errors import api_error
+
 _NAME = re.compile(
     r"projects/(?P<project>[^/]+)(?:/locations/(?P<location>[^/]+))?"
     r"(?:/secrets/(?P<secret>[^/]+)(?:/versions/(?P<version>[^/]+))?)?"
@@ -23,9 +25,8 @@ class Name:
     version: str | None = None
 
     def __str__(self) -> str:
-        parts = (("projects", self.project), ("locations", self.location))
-        parts += (("secrets", self.secret), ("versions", self.version))
-        return "/".join(f"{collection}/{value}" for collection, value in parts if value is not None)
+        parts = {"projects": self.project, "locations": self.location, "secrets": self.secret, "versions": self.version}
+        return "/".join(f"{collection}/{value}" for collection, value in parts.items() if value is not None)
 
     @property
     def parent(self) -> str:
@@ -52,7 +53,7 @@ def parse_name(text: str, kind: str) -> Name:
     found = "version" if match and match["version"] else "secret" if match and match["secret"] else "parent"
     if not match or found != kind:
         message = f"The provided resource name [{text}] does not match the expected format of a {kind}."
-        raise InvalidArgument(message)
+        raise api_error(InvalidArgument, message)
     if match["secret"] and kind != "version":
         check_secret_id(match["secret"])
     return Name(project_number(match["project"]), match["location"], match["secret"], match["version"])
@@ -62,7 +63,7 @@ def check_secret_id(secret_id: str) -> None:
     """Refuse a secret id that is not 1 to 255 of `[A-Za-z0-9_-]`. Raises InvalidArgument."""
     if not _SECRET_ID.fullmatch(secret_id):
         message = f"The provided Secret ID [{secret_id}] does not match the expected format [[a-zA-Z_0-9-]{{1,255}}]."
-        raise InvalidArgument(message)
+        raise api_error(InvalidArgument, message)
 
 
 def project_number(project: str) -> str:

@@ -1,13 +1,14 @@
-"""Event notifications of secrets that name Pub/Sub topics (cloud.google.com/secret-manager/docs/event-notifications)."""
+"""Notifications of secrets that name topics (https://cloud.google.com/secret-manager/docs/event-notifications)."""
 
 import logging
 import queue
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from google.protobuf import json_format
+
+from .messages import Message
 
 Notify = Callable[[str, dict[str, str], bytes], object]
 _Message = tuple[str, dict[str, str], bytes]
@@ -21,7 +22,7 @@ class Notifications:
     def __init__(self, notify: Notify | None) -> None:
         self._notify = notify
         self._queue: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="secret-notifications", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(notify,), name="secret-notifications", daemon=True)
 
     def start(self) -> None:
         """Begin to hand out events."""
@@ -34,22 +35,19 @@ class Notifications:
             self._queue.put(None)
             self._thread.join(5)
 
-    def send(self, event: str, secret: Any, version: Any = None, **attributes: str) -> None:  # noqa: ANN401 - protobuf
+    def send(self, event: str, secret: Message, version: Message = None, **attributes: str) -> None:
         """Announce an event of a secret, or of its version, to all topics of the secret."""
         resource = secret if version is None else version
         if version is not None:
             attributes["versionId"] = version.name
-        if self._notify and secret.topics:
-            data = json_format.MessageToJson(resource, indent=None).encode()
-            self._put((topic.name for topic in secret.topics), event, secret, attributes, data)
+        data = json_format.MessageToJson(resource, indent=None).encode() if self._notify else b""
+        self._put((topic.name for topic in secret.topics), event, secret, attributes, data)
 
-    def confirm(self, topics: Iterable[str], secret: Any) -> None:  # noqa: ANN401 - a protobuf Secret
+    def confirm(self, topics: Iterable[str], secret: Message) -> None:
         """Send the message a topic gets when it is first set on a secret: attributes and no body."""
         self._put(topics, "TOPIC_CONFIGURED", secret, {}, b"")
 
-    def _put(
-        self, topics: Iterable[str], event: str, secret: Any, attributes: dict[str, str], data: bytes  # noqa: ANN401
-    ) -> None:
+    def _put(self, topics: Iterable[str], event: str, secret: Message, attributes: dict[str, str], data: bytes) -> None:
         attributes = {
             "eventType": event,
             "dataFormat": "JSON_API_V1",
@@ -57,13 +55,13 @@ class Notifications:
             "timestamp": datetime.now(UTC).isoformat(),
             **attributes,
         }
-        for topic in topics:
+        for topic in topics if self._notify else ():
             self._queue.put((topic, attributes, data))
 
-    def _run(self) -> None:
+    def _run(self, notify: Notify) -> None:
         while (message := self._queue.get()) is not None:
             topic, attributes, data = message
             try:
-                self._notify(topic, dict(attributes), data)  # type: ignore[misc] - started only with a callable
+                notify(topic, dict(attributes), data)
             except Exception:
                 logger.exception("A %s notification for topic %s was lost", attributes["eventType"], topic)

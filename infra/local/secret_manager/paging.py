@@ -3,26 +3,25 @@
 import base64
 import binascii
 from collections.abc import Iterable
-from typing import Any
 
 from google.api_core.exceptions import InvalidArgument
 
+from .errors import api_error
+from .filters import Predicate
 from .limits import MAX_PAGE_SIZE
+from .messages import Message
 
 
 def cut_page(
-    items: Iterable[tuple[int, Any]],
-    request: Any,  # noqa: ANN401 - a protobuf list request
-    matches: Any,  # noqa: ANN401 - a filters.Predicate
-) -> tuple[list[Any], str, int]:
+    items: Iterable[tuple[int, Message]], request: Message, matches: Predicate
+) -> tuple[list[Message], str, int]:
     """Cut the page a list request asks for from items numbered downwards.
 
     Returns the page, the token of the next one (it names the last number seen, so insertions do not shift it) and
     the total, 0 under a filter. Raises InvalidArgument.
     """
     if request.page_size < 0:
-        message = "The page size cannot be negative."
-        raise InvalidArgument(message)
+        raise api_error(InvalidArgument, "The page size cannot be negative.")
     found = [(number, item) for number, item in items if matches(item)]
     total = 0 if request.filter else len(found)
     if request.page_token:
@@ -45,5 +44,4 @@ def _read_token(token: str) -> int:
             return int(number)
     except (binascii.Error, ValueError):
         pass
-    message = "The page token is not valid."
-    raise InvalidArgument(message)
+    raise api_error(InvalidArgument, "The page token is not valid.")

@@ -5,23 +5,27 @@ Beside `/v1/...` it serves the controls of the local stack: `/_local/faults` (GE
 """
 
 import json
+import logging
 import re
 import socket
 import threading
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import grpc
-from google.api_core.exceptions import GoogleAPICallError, InvalidArgument, NotFound
+from google.api_core.exceptions import GoogleAPICallError, InternalServerError, InvalidArgument, NotFound
 from google.protobuf import json_format
 
+from .errors import api_error
 from .faults import Hung
+from .messages import Json, Message
 from .rpcs import Rpc
 
-Answer = Callable[[Rpc, Any, Callable[[], bool]], Any]
-Controls = Callable[[str, str, Any], Any]
+Answer = Callable[[Rpc, Message, Callable[[], bool]], Message]
+Controls = Callable[[str, str, Json], Json]
+
+logger = logging.getLogger(__name__)
 
 _SYSTEM_PARAMETERS = frozenset({"alt", "access_token", "callback", "fields", "key", "prettyPrint", "quotaUser"})
 
@@ -36,7 +40,7 @@ class RestServer(ThreadingHTTPServer):
         self.rpcs, self.answer, self.controls = list(rpcs), answer, controls
         self._connections: set[socket.socket] = set()
         super().__init__(address, _Exchange)
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="secret-manager-rest", daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="secret-rest", daemon=True)
 
     @property
     def url(self) -> str:
@@ -58,17 +62,17 @@ class RestServer(ThreadingHTTPServer):
             except OSError:  # gone already
                 continue
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in socketserver
+    def process_request(self, request: Json, client_address: object) -> None:
         """Keep the connection in mind for `stop`."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as in socketserver
+    def shutdown_request(self, request: Json) -> None:
         """Forget the connection."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Json, client_address: object) -> None:
         """Say nothing of a client that went away."""
 
 
@@ -89,8 +93,11 @@ class _Exchange(BaseHTTPRequestHandler):
             self._send(error.code or 500, _error_document(error))
         except Hung:
             self.close_connection = True
+        except Exception:
+            logger.exception("%s %s failed", self.command, self.path.partition("?")[0])
+            self._send(500, _error_document(api_error(InternalServerError, "The local stack failed.")))
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _respond
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _respond  # noqa: N815 - the names http.server looks for
 
     def _answer(self, body: bytes) -> str:
         url = urlsplit(self.path)
@@ -102,11 +109,18 @@ class _Exchange(BaseHTTPRequestHandler):
         try:
             json_format.ParseDict(document, request)
         except json_format.ParseError as error:
-            message = f"Invalid JSON payload received. {error}"
-            raise InvalidArgument(message) from None
-        reply = self.server.answer(rpc, request, lambda: True)
+            raise api_error(InvalidArgument, f"Invalid JSON payload received. {error}") from None
+        reply = self.server.answer(rpc, request, self._is_connected)
         numbers = ("$alt", "json;enum-encoding=int") in query
-        return json_format.MessageToJson(reply, use_integers_for_enums=numbers, indent=2)
+        return str(json_format.MessageToJson(reply, use_integers_for_enums=numbers, indent=2))
+
+    def _is_connected(self) -> bool:
+        try:
+            return len(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)) > 0
+        except BlockingIOError:  # nothing to read: the client waits for its answer
+            return True
+        except OSError:
+            return False
 
     def _send(self, status: int, text: str) -> None:
         payload = text.encode()
@@ -121,15 +135,15 @@ class _Exchange(BaseHTTPRequestHandler):
 
 
 def _transcode(
-    rpcs: Iterable[Rpc], method: str, path: str, query: list[tuple[str, str]], body: Any  # noqa: ANN401 - JSON
-) -> tuple[Rpc, dict[str, Any]]:
+    rpcs: Iterable[Rpc], method: str, path: str, query: list[tuple[str, str]], body: Json
+) -> tuple[Rpc, dict[str, Json]]:
     """Turn an HTTP request into an RPC and the JSON form of its request (google/api/http.proto). Raises NotFound."""
     for rpc in rpcs:
         for route in rpc.routes:
             match = route.path.fullmatch(path)
             if not match or route.method != method:
                 continue
-            document: dict[str, Any] = {}
+            document: dict[str, Json] = {}
             if route.body == "*":
                 document.update(body or {})
             elif route.body:
@@ -140,11 +154,10 @@ def _transcode(
                 if field not in _SYSTEM_PARAMETERS and not field.startswith("$"):
                     _place(document, field, _camel_case(text) if field in ("updateMask", "update_mask") else text)
             return rpc, document
-    message = f"The requested URL {path} was not found on this server."
-    raise NotFound(message)
+    raise api_error(NotFound, f"The requested URL {path} was not found on this server.")
 
 
-def _place(document: dict[str, Any], path: str, value: str) -> None:
+def _place(document: dict[str, Json], path: str, value: str) -> None:
     """Set a dotted field; a field given twice becomes a list."""
     *parents, field = path.split(".")
     for parent in parents:
@@ -161,12 +174,11 @@ def _camel_case(mask: str) -> str:
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), mask)
 
 
-def _parse(body: bytes) -> Any:  # noqa: ANN401 - JSON
+def _parse(body: bytes) -> Json:
     try:
         return json.loads(body) if body.strip() else None
     except ValueError:
-        message = "Invalid JSON payload received."
-        raise InvalidArgument(message) from None
+        raise api_error(InvalidArgument, "Invalid JSON payload received.") from None
 
 
 def _error_document(error: GoogleAPICallError) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import starmap
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 import grpc
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports.grpc import (
@@ -18,6 +18,8 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports.gr
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports.rest_base import (
     _BaseSecretManagerServiceRestTransport as RestTables,
 )
+
+from .messages import Message, MessageClass
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Rpc:
 
     name: str
     path: str
-    request: Any
+    request: MessageClass
     routes: tuple[Route, ...]
 
     @property
@@ -61,7 +63,7 @@ def load_rpcs() -> dict[str, Rpc]:
     return {rpc.name: rpc for rpc in starmap(_load_rpc, recorder.calls)}
 
 
-def _stubs() -> Iterator[tuple[str, Any]]:
+def _stubs() -> Iterator[tuple[str, MessageClass]]:
     """Find the transport's stubs and their request classes: the properties that return `Callable[[Request], ...]`."""
     for name, member in vars(SecretManagerServiceGrpcTransport).items():
         if isinstance(member, property):
@@ -71,7 +73,7 @@ def _stubs() -> Iterator[tuple[str, Any]]:
                 yield name, request
 
 
-def _load_rpc(path: str, request: Any) -> Rpc:  # noqa: ANN401 - a message class
+def _load_rpc(path: str, request: MessageClass) -> Rpc:
     name = path.rpartition("/")[2]
     options = getattr(RestTables, f"_Base{name}")._get_http_options()  # noqa: SLF001 - the table has no public name
     return Rpc(name, path, request.pb() if hasattr(request, "pb") else request, tuple(map(_load_route, options)))
@@ -91,12 +93,12 @@ class _Recorded(Exception):  # noqa: N818 - stops a call, reports nothing
     """End a recorded call before it is sent."""
 
 
-class _PathRecorder(grpc.UnaryUnaryClientInterceptor):
+class _PathRecorder(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc, unused-ignore]
     """Keep the path and request class of each call, and send none."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[str, Any]] = []
+        self.calls: list[tuple[str, MessageClass]] = []
 
-    def intercept_unary_unary(self, _continuation: object, client_call_details: Any, request: Any) -> None:  # noqa: ANN401
+    def intercept_unary_unary(self, _continuation: object, client_call_details: Message, request: Message) -> None:
         self.calls.append((client_call_details.method, type(request)))
         raise _Recorded

@@ -1,17 +1,16 @@
 """The RPCs on secrets and on their IAM policies, named as in the client library."""
 
-from typing import Any
-
 from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, NotFound
-from google.cloud.secretmanager_v1.types import service
 from google.iam.v1 import iam_policy_pb2
 from google.protobuf import empty_pb2
 
+from .errors import api_error, check_etag, require
 from .filters import parse_filter
 from .limits import check_secret
+from .messages import ListSecretsResponse, Message, Secret, copy_of
 from .names import check_secret_id, parse_name
 from .paging import cut_page
-from .store import Secret, Store, StoredSecret, check_etag, copy_of, require
+from .store import Store, StoredSecret
 
 UPDATABLE = frozenset(
     {
@@ -36,7 +35,7 @@ class SecretRpcs:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def create_secret(self, request: Any) -> Any:
+    def create_secret(self, request: Message) -> Message:
         """Create a secret without versions."""
         parent = parse_name(request.parent, "parent")
         check_secret_id(request.secret_id)
@@ -52,8 +51,7 @@ class SecretRpcs:
         with self._store.lock:
             existing = self._store.find_past(name)
             if existing and existing.message.current:
-                message = f"Secret [{name}] already exists."
-                raise AlreadyExists(message)
+                raise api_error(AlreadyExists, f"Secret [{name}] already exists.")
             secret.create_time.FromDatetime(self._store.now())
             self._stamp(secret)
             self._store.put(name, secret)
@@ -61,18 +59,17 @@ class SecretRpcs:
             self._store.notifications.send("SECRET_CREATE", secret)
             return secret
 
-    def get_secret(self, request: Any) -> Any:
+    def get_secret(self, request: Message) -> Message:
         """Return a secret's metadata, maybe not the newest."""
         name = parse_name(request.name, "secret")
         with self._store.lock:
             stored = self._store.find_past(name)
             secret = stored and stored.message.at(self._store.faults.visible_until("metadata"))
         if not secret:
-            message = f"Secret [{name}] not found."
-            raise NotFound(message)
+            raise api_error(NotFound, f"Secret [{name}] not found.")
         return secret
 
-    def list_secrets(self, request: Any) -> Any:
+    def list_secrets(self, request: Message) -> Message:
         """List the secrets of a project or location."""
         parent = parse_name(request.parent, "parent")
         matches = parse_filter(request.filter, Secret)
@@ -81,9 +78,9 @@ class SecretRpcs:
             stored = self._store.newest_first(parent)
             seen = ((item.sequence, secret) for item in stored if (secret := item.message.at(moment)))
             page, token, total = cut_page(seen, request, matches)
-        return service.ListSecretsResponse.pb()(secrets=page, next_page_token=token, total_size=total)
+        return ListSecretsResponse(secrets=page, next_page_token=token, total_size=total)
 
-    def update_secret(self, request: Any) -> Any:
+    def update_secret(self, request: Message) -> Message:
         """Replace the fields of the mask; labels, annotations and aliases as whole maps.
 
         The etag is checked against the true state, whatever stale reads may show.
@@ -110,7 +107,7 @@ class SecretRpcs:
             self._store.notifications.send("SECRET_UPDATE", secret)
             return secret
 
-    def delete_secret(self, request: Any) -> Any:
+    def delete_secret(self, request: Message) -> Message:
         """Delete a secret and all its versions."""
         name = parse_name(request.name, "secret")
         with self._store.lock:
@@ -125,8 +122,7 @@ class SecretRpcs:
             stored = self._find(resource)
             secret = copy_of(stored.message.current)
             if not secret.HasField("rotation"):
-                message = f"Secret [{secret.name}] has no rotation policy."
-                raise FailedPrecondition(message)
+                raise api_error(FailedPrecondition, f"Secret [{secret.name}] has no rotation policy.")
             if secret.rotation.HasField("rotation_period"):
                 due = self._store.now() + secret.rotation.rotation_period.ToTimedelta()
                 secret.rotation.next_rotation_time.FromDatetime(due)
@@ -136,24 +132,23 @@ class SecretRpcs:
             self._store.replace(stored.message, secret)
             self._store.notifications.send("SECRET_ROTATE", secret)
 
-    def get_iam_policy(self, request: Any) -> Any:
+    def get_iam_policy(self, request: Message) -> Message:
         """Return the secret's own policy."""
         with self._store.lock:
             return self._find(request.resource).policy
 
-    def set_iam_policy(self, request: Any) -> Any:
+    def set_iam_policy(self, request: Message) -> Message:
         """Replace the secret's own policy; nothing here enforces it."""
         with self._store.lock:
             stored = self._find(request.resource)
             if request.policy.etag not in (b"", stored.policy.etag):
-                message = "There were concurrent policy changes. Please retry the whole read-modify-write."
-                raise Aborted(message)
+                raise api_error(Aborted, "There were concurrent policy changes; read the policy again.")
             policy = copy_of(request.policy)
             policy.etag = self._store.new_etag().encode()
             stored.policy = policy
             return policy
 
-    def test_iam_permissions(self, request: Any) -> Any:
+    def test_iam_permissions(self, request: Message) -> Message:
         """Grant every permission asked for."""
         with self._store.lock:
             self._find(request.resource)
@@ -162,7 +157,7 @@ class SecretRpcs:
     def _find(self, resource: str) -> StoredSecret:
         return self._store.find(parse_name(resource, "secret"))
 
-    def _stamp(self, secret: Any) -> None:  # noqa: ANN401 - a protobuf Secret
+    def _stamp(self, secret: Message) -> None:
         """Set what the service sets: a new etag, the expiry a TTL amounts to; drop what is input only."""
         secret.etag = self._store.new_etag()
         if secret.HasField("ttl"):

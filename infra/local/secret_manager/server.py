@@ -1,17 +1,19 @@
 """The local Secret Manager: one state, served over gRPC and REST on loopback."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import grpc
 from google.api_core.exceptions import GoogleAPICallError, InvalidArgument, MethodNotImplemented, NotFound
 
+from .errors import api_error
 from .faults import Faults, Hung
+from .messages import Json, Message
 from .names import project_number
 from .notifications import Notifications, Notify
-from .rest import RestServer
+from .rest import Answer, RestServer
 from .rpcs import Rpc, load_rpcs
 from .secret_rpcs import SecretRpcs
 from .store import Store
@@ -90,12 +92,12 @@ class SecretManagerServer:
     ) -> None:
         self.stop()
 
-    def answer(self, rpc: Rpc, request: Any, is_waiting: Callable[[], bool]) -> Any:  # noqa: ANN401 - protobuf
+    def answer(self, rpc: Rpc, request: Message, is_waiting: Callable[[], bool]) -> Message:
         """Carry out one call, with the faults that strike it, and record it.
 
         `is_waiting` tells whether the caller is still there. Raises GoogleAPICallError, or Hung for no answer.
         """
-        call = Call(rpc.name, _resource(request), "OK")
+        call = Call(rpc.name, _resource(request), "UNKNOWN")
         try:
             struck = self.faults.match(rpc.name, call.secret)
             self.faults.strike(struck, "before", is_waiting)
@@ -103,8 +105,10 @@ class SecretManagerServer:
                 self.faults.spend_write(self.project_number)
             reply = self._function(rpc)(request)
             self.faults.strike(struck, "after", is_waiting)
+            call = call._replace(code="OK")
         except GoogleAPICallError as error:
-            call = call._replace(code=error.grpc_status_code.name if error.grpc_status_code else "UNKNOWN")
+            if error.grpc_status_code:
+                call = call._replace(code=error.grpc_status_code.name)
             raise
         except Hung:
             call = call._replace(code="HANG")
@@ -120,7 +124,7 @@ class SecretManagerServer:
         """
         self._secrets.rotate(name)
 
-    def _control(self, method: str, path: str, body: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
+    def _control(self, method: str, path: str, body: Json) -> Json:
         """Carry out a control of the local stack. Raises InvalidArgument, NotFound."""
         match method, path:
             case "GET", "/_local/faults":
@@ -129,7 +133,7 @@ class SecretManagerServer:
                 try:
                     self.faults.replace(body or {})
                 except (TypeError, ValueError, AttributeError) as error:
-                    raise InvalidArgument(str(error)) from error
+                    raise api_error(InvalidArgument, str(error)) from error
                 return self.faults.describe()
             case "DELETE", "/_local/faults":
                 self.faults.clear()
@@ -142,29 +146,28 @@ class SecretManagerServer:
             case "POST", "/_local/rotations":
                 self.rotate(str((body or {}).get("secret", "")))
                 return {}
-        message = f"The local stack has no {method} {path}."
-        raise NotFound(message)
+        raise api_error(NotFound, f"The local stack has no {method} {path}.")
 
-    def _function(self, rpc: Rpc) -> Callable[[Any], Any]:
+    def _function(self, rpc: Rpc) -> Callable[[Message], Message]:
         for room in self._rooms:
-            if function := getattr(room, rpc.function, None):
+            function: Callable[[Message], Message] | None = getattr(room, rpc.function, None)
+            if function:
                 return function
-        message = f"{rpc.name} is not part of the local stack."
-        raise MethodNotImplemented(message)
+        raise api_error(MethodNotImplemented, f"{rpc.name} is not part of the local stack.")
 
 
-def _resource(request: Any) -> str:  # noqa: ANN401 - a protobuf request
+def _resource(request: Message) -> str:
     """Name what a request is about, in the caller's own words."""
     if hasattr(request, "secret_id"):
         return f"{request.parent}/secrets/{request.secret_id}"
     if hasattr(request, "secret"):
-        return request.secret.name
+        return str(request.secret.name)
     return next((getattr(request, key) for key in ("name", "parent", "resource") if hasattr(request, key)), "")
 
 
-def _grpc_handlers(rpcs: Any, answer: Callable[..., Any]) -> list[grpc.GenericRpcHandler]:
-    def behaviour(rpc: Rpc) -> Callable[[Any, grpc.ServicerContext], Any]:
-        def respond(request: Any, context: grpc.ServicerContext) -> Any:
+def _grpc_handlers(rpcs: Iterable[Rpc], answer: Answer) -> list[grpc.GenericRpcHandler]:
+    def behaviour(rpc: Rpc) -> Callable[[Message, grpc.ServicerContext], Message]:
+        def respond(request: Message, context: grpc.ServicerContext) -> Message:
             try:
                 return answer(rpc, request, context.is_active)
             except GoogleAPICallError as error:

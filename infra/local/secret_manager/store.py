@@ -10,20 +10,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from google.api_core.exceptions import FailedPrecondition, InvalidArgument, NotFound
-from google.cloud.secretmanager_v1.types import resources
+from google.api_core.exceptions import NotFound
 from google.iam.v1 import policy_pb2
 
+from .errors import api_error
 from .faults import Faults
+from .messages import DESTROYED, Message, copy_of
 from .names import Name
 from .notifications import Notifications
 
 Value = TypeVar("Value")
-
-Secret, SecretVersion = resources.Secret.pb(), resources.SecretVersion.pb()
-ENABLED, DISABLED, DESTROYED = (SecretVersion.State.Value(state) for state in ("ENABLED", "DISABLED", "DESTROYED"))
 
 
 class Timeline(Generic[Value]):
@@ -60,7 +58,7 @@ class StoredVersion:
     """Hold a version: number, SecretVersion message over time, payload, CRC-32C of the payload."""
 
     number: int
-    message: Timeline[Any]
+    message: Timeline[Message]
     payload: bytes
     checksum: int
 
@@ -71,8 +69,8 @@ class StoredSecret:
 
     name: Name
     sequence: int
-    message: Timeline[Any]
-    policy: Any = field(default_factory=lambda: policy_pb2.Policy(etag=b"\x00\x20\x01"))
+    message: Timeline[Message]
+    policy: Message = field(default_factory=lambda: policy_pb2.Policy(etag=b"\x00\x20\x01"))
     versions: dict[int, StoredVersion] = field(default_factory=dict)
     next_number: int = 1
 
@@ -80,9 +78,7 @@ class StoredSecret:
 class Store:
     """Keep the secrets of all projects. Callers hold `lock` around what they read and change together."""
 
-    def __init__(
-        self, faults: Faults, notifications: Notifications, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, faults: Faults, notifications: Notifications, clock: Callable[[], float] = time.time) -> None:
         self.faults, self.notifications = faults, notifications
         self.lock = threading.RLock()
         self._clock = clock
@@ -98,7 +94,7 @@ class Store:
         """Give an etag no object has had: an opaque string in quotes."""
         return f'"{next(self._etags):x}"'
 
-    def put(self, name: Name, secret: Any) -> None:  # noqa: ANN401 - a protobuf Secret
+    def put(self, name: Name, secret: Message) -> None:
         """Keep a new secret as the newest of its parent."""
         siblings = self._parents.setdefault(name.parent, {})
         siblings.pop(name.secret or "", None)
@@ -126,8 +122,7 @@ class Store:
         """Find a secret as it is now. Raises NotFound."""
         stored = self.find_past(name)
         if not stored or not stored.message.current:
-            message = f"Secret [{name.of_its_secret}] not found."
-            raise NotFound(message)
+            raise api_error(NotFound, f"Secret [{name.of_its_secret}] not found.")
         return stored
 
     def find_past(self, name: Name) -> StoredSecret | None:
@@ -152,10 +147,10 @@ class Store:
             version = stored.versions.get(number)
             missing = f"Secret Version [{name}] not found."
         if version is None:
-            raise NotFound(missing)
+            raise api_error(NotFound, missing)
         return version
 
-    def destroy(self, stored: StoredSecret, version: StoredVersion, at: datetime) -> Any:  # noqa: ANN401
+    def destroy(self, stored: StoredSecret, version: StoredVersion, at: datetime) -> Message:
         """Forget a version's payload for good and return its SecretVersion."""
         changed = copy_of(version.message.current)
         changed.state, changed.etag = DESTROYED, self.new_etag()
@@ -183,23 +178,3 @@ class Store:
                     due = message.scheduled_destroy_time.ToDatetime(UTC)
                     if due <= now:
                         self.destroy(stored, version, due)
-
-
-def check_etag(given: str, current: str, what: str) -> None:
-    """Refuse a change made upon an outdated read; an empty etag is unconditional. Raises FailedPrecondition."""
-    if given and given != current:
-        message = f"The etag [{given}] does not match the current etag of {what}."
-        raise FailedPrecondition(message)
-
-
-def require(condition: object, message: str) -> None:
-    """Refuse a request. Raises InvalidArgument."""
-    if not condition:
-        raise InvalidArgument(message)
-
-
-def copy_of(message: Any) -> Any:  # noqa: ANN401 - any protobuf message
-    """Copy a message, to change the copy."""
-    copied = type(message)()
-    copied.CopyFrom(message)
-    return copied

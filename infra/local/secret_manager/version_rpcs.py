@@ -1,26 +1,24 @@
 """The RPCs on secret versions, named as in the client library."""
 
-from typing import Any
-
-from google.api_core.exceptions import FailedPrecondition
-from google.cloud.secretmanager_v1.types import service
+from google.api_core.exceptions import FailedPrecondition, GoogleAPICallError
 
 from .crc32c import crc32c
+from .errors import api_error, check_etag
 from .filters import parse_filter
 from .limits import check_payload
-from .names import parse_name
-from .paging import cut_page
-from .store import (
+from .messages import (
     DESTROYED,
     DISABLED,
     ENABLED,
+    AccessSecretVersionResponse,
+    ListSecretVersionsResponse,
+    Message,
     SecretVersion,
-    Store,
-    StoredVersion,
-    Timeline,
-    check_etag,
     copy_of,
 )
+from .names import parse_name
+from .paging import cut_page
+from .store import Store, StoredVersion, Timeline
 
 
 class VersionRpcs:
@@ -29,7 +27,7 @@ class VersionRpcs:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add_secret_version(self, request: Any) -> Any:
+    def add_secret_version(self, request: Message) -> Message:
         """Store a payload as the newest version. The secret's own etag stays as it is."""
         name = parse_name(request.parent, "secret")
         checksum = crc32c(request.payload.data)
@@ -50,25 +48,24 @@ class VersionRpcs:
             self._store.notifications.send("SECRET_VERSION_ADD", stored.message.current, version)
             return version
 
-    def access_secret_version(self, request: Any) -> Any:
+    def access_secret_version(self, request: Message) -> Message:
         """Return the payload of an enabled version with its checksum; no fall-back from `latest` to an older one."""
         name = parse_name(request.name, "version")
         with self._store.lock:
             version = self._store.find_version(name)
             seen = self._see(version)
             if seen.state != ENABLED:
-                message = f"Secret Version [{seen.name}] is in {SecretVersion.State.Name(seen.state)} state."
-                raise FailedPrecondition(message)
+                raise _wrong_state(seen)
             payload = {"data": version.payload, "data_crc32c": version.checksum}
-        return service.AccessSecretVersionResponse.pb()(name=seen.name, payload=payload)
+        return AccessSecretVersionResponse(name=seen.name, payload=payload)
 
-    def get_secret_version(self, request: Any) -> Any:
+    def get_secret_version(self, request: Message) -> Message:
         """Return a version's metadata."""
         name = parse_name(request.name, "version")
         with self._store.lock:
             return self._see(self._store.find_version(name))
 
-    def list_secret_versions(self, request: Any) -> Any:
+    def list_secret_versions(self, request: Message) -> Message:
         """List a secret's versions."""
         name = parse_name(request.parent, "secret")
         matches = parse_filter(request.filter, SecretVersion)
@@ -77,17 +74,17 @@ class VersionRpcs:
             versions = reversed(self._store.find(name).versions.values())
             seen = ((item.number, message) for item in versions if (message := item.message.at(moment)))
             page, token, total = cut_page(seen, request, matches)
-        return service.ListSecretVersionsResponse.pb()(versions=page, next_page_token=token, total_size=total)
+        return ListSecretVersionsResponse(versions=page, next_page_token=token, total_size=total)
 
-    def enable_secret_version(self, request: Any) -> Any:
+    def enable_secret_version(self, request: Message) -> Message:
         """Make a version accessible again; calls off a scheduled destruction."""
         return self._set_state(request, ENABLED, "SECRET_VERSION_ENABLE")
 
-    def disable_secret_version(self, request: Any) -> Any:
+    def disable_secret_version(self, request: Message) -> Message:
         """Make a version inaccessible."""
         return self._set_state(request, DISABLED, "SECRET_VERSION_DISABLE")
 
-    def destroy_secret_version(self, request: Any) -> Any:
+    def destroy_secret_version(self, request: Message) -> Message:
         """Destroy a version for good, or schedule it where the secret has a version_destroy_ttl."""
         name = parse_name(request.name, "version")
         with self._store.lock:
@@ -104,7 +101,7 @@ class VersionRpcs:
             self._store.notifications.send("SECRET_VERSION_DESTROY_SCHEDULED", secret, message)
             return message
 
-    def _set_state(self, request: Any, state: int, event: str) -> Any:  # noqa: ANN401 - protobuf messages
+    def _set_state(self, request: Message, state: int, event: str) -> Message:
         name = parse_name(request.name, "version")
         with self._store.lock:
             stored = self._store.find(name)
@@ -116,22 +113,26 @@ class VersionRpcs:
             self._store.notifications.send(event, stored.message.current, message)
             return message
 
-    def _changeable(self, request: Any) -> StoredVersion:  # noqa: ANN401
+    def _changeable(self, request: Message) -> StoredVersion:
         """Find the version to change, checked against its true state. Raises FailedPrecondition."""
         version = self._store.find_version(parse_name(request.name, "version"))
         message = version.message.current
         check_etag(request.etag, message.etag, f"Secret Version [{message.name}]")
         if message.state == DESTROYED:
-            text = f"Secret Version [{message.name}] is in DESTROYED state."
-            raise FailedPrecondition(text)
+            raise _wrong_state(message)
         return version
 
-    def _see(self, version: StoredVersion) -> Any:  # noqa: ANN401 - a protobuf SecretVersion
+    def _see(self, version: StoredVersion) -> Message:
         """Show a version: one just added at once, a change of its state maybe late."""
         return version.message.at(self._store.faults.visible_until("states")) or version.message.first
 
 
-def _describe_replication(secret: Any, version: Any) -> None:  # noqa: ANN401 - protobuf messages
+def _wrong_state(version: Message) -> GoogleAPICallError:
+    state = SecretVersion.State.Name(version.state)
+    return api_error(FailedPrecondition, f"Secret Version [{version.name}] is in {state} state.")
+
+
+def _describe_replication(secret: Message, version: Message) -> None:
     kind = secret.replication.WhichOneof("replication")
     if kind == "automatic":
         version.replication_status.automatic.SetInParent()
