@@ -58,7 +58,7 @@ class PubSub:
         self.address = ""
         self.kind = ""
         self._emulator = emulator
-        self._logs = logs
+        self.logs = logs
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -144,7 +144,7 @@ class PubSub:
         return f"projects/{self.project}/subscriptions/{subscription}"
 
     def _start(self, path: Path, exits: ExitStack) -> str:
-        logs = self._logs or Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="pubsub-")))
+        logs = self.logs or Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="pubsub-")))
         port = free_port()
         command = [str(path), "--host=127.0.0.1", f"--port={port}"]
         process = exits.enter_context(Process("pubsub-emulator", command, logs=logs))

@@ -6,6 +6,7 @@ import json
 import tempfile
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -39,24 +40,23 @@ class AuthorizationServer:
     def __init__(self, *, port: int = 0, logs: Path | None = None) -> None:
         """Prepare it; port 0 takes a free one, `logs` is a folder for its output (default: a temporary one)."""
         self._port = port
-        self._logs = logs or Path(tempfile.mkdtemp(prefix="token-refresh-logs-"))
+        self.logs = logs
+        self._exits = ExitStack()
         self._process: Process | None = None
         self.url = ""
 
     def __enter__(self) -> Self:
-        command = python_module("infra.local.authorization_server", "--port", str(self._port))
-        process = self._process = Process("authorization-server", command, logs=self._logs, cwd=ROOT)
-        try:
+        with ExitStack() as exits:
+            logs = self.logs or Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="authorization-server-")))
+            command = python_module("infra.local.authorization_server", "--port", str(self._port))
+            process = exits.enter_context(Process("authorization-server", command, logs=logs, cwd=ROOT))
             self.url = process.wait_for_line(r"(?m)^(http://127\.0\.0\.1:\d+)\n")[1]
             process.wait_for_http(self.jwks_url)
-        except BaseException:
-            process.stop()
-            raise
+            self._process, self._exits = process, exits.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.stop()
+        self._exits.close()
 
     @property
     def issuer(self) -> str:

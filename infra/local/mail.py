@@ -1,0 +1,78 @@
+"""A mail server that delivers nothing: it keeps what it gets, for tests and the demo to read."""
+
+from __future__ import annotations
+
+import email.policy
+import threading
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.parser import BytesParser
+from typing import TYPE_CHECKING, Any, Self
+
+from aiosmtpd.controller import Controller
+
+from infra.local.processes import free_port
+
+if TYPE_CHECKING:
+    from aiosmtpd.smtp import Envelope
+
+OPERATOR = "operator@local.example"
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One message as its recipients would read it."""
+
+    recipients: tuple[str, ...]
+    subject: str
+    text: str
+
+
+class MailServer:
+    """Listen for SMTP on a free loopback port; a context manager."""
+
+    def __init__(self) -> None:
+        self._mails: list[Mail] = []
+        self._arrived = threading.Condition()
+        self._controller: Controller | None = None
+        self.address = ""
+
+    def __enter__(self) -> Self:
+        port = free_port()
+        self._controller = Controller(self, hostname="127.0.0.1", port=port)
+        self._controller.start()
+        self.address = f"127.0.0.1:{port}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._controller is not None:
+            self._controller.stop()
+
+    @property
+    def notify_urls(self) -> str:
+        """Spell the Apprise URLs, one per line, that mail owners and operators through this server."""
+        return "\n".join(
+            f"mailto://{self.address}?from=token-refresh@local.example&to={to}&mode=insecure" for to in ("{owner}", OPERATOR)
+        )
+
+    def mails(self) -> list[Mail]:
+        """List what has arrived, oldest first."""
+        with self._arrived:
+            return list(self._mails)
+
+    def wait_for(self, count: int, *, seconds: float = 20.0) -> list[Mail]:
+        """Wait until `count` messages have arrived in all; answers all there are when the time is up."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: len(self._mails) >= count, seconds)
+            return list(self._mails)
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Envelope) -> str:  # noqa: ANN401, N802 -- aiosmtpd's name
+        """Take one message in."""
+        content = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content).encode()
+        message = BytesParser(EmailMessage, policy=email.policy.default).parsebytes(content)
+        body = message.get_body(("plain", "html"))
+        text = body.get_content() if body else ""
+        with self._arrived:
+            self._mails.append(Mail(tuple(envelope.rcpt_tos), str(message["Subject"]), text))
+            self._arrived.notify_all()
+        return "250 OK"
