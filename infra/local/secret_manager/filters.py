@@ -152,7 +152,7 @@ def _values(message: Message, names: list[str]) -> Iterator[Message]:
 
 def _compare(value: Message, operator: str, wanted: str) -> bool:
     if hasattr(value, "ToMicroseconds") and _is_time(wanted):
-        moment, limit = value.ToMicroseconds(), int(datetime.fromisoformat(wanted).timestamp() * 1_000_000)
+        moment, limit = int(value.ToMicroseconds()), int(datetime.fromisoformat(wanted).timestamp() * 1_000_000)
         return {"<": moment < limit, "<=": moment <= limit, ">": moment > limit, ">=": moment >= limit}.get(
             operator, moment == limit
         )
