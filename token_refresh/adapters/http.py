@@ -1,0 +1,162 @@
+"""HTTP to providers on requests: one send, no redirect, bounded in time and size, honest about what may have left.
+
+Whether a request can have reached the provider decides whether a single-use refresh token may be spent. So it is not
+guessed from the exception's type (a TLS failure may be a handshake's or a reply's): the connection itself notes the
+moment before the first byte of the request goes out.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import logging
+import threading
+import time
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import Timeout
+
+from token_refresh.core.http import MAX_REPLY_BYTES, HttpReply, HttpRequest
+from token_refresh.errors import NotSent, ReplyLost
+
+_CHUNK: Final = 1 << 14
+# Their lines quote the request line, and `request_format = "query"` puts the refresh token there.
+_TALKATIVE: Final = ("urllib3.connectionpool", "urllib3.connection")
+
+
+class _Attempt(threading.local):
+    """The request that this thread is sending: until when, and whether a byte of it may have left."""
+
+    deadline = 0.0
+    sent = False
+
+    def remaining(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("HTTP_TIMEOUT")
+        return left
+
+
+_attempt = _Attempt()
+
+
+class _BoundedReader(io.RawIOBase):
+    """A reply's bytes; each read waits for what is left of the whole time, so that a slow drip ends too."""
+
+    def __init__(self, sock: Any, raw: io.RawIOBase) -> None:
+        self._sock = sock
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_attempt.remaining())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_BoundedReader(sock, self.fp.detach()))
+
+
+class _Noting:
+    """Connects first and notes the sending then: what fails before has not left this machine."""
+
+    sock: Any
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()  # type: ignore[attr-defined]
+        self.sock.settimeout(_attempt.remaining())
+        _attempt.sent = True
+        super().send(data)  # type: ignore[misc]
+
+
+class _Connection(_Noting, HTTPConnection):
+    response_class = _BoundedResponse
+
+
+class _TlsConnection(_Noting, HTTPSConnection):
+    response_class = _BoundedResponse
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+class RequestsTransport:
+    """Send requests to providers, keeping connections alive; safe for threads.
+
+    `timeout` (s) bounds an exchange from the look-up of the name to the last byte. Proxies, netrc and cookies of the
+    environment are not used: an `Authorization` or a destination that nobody declared has no place here.
+    """
+
+    def __init__(self, timeout: float, *, connections: int = 32) -> None:
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self._timeout = timeout
+        # An adapter without its session: no cookies, no redirects, no netrc.
+        self._adapter = _Adapter(pool_connections=connections, pool_maxsize=connections)
+
+    def send(self, request: HttpRequest) -> HttpReply:
+        """Send a request once.
+
+        Raises `NotSent` when nothing can have left this machine, `ReplyLost` when something may have and no complete
+        reply came within the time.
+        """
+        host = urlsplit(request.url).hostname
+        _attempt.deadline = time.monotonic() + self._timeout
+        _attempt.sent = False
+        try:
+            return self._exchange(request)
+        except Exception:  # urllib3, http.client, ssl and requests raise what they like; only the moment counts
+            # Their texts quote the URL: not chained.
+            if _attempt.sent:
+                raise ReplyLost(f"no complete reply from {host}") from None
+            raise NotSent(f"no connection to {host}") from None
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._adapter.close()
+
+    def _exchange(self, request: HttpRequest) -> HttpReply:
+        prepared = requests.PreparedRequest()
+        prepared.prepare(request.method, request.url, headers=dict(request.headers), data=request.body or None)
+        response = self._adapter.send(prepared, stream=True, timeout=Timeout(total=self._timeout))  # type: ignore[arg-type]
+        body = bytearray()
+        whole = False
+        try:
+            while len(body) <= MAX_REPLY_BYTES:
+                chunk = response.raw.read(_CHUNK, decode_content=True)
+                if not chunk:
+                    whole = True
+                    break
+                body += chunk
+        finally:
+            if whole:
+                response.raw.release_conn()
+            else:
+                response.raw.close()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return HttpReply(response.status_code, headers, bytes(body[:MAX_REPLY_BYTES]), too_large=not whole)

@@ -1,0 +1,81 @@
+"""What a provider is: contract 10 as frozen data. `provider_table` reads it, `provider_url` fills its templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+CLIENT_AUTH_METHODS: Final = (
+    "client_secret_post",
+    "client_secret_basic",
+    "none",
+    "private_key_jwt",
+)  # RFC 7591's names
+REQUEST_FORMATS: Final = ("form", "json", "query")
+ROTATION: Final = ("never", "always", "maybe")
+SUBJECT_SOURCES: Final = ("id_token", "userinfo", "token_response")
+# What a template of a parameter or header may name beside the provider's variables.
+TEMPLATE_WORDS: Final = frozenset({"client_id", "client_secret", "scopes"})
+
+# RFC 6749, section 5.1: what a refresh returns when it does not say (also Google's, and the catalogue's median).
+DEFAULT_EXPIRES_IN: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsePaths:
+    """Where a token reply keeps its fields: dotted paths; an empty one is not looked at."""
+
+    access_token: str = "access_token"  # noqa: S105 - a path
+    refresh_token: str = "refresh_token"  # noqa: S105 - a path
+    expires_in: str = "expires_in"
+    expires_at: str = "expires_at"
+    scope: str = "scope"
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectSource:
+    """How to know the account behind a grant: `path` in the ID token, a userinfo reply or the token reply."""
+
+    source: str
+    path: str = "sub"
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An authorization server and its habits (contract 10). Templates hold ``{variable}``; lifetimes are seconds."""
+
+    name: str
+    token_url: str
+    refresh_url: str
+    authorization_url: str | None = None
+    revocation_url: str | None = None
+    issuer: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    client_auth: str = "client_secret_post"
+    request_format: str = "form"
+    token_params: Mapping[str, str] = field(default_factory=dict)
+    refresh_params: Mapping[str, str] = field(default_factory=dict)
+    authorization_params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    param_names: Mapping[str, str] = field(default_factory=dict)
+    scope_separator: str = " "
+    pkce: bool = True
+    openid: bool = False
+    rotates_refresh_tokens: str = "maybe"
+    response: ResponsePaths = ResponsePaths()
+    keep: tuple[str, ...] = ()
+    default_expires_in: int = DEFAULT_EXPIRES_IN
+    refresh_before_expiry: int | None = None
+    refresh_token_lifetime: int | None = None
+    refresh_token_idle_lifetime: int | None = None
+    dead_errors: tuple[str, ...] = ()
+    client_errors: tuple[str, ...] = ()
+    transient_errors: tuple[str, ...] = ()
+    subject: SubjectSource | None = None
+
+    @property
+    def rotates(self) -> bool:
+        """Tell whether a refresh may replace the refresh token; what is not known to keep it is taken to."""
+        return self.rotates_refresh_tokens != "never"
