@@ -7,7 +7,7 @@ locals {
     refreshers          = local.refreshers
     consenters          = local.consenters
     viewers             = toset([local.member.status])
-    roles               = { annotator = local.role.annotator, versioner = local.role.versioner }
+    roles               = { annotator = local.role.annotator, inspector = local.role.inspector, versioner = local.role.versioner }
     labels              = var.labels
     kms_key             = var.kms.secrets
     version_destroy_ttl = var.version_destroy_ttl

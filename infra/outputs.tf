@@ -35,7 +35,10 @@ output "refresh_topic" {
 
 output "connections" {
   description = "Secret ids by connection: where the grant goes and where the access token is."
-  value       = module.connection
+  value = { for name, connection in module.connection : name => {
+    connection_secret   = connection.connection_secret
+    access_token_secret = connection.access_token_secret
+  } }
 }
 
 output "clients" {

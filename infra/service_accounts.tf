@@ -42,9 +42,13 @@ locals {
       title       = "Secret annotator"
       permissions = ["secretmanager.secrets.update"]
     }
+    inspector = {
+      title       = "Secret inspector"
+      permissions = ["secretmanager.secrets.get", "secretmanager.versions.get", "secretmanager.versions.list"]
+    }
     versioner = {
       title       = "Secret versioner"
-      permissions = ["secretmanager.versions.add", "secretmanager.versions.destroy", "secretmanager.versions.list"]
+      permissions = ["secretmanager.versions.add", "secretmanager.versions.destroy"]
     }
   }
   role = { for key, role in google_project_iam_custom_role.role : key => "projects/${role.project}/roles/${role.role_id}" }

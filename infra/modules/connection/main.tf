@@ -37,6 +37,7 @@ module "grant" {
     "roles/secretmanager.secretVersionAdder" = var.deployment.consenters
     (var.deployment.roles.versioner)         = var.deployment.refreshers
     (var.deployment.roles.annotator)         = setunion(var.deployment.refreshers, var.deployment.consenters)
+    (var.deployment.roles.inspector)         = setunion(var.deployment.refreshers, var.deployment.consenters)
   }
 }
 
@@ -53,5 +54,6 @@ module "access_token" {
   iam = {
     "roles/secretmanager.secretAccessor" = setunion(var.deployment.refreshers, var.deployment.viewers, var.consumers)
     (var.deployment.roles.versioner)     = var.deployment.refreshers
+    (var.deployment.roles.inspector)     = var.deployment.refreshers
   }
 }

@@ -7,7 +7,7 @@ variable "deployment" {
     refreshers          = set(string)
     consenters          = optional(set(string), [])
     viewers             = optional(set(string), [])
-    roles               = object({ annotator = string, versioner = string })
+    roles               = object({ annotator = string, inspector = string, versioner = string })
     labels              = optional(map(string), {})
     kms_key             = optional(string)
     version_destroy_ttl = optional(string)
