@@ -1,0 +1,189 @@
+"""npm's `oidc-provider` 9 as a process: a strict authorization server that nobody here wrote.
+
+Its refresh tokens are single-use, without a grace period: a second use kills the whole grant. It speaks
+client_secret_post and _basic, private_key_jwt and none, client credentials, DPoP, and has login and consent pages that
+take any password. The account of an owner is the e-mail address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from infra.local.processes import DIRECT, Process
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+HERE = Path(__file__).parent
+FILES = ("package.json", "package-lock.json", "server.mjs")
+OLDEST_NODE = 20
+
+
+def why_missing() -> str:
+    """Say why the peer cannot run here, for a skip; empty when it can."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        return "Node.js is missing: npm's oidc-provider cannot run"
+    told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603
+    if int(told.stdout.strip().lstrip("v").split(".")[0]) < OLDEST_NODE:
+        return f"Node.js {told.stdout.strip()} is too old for oidc-provider 9, which needs {OLDEST_NODE}"
+    return ""
+
+
+def install() -> Path:
+    """Install what the lock file pins into the user's cache, once per content; answers the folder.
+
+    Raises subprocess.CalledProcessError when npm fails.
+    """
+    content = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in FILES)).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "token-refresh"
+    folder = cache / f"oidc-provider-{content}"
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as temporary:
+        fresh = Path(temporary, "fresh")
+        fresh.mkdir()
+        for name in FILES:
+            shutil.copy(HERE / name, fresh)
+        command = [shutil.which("npm") or "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run(command, cwd=fresh, check=True, capture_output=True, timeout=300)  # noqa: S603
+        try:
+            fresh.rename(folder)
+        except OSError:
+            # Somebody else was faster.
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+class OidcProvider:
+    """The running peer; a context manager. Its methods are those of the local authorization server."""
+
+    def __init__(self, *, logs: Path | None = None) -> None:
+        self.logs = logs
+        self.url = ""
+        self._exits = ExitStack()
+        self._process: Process | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as exits:
+            logs = self.logs or Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="oidc-provider-")))
+            command = [shutil.which("node") or "node", "server.mjs", "0"]
+            process = exits.enter_context(Process("oidc-provider", command, logs=logs, cwd=install()))
+            self.url = process.wait_for_line(r"(?m)^(http://127\.0\.0\.1:\d+)\n")[1]
+            process.wait_for_http(self.jwks_url)
+            self._process, self._exits = process, exits.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    @property
+    def issuer(self) -> str:
+        """Name the issuer."""
+        return self.url
+
+    @property
+    def authorization_url(self) -> str:
+        """Name the authorization endpoint; a refresh token needs scope `offline_access` and `prompt=consent`."""
+        return f"{self.url}/auth"
+
+    @property
+    def token_url(self) -> str:
+        """Name the token endpoint."""
+        return f"{self.url}/token"
+
+    @property
+    def revocation_url(self) -> str:
+        """Name the revocation endpoint."""
+        return f"{self.url}/token/revocation"
+
+    @property
+    def userinfo_url(self) -> str:
+        """Name the userinfo endpoint."""
+        return f"{self.url}/me"
+
+    @property
+    def jwks_url(self) -> str:
+        """Name the document with the public keys."""
+        return f"{self.url}/jwks"
+
+    def log(self) -> str:
+        """Read what the process has written."""
+        return self._process.log() if self._process else ""
+
+    def create_client(  # noqa: PLR0913 -- one keyword per switch
+        self,
+        client_id: str,
+        client_secret: str = "",
+        *,
+        auth: str = "client_secret_basic",
+        redirect_uris: Sequence[str] = ("http://127.0.0.1/callback",),
+        grant_types: Sequence[str] = ("authorization_code", "refresh_token"),
+        rotates_refresh_tokens: bool = True,
+        jwk: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Register a client; `auth` is its token_endpoint_auth_method (RFC 7591), `jwk` its public key."""
+        uses_code = "authorization_code" in grant_types
+        metadata: dict[str, Any] = {
+            "client_id": client_id,
+            "token_endpoint_auth_method": auth,
+            "redirect_uris": list(redirect_uris) if uses_code else [],
+            "response_types": ["code"] if uses_code else [],
+            "grant_types": list(grant_types),
+            "application_type": "native",
+            "rotates_refresh_tokens": rotates_refresh_tokens,
+        }
+        if client_secret:
+            metadata["client_secret"] = client_secret
+        if jwk:
+            metadata["jwks"] = {"keys": [dict(jwk)]}
+        self.ask("client", **metadata)
+
+    def create_grant(self, client_id: str, email: str, scope: str = "openid offline_access email") -> str:
+        """Issue a refresh token as if the owner had just consented."""
+        refresh_token: str = self.ask("grant", client_id=client_id, account=email, scope=scope)["refresh_token"]
+        return refresh_token
+
+    def revoke(self, refresh_token: str) -> None:
+        """Kill the grant this refresh token belongs to."""
+        self.ask("revoke", refresh_token=refresh_token)
+
+    def is_alive(self, refresh_token: str) -> bool:
+        """Tell whether this very refresh token would be accepted."""
+        return bool(self.ask("look", refresh_token=refresh_token)["alive"])
+
+    def is_grant_alive(self, refresh_token: str) -> bool:
+        """Tell whether the grant of this refresh token lives, whatever has become of the token."""
+        return bool(self.ask("look", refresh_token=refresh_token)["grant_alive"])
+
+    def calls(self, *, clear: bool = False) -> list[dict[str, Any]]:
+        """List the calls of the token endpoint, oldest first; tokens appear as SHA-256 only."""
+        calls: list[dict[str, Any]] = self.ask("calls", clear=clear)["calls"]
+        return calls
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Run one command of the control endpoint; raises RuntimeError when it is refused."""
+        request = urllib.request.Request(  # noqa: S310 -- a loopback URL of our own
+            f"{self.url}/control/{command}",
+            data=json.dumps(arguments).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with DIRECT.open(request, timeout=30) as response:
+                answer: dict[str, Any] = json.load(response)
+                return answer
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                raise RuntimeError(f"{command}: {refusal.read(500).decode(errors='replace')}") from refusal
