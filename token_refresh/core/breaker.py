@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from token_refresh.core.events import words_for
 from token_refresh.core.policy import Case, Verdict, doubling
 from token_refresh.core.status import HEALTHY, SUSPECT, Status
 
@@ -90,7 +89,6 @@ def hold_back(case: Case, verdict: Verdict, hold: Hold) -> Verdict:
         state=SUSPECT,
         reason=MASS,
         since=previous.since if previous and previous.reason == MASS else case.now,
-        message=words_for(MASS),
         attempts=attempts,
         next_attempt_at=next_attempt_at,
         hold_until=hold.until,

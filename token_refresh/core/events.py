@@ -105,9 +105,12 @@ class Event:
 
 
 def build_event_id(event_type: str, *parts: object) -> str:
-    """Derive an id from the incident alone, so that the same incident always has the same id."""
+    """Derive an id from the incident alone, so that the same incident always has the same id.
+
+    It begins with the type and a dot, so that an id that is owed tells what to publish.
+    """
     digest = hashlib.sha256("\x1f".join((event_type, *map(str, parts))).encode()).hexdigest()
-    return f"{event_type}-{digest[:32]}"
+    return f"{event_type}.{digest[:32]}"
 
 
 def remedy_for(reason: str) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.events import CLIENT_REJECTED, INVALID_GRANT, REFRESH_FAILING, words_for
+from token_refresh.core.events import CLIENT_REJECTED, INVALID_GRANT, REFRESH_FAILING
 from token_refresh.core.outcome import ClientRejected, ErrorDetail, GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.core.provider import Provider
 from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, SUSPECT, UNAVAILABLE, Status
@@ -342,7 +342,10 @@ def _judge_silence(case: Case, reason: str, detail: ErrorDetail, retry_after: fl
         return Verdict(UNAVAILABLE, reason, status, detail=detail)
     low = case.facts is None or case.facts.expires_at - case.now < case.margin / 2
     if not low and previous is None:
-        return Verdict(UNAVAILABLE, reason, case.previous, back_off=BackOff(attempts, case.now + delay, reason), detail=detail)
+        back_off = BackOff(attempts, case.now + delay, reason)
+        return Verdict(UNAVAILABLE, reason, case.previous, back_off=back_off, detail=detail)
+    if not low and previous:  # what was misconfigured is mended, but nothing proves it yet
+        return Verdict(UNAVAILABLE, reason, _again(case, previous, delay), detail=detail)
     status = _status(case, UNAVAILABLE, reason, next_attempt_at=case.now + delay, detail=detail)
     status = replace(status, attempts=attempts)
     return Verdict(UNAVAILABLE, reason, status, announce=REFRESH_FAILING, detail=detail)
@@ -363,7 +366,7 @@ def _status(
         event_id=previous.event_id,
         tried_at=case.now,
         first_failed_at=previous.first_failed_at or case.now,
-        message=message or words_for(reason),
+        message=message,
         error=detail.error or "",
         error_subtype=detail.error_subtype or "",
         owed=previous.owed,

@@ -1,0 +1,150 @@
+"""Incidents: when one begins, what is said about it, and how it ends (contract 8).
+
+A status carries the id of its incident and the ids that are still owed to the topic. It is written before an event is
+published and again after, so that a crash in between repeats an event with the same id and never loses one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from token_refresh.core.access_token import AccessTokenFacts
+from token_refresh.core.connection import Connection
+from token_refresh.core.events import (
+    CLIENT_REJECTED,
+    CONSENT_EXPIRING,
+    CONSENT_OVERDUE,
+    INVALID_GRANT,
+    RECOVERED,
+    REFRESH_FAILING,
+    Event,
+    build_event_id,
+    present,
+    remedy_for,
+    words_for,
+)
+from token_refresh.core.status import MISCONFIGURED, NEEDS_CONSENT, UNAVAILABLE, Status
+
+HOUR: Final = 3600
+REMINDERS: Final = (24, 72)  # hours into an incident
+_CLIENT: Final = ".client"  # marks the ids whose subject is the client
+
+
+def announce(status: Status, event_type: str, name: str) -> Status:
+    """Begin an incident of the connection: its id is fixed by connection, version and beginning."""
+    event_id = build_event_id(event_type, name, status.version, status.since)
+    return replace(status, event_id=event_id, owed=_with(status.owed, event_id))
+
+
+def announce_client(status: Status) -> Status:
+    """Begin an incident of the client, with this connection as the one that reports it."""
+    event_id = build_event_id(CLIENT_REJECTED, status.client, status.reason, status.since) + _CLIENT
+    return replace(status, client_event_id=event_id, owed=_with(status.owed, event_id))
+
+
+def owe(status: Status, event_id: str) -> Status:
+    """Note an event that is still to be published."""
+    return replace(status, owed=_with(status.owed, event_id))
+
+
+def settle(status: Status, event_id: str) -> Status:
+    """Strike an event off what is owed."""
+    return replace(status, owed=tuple(i for i in status.owed if i != event_id))
+
+
+def recovery_ids(status: Status, *, is_last_of_client: bool) -> tuple[str, ...]:
+    """Return the ids of the `recovered` events that end this status' incidents.
+
+    A client's incident ends with the last of its connections.
+    """
+    ids: list[str] = []
+    if status.event_id:
+        ids.append(build_event_id(RECOVERED, status.event_id))
+    if status.client_event_id and is_last_of_client:
+        ids.append(build_event_id(RECOVERED, status.client_event_id) + _CLIENT)
+    return tuple(ids)
+
+
+def reminder_due(status: Status, now: float) -> int | None:
+    """Return the reminder (hours into the incident) that is due for an owner who has not acted, if any."""
+    if status.state != NEEDS_CONSENT:
+        return None
+    due = [h for h in REMINDERS if now >= status.since + h * HOUR]
+    return due[-1] if due and due[-1] > status.reminded else None
+
+
+def remind(status: Status, name: str, hours: int) -> Status:
+    """Note a reminder and owe its event."""
+    event_id = build_event_id(CONSENT_OVERDUE, name, status.event_id, hours)
+    return owe(replace(status, reminded=hours), event_id)
+
+
+def event_type_of(event_id: str) -> str:
+    """Return the type that an id was made for."""
+    return event_id.split(".", 1)[0]
+
+
+def is_of_client(event_id: str) -> bool:
+    """Tell whether the subject of the event is the client and not the connection."""
+    return event_id.endswith(_CLIENT)
+
+
+def build_event(  # noqa: PLR0913 - an event's data has many sources
+    event_id: str,
+    connection: Connection,
+    status: Status,
+    *,
+    now: float,
+    facts: AccessTokenFacts | None,
+    consent_url: str | None,
+    error_description: str | None = None,
+) -> Event:
+    """Build the event that an id stands for; fields that do not apply are absent."""
+    event_type, of_client = event_type_of(event_id), is_of_client(event_id)
+    reason = _reason(event_type, status)
+    asks_owner = event_type in (INVALID_GRANT, CONSENT_EXPIRING, CONSENT_OVERDUE)
+    data = present(
+        {
+            "connection": None if of_client else connection.name,
+            "provider": connection.provider,
+            "reason": reason,
+            "remedy": None if event_type == RECOVERED else remedy_for(reason),
+            "message": _message(event_type, reason, connection, status, of_client=of_client),
+            "consent_url": consent_url if asks_owner else None,
+            "connection_secret": None if of_client else connection.secret_id,
+            "version": status.version if not of_client else None,
+            "access_token_expires_at": int(facts.expires_at) if facts and not of_client else None,
+            "first_failed_at": int(status.first_failed_at) or None,
+            "error": None if event_type == RECOVERED else status.error,
+            "error_description": None if event_type == RECOVERED else error_description,
+            "error_subtype": None if event_type == RECOVERED else status.error_subtype,
+        }
+    )
+    subject = status.client if of_client else connection.name
+    return Event(event_id, event_type, subject, now, data)
+
+
+def _reason(event_type: str, status: Status) -> str:
+    if event_type == REFRESH_FAILING:
+        return REFRESH_FAILING
+    if event_type == CONSENT_EXPIRING:
+        return CONSENT_EXPIRING
+    return status.reason
+
+
+def _message(event_type: str, reason: str, connection: Connection, status: Status, *, of_client: bool) -> str:
+    who = f"client {status.client}" if of_client else f"connection {connection.name}"
+    if event_type == RECOVERED:
+        return f"{who} is healthy again"
+    if status.state == MISCONFIGURED or event_type == CONSENT_EXPIRING:
+        return f"{who}: {status.message}"
+    if event_type == CONSENT_OVERDUE:
+        return f"{who} has waited {status.reminded} hours for its owner. {words_for(reason)}"
+    if status.state == UNAVAILABLE:
+        return f"{who}: {words_for(reason)} ({status.reason})"
+    return f"{who}: {words_for(reason)}"
+
+
+def _with(owed: tuple[str, ...], event_id: str) -> tuple[str, ...]:
+    return owed if event_id in owed else (*owed, event_id)

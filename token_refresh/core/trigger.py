@@ -1,0 +1,136 @@
+"""What a run is asked for: contract 4's JSON object, a Pub/Sub message, or a Secret Manager notification.
+
+https://cloud.google.com/secret-manager/docs/event-notifications lists the notifications' attributes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from token_refresh.core.connection import connection_name
+from token_refresh.errors import BadRequest
+
+_KEYS: Final = ("connections", "force", "versions", "dry_run", "clean")
+_MAX_VERSION: Final = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A request for a run; `connections` None means all. `versions` are lowest versions, by connection."""
+
+    connections: tuple[str, ...] | None = None
+    force: bool = False
+    versions: Mapping[str, int] = field(default_factory=dict)
+    dry_run: bool = False
+    clean: bool = False
+    # A notification may name a secret that is no connection: then there is nothing to do.
+    only_known: bool = False
+
+
+def parse_http_body(body: bytes) -> Trigger | None:
+    """Read the body of an HTTP request, a raw Pub/Sub push body included; None = nothing to do.
+
+    Raises `BadRequest`.
+    """
+    data = _parse_json(body)
+    if isinstance(data, dict) and isinstance(data.get("message"), dict) and not set(data) & set(_KEYS):
+        return parse_message(data["message"])
+    return parse_trigger(data)
+
+
+def parse_event_data(data: object) -> Trigger | None:
+    """Read the data of a CloudEvent: a Pub/Sub message, or the trigger itself; None = nothing to do.
+
+    Raises `BadRequest`.
+    """
+    if isinstance(data, bytes | bytearray | str):
+        return parse_http_body(data.encode() if isinstance(data, str) else bytes(data))
+    if isinstance(data, dict) and isinstance(data.get("message"), dict):
+        return parse_message(data["message"])
+    return parse_trigger(data)
+
+
+def parse_message(message: Mapping[str, object]) -> Trigger | None:
+    """Read a Pub/Sub message in its JSON form; raises `BadRequest`."""
+    attributes = message.get("attributes")
+    if isinstance(attributes, dict) and attributes.get("eventType"):
+        return _parse_notification(attributes)
+    data = message.get("data")
+    if data is None or data == "":
+        return parse_trigger(None)
+    if not isinstance(data, str):
+        raise BadRequest("message.data is not base64 text")
+    try:
+        raw = base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadRequest("message.data is not base64") from None
+    return parse_trigger(_parse_json(raw))
+
+
+def parse_trigger(data: object) -> Trigger:
+    """Read contract 4's JSON object; None or an empty object ask for all that is due. Raises `BadRequest`."""
+    if data is None:
+        return Trigger()
+    if not isinstance(data, dict):
+        raise BadRequest("the request is not a JSON object")
+    unknown = sorted(str(k)[:40] for k in data.keys() - set(_KEYS))
+    if unknown:
+        raise BadRequest(f"unknown key {', '.join(map(repr, unknown))}; known are {', '.join(_KEYS)}")
+    for key in ("force", "dry_run", "clean"):
+        if not isinstance(data.get(key, False), bool):
+            raise BadRequest(f'"{key}" is neither true nor false')
+    versions = _parse_versions(data.get("versions", {}))
+    connections = _parse_names(data["connections"]) if "connections" in data else None
+    if connections is None and versions:
+        connections = tuple(versions)
+    return Trigger(
+        connections=connections,
+        force=data.get("force", False),
+        versions=versions,
+        dry_run=data.get("dry_run", False),
+        clean=data.get("clean", False),
+    )
+
+
+def _parse_notification(attributes: Mapping[str, object]) -> Trigger | None:
+    kind, secret = attributes.get("eventType"), attributes.get("secretId")
+    if kind not in ("SECRET_VERSION_ADD", "SECRET_ROTATE") or not isinstance(secret, str):
+        return None
+    name = connection_name(secret.rsplit("/", 1)[-1])
+    if kind == "SECRET_ROTATE":
+        return Trigger(connections=(name,), force=True, only_known=True)
+    version = attributes.get("versionId")
+    number = version.rsplit("/", 1)[-1] if isinstance(version, str) else ""
+    if not (number.isascii() and number.isdigit()) or not 0 < int(number) <= _MAX_VERSION:
+        raise BadRequest("SECRET_VERSION_ADD without a usable versionId")
+    return Trigger(connections=(name,), versions={name: int(number)}, only_known=True)
+
+
+def _parse_names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+        raise BadRequest('"connections" is not a list of names')
+    return tuple(dict.fromkeys(value))
+
+
+def _parse_versions(value: object) -> Mapping[str, int]:
+    if not isinstance(value, dict):
+        raise BadRequest('"versions" is not an object of version numbers')
+    for name, version in value.items():
+        if not name or isinstance(version, bool) or not isinstance(version, int) or not 0 < version <= _MAX_VERSION:
+            raise BadRequest('"versions" is not an object of version numbers (whole, 1 or more)')
+    return value
+
+
+def _parse_json(body: bytes) -> object:
+    if not body.strip():
+        return None
+    try:
+        return json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        # The parser's message may quote the body.
+        raise BadRequest("the request is not JSON") from None

@@ -1,0 +1,143 @@
+"""What the world is told: statuses beside the spec, events on the topic, each incident once and then one recovery."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from token_refresh.core.access_token import AccessTokenFacts
+from token_refresh.core.connection import STATUS, Connection
+from token_refresh.core.events import CONSENT_EXPIRING, build_event_id
+from token_refresh.core.incident import build_event, owe, recovery_ids, remind, reminder_due, settle
+from token_refresh.core.status import HEALTHY, Status, parse_status, render_status
+from token_refresh.errors import EtagConflict, PublishError, StoreError
+from token_refresh.ports import ConsentLinks, Publisher, SecretStore
+
+log = logging.getLogger("token_refresh")
+
+_CAS_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    """Write statuses and publish what they owe; threads may share it."""
+
+    store: SecretStore
+    publisher: Publisher
+    links: ConsentLinks
+    clock: Callable[[], float]
+
+    def write(self, connection: Connection, status: Status | None) -> Connection | None:
+        """Replace the status (None removes it); None when somebody else judged the connection first.
+
+        Raises `StoreError`.
+        """
+        before = connection.record.annotations.get(STATUS)
+        text = render_status(status) if status else None
+        if text == before:
+            return connection
+        for _ in range(_CAS_TRIES):
+            try:
+                return replace(connection, record=self.store.annotate(connection.record, {STATUS: text}))
+            except EtagConflict:
+                connection = replace(connection, record=self.store.get(connection.secret_id))
+                if connection.record.annotations.get(STATUS) != before:
+                    return None
+        return None
+
+    def publish_owed(
+        self,
+        connection: Connection,
+        status: Status,
+        facts: AccessTokenFacts | None,
+        description: str | None = None,
+    ) -> Status:
+        """Publish what the status owes and write what is left; returns the status as it then is.
+
+        What the topic does not take stays owed for a later run.
+        """
+        left = status
+        for event_id in status.owed:
+            if self._publish(event_id, connection, status, facts, description):
+                left = settle(left, event_id)
+        if left != status:
+            try:
+                self.write(connection, None if left.state == HEALTHY and not left.owed else left)
+            except StoreError as fault:  # published again by a later run, with the same id
+                log.warning("could not note what was published for %s: %s", connection.name, fault)
+        return left
+
+    def recover(
+        self, connection: Connection, status: Status, facts: AccessTokenFacts | None, *, is_last_of_client: bool
+    ) -> None:
+        """End the incidents of a connection that is healthy again: publish, then clear the status.
+
+        Before clearing, so that a crash repeats an event with the same id instead of losing it. Raises `StoreError`.
+        """
+        owed: list[str] = []
+        for event_id in (*status.owed, *recovery_ids(status, is_last_of_client=is_last_of_client)):
+            if not self._publish(event_id, connection, status, facts, None):
+                owed.append(event_id)
+        if owed:
+            self.write(connection, replace(status, state=HEALTHY, since=self.clock(), owed=tuple(owed)))
+        else:
+            self.write(connection, None)
+
+    def remind(self, connection: Connection, status: Status, facts: AccessTokenFacts | None) -> Status:
+        """Publish `consent_overdue` when the owner has kept an incident waiting for so long."""
+        hours = reminder_due(status, self.clock())
+        if hours is None:
+            return status
+        reminded = remind(status, connection.name, hours)
+        written = self.write(connection, reminded)
+        return self.publish_owed(written, reminded, facts) if written else status
+
+    def warn_of_end(self, connection: Connection, facts: AccessTokenFacts | None, end: float, days: int) -> None:
+        """Publish `consent_expiring`; a status is written only if the topic did not take it."""
+        event_id = build_event_id(CONSENT_EXPIRING, connection.name, days, int(end // 3600))
+        version = facts.connection_version if facts else 0
+        message = f"its grant ends in about {days} day{'s' if days != 1 else ''}: ask for a new consent before that"
+        now = self.clock()
+        status = Status(HEALTHY, "healthy", since=now, version=version, message=message)
+        if not self._publish(event_id, connection, status, facts, None):
+            self.write(connection, owe(status, event_id))
+
+    def _publish(
+        self,
+        event_id: str,
+        connection: Connection,
+        status: Status,
+        facts: AccessTokenFacts | None,
+        description: str | None,
+    ) -> bool:
+        event = build_event(
+            event_id,
+            connection,
+            status,
+            now=self.clock(),
+            facts=facts,
+            consent_url=self.links.url(connection.name, status.version),
+            error_description=description,
+        )
+        try:
+            self.publisher.publish(event)
+        except PublishError as fault:
+            log.error("event %s of %s is owed: %s", event.type, event.subject, fault)
+            return False
+        log.info(
+            "published %s for %s",
+            event.type,
+            event.subject,
+            extra={"json_fields": {"event": "published", "type": event.type, "subject": event.subject, "id": event.id}},
+        )
+        return True
+
+
+def current_status(connection: Connection) -> Status | None:
+    """Return the status that the connection carries; nonsense reads as absent and is said once per look."""
+    text = connection.record.annotations.get(STATUS)
+    status = parse_status(text)
+    if text and status is None:
+        log.warning("the status annotation of %s is nonsense: treated as absent", connection.secret_id)
+    return status
