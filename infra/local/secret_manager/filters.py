@@ -6,7 +6,7 @@ tighter than AND) and NOT (or `-`). Annotations cannot be filtered, as in the re
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from google.api_core.exceptions import GoogleAPICallError, InvalidArgument
@@ -18,8 +18,8 @@ Predicate = Callable[[Message], bool]
 
 _KEYWORD = re.compile(r"\s*(AND|OR|NOT)(?=[\s(])")
 _FIELD = re.compile(r'\s*([^\s()=<>!:"]+)\s*(!=|<=|>=|[:=<>])\s*')
-_VALUE = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|([^\s()]+))')
-_SIGN = re.compile(r"\s*([()-])")
+_VALUE = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|([^\s(),]+))')
+_SIGN = re.compile(r"\s*([(),-])")
 
 
 @lru_cache(maxsize=256)
@@ -74,8 +74,15 @@ class _Parser:
         path, operator = match[1].split(".", 1), match[2]
         find = self._finder(path[0], path[1] if len(path) > 1 else "")
         if self._text[self._at :].startswith("("):  # state:(ENABLED OR DISABLED)
-            return self._negation(lambda: self._comparison(find, operator))
+            return self._negation(lambda: self._listed(find, operator))
         return self._comparison(find, operator)
+
+    def _listed(self, find: Callable[[Message], Iterator[Message]], operator: str) -> Predicate:
+        """Read `(a,b)`, which is how gcloud sends a list of alternatives."""
+        parts = [self._comparison(find, operator)]
+        while self._take_sign(","):
+            parts.append(self._comparison(find, operator))
+        return lambda message: any(part(message) for part in parts)
 
     def _comparison(self, find: Callable[[Message], Iterator[Message]], operator: str) -> Predicate:
         match = _VALUE.match(self._text, self._at)
@@ -151,8 +158,10 @@ def _values(message: Message, names: list[str]) -> Iterator[Message]:
 
 
 def _compare(value: Message, operator: str, wanted: str) -> bool:
-    if hasattr(value, "ToMicroseconds") and _is_time(wanted):
-        moment, limit = int(value.ToMicroseconds()), int(datetime.fromisoformat(wanted).timestamp() * 1_000_000)
+    if hasattr(value, "ToDatetime") and _is_time(wanted):
+        moment: datetime = value.ToDatetime(UTC)
+        limit = datetime.fromisoformat(wanted)
+        limit = limit if limit.tzinfo else limit.replace(tzinfo=UTC)
         return {"<": moment < limit, "<=": moment <= limit, ">": moment > limit, ">=": moment >= limit}.get(
             operator, moment == limit
         )
@@ -164,6 +173,7 @@ def _compare(value: Message, operator: str, wanted: str) -> bool:
 
 def _is_time(text: str) -> bool:
     try:
-        return datetime.fromisoformat(text).tzinfo is not None
+        datetime.fromisoformat(text)
     except ValueError:
         return False
+    return True

@@ -1,12 +1,17 @@
 """The local Secret Manager: one state, served over gRPC and REST on loopback."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import grpc
 from google.api_core.exceptions import GoogleAPICallError, InvalidArgument, MethodNotImplemented, NotFound
+from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports.grpc import (
+    SecretManagerServiceGrpcTransport,
+)
 
 from .errors import api_error
 from .faults import Faults, Hung
@@ -91,6 +96,12 @@ class SecretManagerServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @contextmanager
+    def client(self) -> Iterator[SecretManagerServiceClient]:
+        """Connect the real client, over gRPC."""
+        with grpc.insecure_channel(self.grpc_address) as channel:
+            yield SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
 
     def answer(self, rpc: Rpc, request: Message, is_waiting: Callable[[], bool]) -> Message:
         """Carry out one call, with the faults that strike it, and record it.
