@@ -32,6 +32,7 @@ data "archive_file" "source" {
 }
 
 resource "google_storage_bucket" "source" {
+  #checkov:skip=CKV_GCP_62:It holds published source code and nothing else; an access log would need a second bucket.
   project                     = var.project_id
   name                        = "${var.project_id}-${var.prefix}-source"
   location                    = var.region
