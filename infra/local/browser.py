@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -99,10 +99,10 @@ class Browser:
             self._show(self._session.get(url, params=fields, timeout=TIMEOUT))
 
     def go_ahead(self, *, email: str, password: str, without: tuple[tuple[str, str], ...] = ()) -> None:
-        """Sign in where asked to and press the button of each page that has one, up to six pages."""
+        """Sign in where asked to and press the button of each page that has one, up to the callback or six pages."""
         for _ in range(6):
             forms = self.forms()
-            if not forms or forms[-1].method != "post":
+            if not forms or forms[-1].method != "post" or urlsplit(self.url).path.endswith("/callback"):
                 return
             asked = forms[-1].names
             known = {"username": email, "email": email, "login": email, "password": password}

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesParser
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from aiosmtpd.controller import Controller
 
@@ -66,7 +66,7 @@ class MailServer:
             self._arrived.wait_for(lambda: len(self._mails) >= count, seconds)
             return list(self._mails)
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Envelope) -> str:  # noqa: ANN401, N802 -- aiosmtpd's name
+    async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802
         """Take one message in."""
         content = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content).encode()
         message = BytesParser(EmailMessage, policy=email.policy.default).parsebytes(content)

@@ -38,7 +38,13 @@ class Process:
     """Run `command` as a child; a context manager that stops it."""
 
     def __init__(
-        self, name: str, command: Sequence[str], *, logs: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        logs: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> None:
         """Start it at once; `env` is added to this process's environment, output goes to `logs`/`name`.log."""
         self.name = name

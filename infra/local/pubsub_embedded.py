@@ -12,7 +12,7 @@ from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args, get_type_hints
 
 import grpc
 from google.api_core.exceptions import AlreadyExists, GoogleAPICallError, NotFound
@@ -32,6 +32,7 @@ SERVICES = {
 }
 PULL_SECONDS = 2.0
 PUSHES_AT_ONCE = 16
+Thing = TypeVar("Thing")
 
 
 @dataclass
@@ -80,7 +81,7 @@ class EmbeddedPubSub:
         """Create a topic; AlreadyExists when there is one of that name."""
         with self._changed:
             if topic.name in self._topics:
-                raise AlreadyExists(topic.name)
+                raise AlreadyExists(topic.name)  # type: ignore[no-untyped-call]
             self._topics[topic.name] = topic
         return topic
 
@@ -118,7 +119,7 @@ class EmbeddedPubSub:
         """Create a subscription to an existing topic."""
         with self._changed:
             if subscription.name in self._subscriptions:
-                raise AlreadyExists(subscription.name)
+                raise AlreadyExists(subscription.name)  # type: ignore[no-untyped-call]
             _found(self._topics, subscription.topic)
             subscription.ack_deadline_seconds = subscription.ack_deadline_seconds or 10
             self._subscriptions[subscription.name] = _Subscription(subscription)
@@ -240,9 +241,10 @@ def _backoff(spec: types.Subscription) -> tuple[float, float]:
     return (least.total_seconds() if least else 10.0), (most.total_seconds() if most else 600.0)
 
 
-def _found(things: dict[str, Any], name: str) -> Any:  # noqa: ANN401 -- a topic or a subscription
+def _found(things: dict[str, Thing], name: str) -> Thing:
     if name not in things:
-        raise NotFound(f"Resource not found (resource={name.rpartition('/')[2]}).")
+        missing = f"Resource not found (resource={name.rpartition('/')[2]})."
+        raise NotFound(missing)  # type: ignore[no-untyped-call]
     return things[name]
 
 

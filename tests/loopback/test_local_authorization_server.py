@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(60)
 OWNER = "ada@example.com"
+PASSWORD = "demo"
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
@@ -42,13 +43,13 @@ def server(running: AuthorizationServer) -> AuthorizationServer:
     return running
 
 
-def exchange(server: AuthorizationServer, client: Client, refresh_token: str, **options: Any) -> requests.Response:
+def exchange(server: AuthorizationServer, client: Client, refresh_token: str, timeout: float = 10) -> requests.Response:
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     credentials = (client.client_id, client.client_secret)
-    return requests.post(server.token_url, data=form, auth=credentials, **{"timeout": 10, **options})
+    return requests.post(server.token_url, data=form, auth=credentials, timeout=timeout)
 
 
-def grant(server: AuthorizationServer, name: str, **switches: Any) -> tuple[Client, str]:
+def grant(server: AuthorizationServer, name: str, **switches: Any) -> tuple[Client, str]:  # noqa: ANN401
     client = server.create_client(name, **switches)
     return client, server.create_grant(name, OWNER)
 
@@ -168,7 +169,7 @@ def test_latency_delays_every_call_until_cleared(server: AuthorizationServer) ->
 
 
 @pytest.mark.parametrize("commit", [False, True], ids=["before the server has committed", "after"])
-def test_a_dropped_connection_spends_the_token_only_after_commit(server: AuthorizationServer, commit: bool) -> None:
+def test_a_dropped_connection_spends_the_token_only_after_commit(server: AuthorizationServer, *, commit: bool) -> None:
     client, refresh_token = grant(server, f"dropped-{commit}", rotates_refresh_tokens=True)
     server.fail(drop=True, commit=commit)
     with pytest.raises(requests.ConnectionError):
@@ -178,7 +179,7 @@ def test_a_dropped_connection_spends_the_token_only_after_commit(server: Authori
 
 
 @pytest.mark.parametrize("commit", [False, True], ids=["before the server has committed", "after"])
-def test_a_hanging_call_is_seen_in_the_journal_and_let_go(server: AuthorizationServer, commit: bool) -> None:
+def test_a_hanging_call_is_seen_in_the_journal_and_let_go(server: AuthorizationServer, *, commit: bool) -> None:
     client, refresh_token = grant(server, f"hanging-{commit}", rotates_refresh_tokens=True)
     server.fail(hang=True, commit=commit)
 
@@ -234,12 +235,12 @@ def authorization_request(server: AuthorizationServer, client: Client, **changes
     return f"{server.authorization_url}?{urlencode(query)}"
 
 
-def consent(server: AuthorizationServer, url: str, without: tuple[tuple[str, str], ...] = ()) -> dict[str, str]:
+def consent(url: str, without: tuple[tuple[str, str], ...] = ()) -> dict[str, str]:
     """Walk through login and consent; answer the parameters the browser carries to the redirect URI."""
     browser = Browser()
     browser.open(url)
     with pytest.raises(requests.ConnectionError) as refused:  # nobody listens at the redirect URI
-        browser.go_ahead(email=OWNER, password="demo", without=without)
+        browser.go_ahead(email=OWNER, password=PASSWORD, without=without)
     browser.close()
     assert refused.value.request is not None
     query = parse_qs(urlsplit(str(refused.value.request.url)).query)
@@ -249,7 +250,7 @@ def consent(server: AuthorizationServer, url: str, without: tuple[tuple[str, str
 def test_the_owner_signs_in_and_consents(server: AuthorizationServer) -> None:
     client = server.create_client("website", scopes="openid email calendar", rotates_refresh_tokens=True)
     url = authorization_request(server, client)
-    callback = consent(server, url)
+    callback = consent(url)
     assert (callback["state"], callback["iss"]) == ("some-state", server.issuer)
     redirect_uri = parse_qs(urlsplit(url).query)["redirect_uri"][0]
     form = {"grant_type": "authorization_code", "code": callback["code"], "redirect_uri": redirect_uri}
@@ -264,7 +265,7 @@ def test_the_owner_signs_in_and_consents(server: AuthorizationServer) -> None:
 def test_the_owner_may_untick_a_scope(server: AuthorizationServer) -> None:
     client = server.create_client("granular", scopes="openid email calendar")
     url = authorization_request(server, client)
-    callback = consent(server, url, without=(("granted", "calendar"),))
+    callback = consent(url, without=(("granted", "calendar"),))
     redirect_uri = parse_qs(urlsplit(url).query)["redirect_uri"][0]
     form = {"grant_type": "authorization_code", "code": callback["code"], "redirect_uri": redirect_uri}
     reply = requests.post(server.token_url, data={**form, "code_verifier": VERIFIER, **vars(client)}, timeout=10).json()
@@ -286,7 +287,7 @@ def test_a_request_without_pkce_is_refused(server: AuthorizationServer) -> None:
     browser = Browser()
     browser.open(f"{server.url}/login/")
     with pytest.raises(requests.ConnectionError) as refused:
-        browser.submit({"username": OWNER, "password": "demo", "next": url.removeprefix(server.url)})
+        browser.submit({"username": OWNER, "password": PASSWORD, "next": url.removeprefix(server.url)})
     browser.close()
     assert refused.value.request is not None
     assert "error=invalid_request" in str(refused.value.request.url)

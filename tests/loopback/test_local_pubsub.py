@@ -151,7 +151,8 @@ def test_what_is_refused_five_times_becomes_a_dead_letter(pubsub: PubSub, topic:
 
 
 def test_ordered_messages_arrive_in_order_past_a_refusal(pubsub: PubSub, topic: str, receiver: Receiver) -> None:
-    pubsub.create_subscription(f"{topic}-ordered", topic, push_to=f"{receiver.url}/flaky-order", ordered=True, bare=True)
+    endpoint = f"{receiver.url}/flaky-order"
+    pubsub.create_subscription(f"{topic}-ordered", topic, push_to=endpoint, ordered=True, bare=True)
     for number in range(5):
         pubsub.publish(topic, str(number).encode(), ordering_key="same")
     assert eventually(lambda: len({request.body for request in receiver.at("/flaky-order")}) == 5)

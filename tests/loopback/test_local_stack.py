@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from infra.local.functions import Function
 from infra.local.processes import Process, ProcessFailedError, python_module
 from infra.local.stack import (
     DEAD_LETTERS_SUBSCRIPTION,
@@ -28,6 +27,8 @@ from infra.local.stack import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from infra.local.functions import Function
 
 pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).resolve().parents[2]

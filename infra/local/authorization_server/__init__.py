@@ -1,4 +1,4 @@
-"""An OAuth 2.0 and OpenID Connect server nobody here wrote (django-oauth-toolkit), with switches for tests and the demo.
+"""An OAuth 2.0 and OpenID Connect server nobody here wrote (django-oauth-toolkit), with switches for tests and demo.
 
 `AuthorizationServer` starts it as a process of its own; `python -m infra.local.authorization_server` runs it by hand.
 """

@@ -11,11 +11,11 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 
 from infra.local.authorization_server import site
-from infra.local.authorization_server.faults import CONNECTION, TokenEndpoint
+from infra.local.authorization_server.faults import CONNECTION
 from infra.local.processes import end_on_signals
 
 
-class _RequestHandler(WSGIRequestHandler):
+class _RequestHandler(WSGIRequestHandler):  # type: ignore[misc]
     def get_environ(self) -> dict[str, Any]:
         return {**super().get_environ(), CONNECTION: self.connection}
 
@@ -23,7 +23,7 @@ class _RequestHandler(WSGIRequestHandler):
         """Log nothing: request lines of the authorization endpoint carry state and code."""
 
 
-class _Server(ThreadedWSGIServer):
+class _Server(ThreadedWSGIServer):  # type: ignore[misc]
     request_queue_size = 512
 
 
@@ -37,9 +37,9 @@ def main() -> None:
         site.configure(Path(directory), templates=Path(__file__).parent / "templates")
         from infra.local.authorization_server import control  # noqa: PLC0415 -- models need a configured Django
 
-        control.endpoint = TokenEndpoint(get_wsgi_application())
+        control.ENDPOINT.application = get_wsgi_application()
         with _Server(("127.0.0.1", port), _RequestHandler) as server:
-            server.set_app(control.endpoint)
+            server.set_app(control.ENDPOINT)
             print(f"http://127.0.0.1:{server.server_port}", flush=True)
             server.serve_forever()
 

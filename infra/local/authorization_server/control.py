@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PASSWORD = "demo"  # noqa: S105 -- of every sample account, shown on the login page
-endpoint: TokenEndpoint
+ENDPOINT = TokenEndpoint()
 
 
 def save_user(email: str, password: str = PASSWORD) -> dict[str, Any]:
@@ -36,7 +36,13 @@ def save_user(email: str, password: str = PASSWORD) -> dict[str, Any]:
     return {"sub": str(user.pk), "email": email, "password": password}
 
 
-def save_client(client_id: str, *, public: bool = False, redirect_uris: list[str] | None = None, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+def save_client(
+    client_id: str,
+    *,
+    public: bool = False,
+    redirect_uris: list[str] | None = None,
+    **fields: Any,  # noqa: ANN401
+) -> dict[str, Any]:
     """Create or change a client; `fields` are those of the model."""
     client = Client.objects.filter(client_id=client_id).first() or Client(
         client_id=client_id,
@@ -106,16 +112,16 @@ def look_at(refresh_token: str) -> dict[str, Any]:
 
 def _faults(*, clear: bool = False, **fault: Any) -> dict[str, Any]:  # noqa: ANN401
     if clear:
-        endpoint.clear_faults()
+        ENDPOINT.clear_faults()
     if fault:
-        endpoint.add_fault(Fault(**fault))
-    return {"faults": endpoint.faults()}
+        ENDPOINT.add_fault(Fault(**fault))
+    return {"faults": ENDPOINT.faults()}
 
 
 def _calls(*, clear: bool = False) -> dict[str, Any]:
-    answer = {"calls": endpoint.calls()}
+    answer = {"calls": ENDPOINT.calls()}
     if clear:
-        endpoint.forget_calls()
+        ENDPOINT.forget_calls()
     return answer
 
 
@@ -130,7 +136,7 @@ COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-@csrf_exempt
+@csrf_exempt  # type: ignore[untyped-decorator]
 def control(request: HttpRequest, command: str) -> JsonResponse:
     """Run one command with the JSON object of the body as its arguments."""
     if request.method != "POST" or request.content_type != "application/json":

@@ -72,8 +72,9 @@ class Call:
 class TokenEndpoint:
     """Stand before `application` and handle POST `path`; everything else passes."""
 
-    def __init__(self, application: Application, path: str = "/token/") -> None:
-        self._application = application
+    application: Application
+
+    def __init__(self, path: str = "/token/") -> None:
         self._path = path
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -110,12 +111,12 @@ class TokenEndpoint:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         if environ["PATH_INFO"] != self._path or environ["REQUEST_METHOD"] != "POST":
-            return self._application(environ, start_response)
+            return self.application(environ, start_response)
         call, fault, released = self._enter(_form(environ), environ)
         answer: list[Any] = []
         body = b""
         if fault.commit or not fault.replaces_answer:
-            body = b"".join(self._application(environ, lambda *args: answer.extend(args)))
+            body = b"".join(self.application(environ, lambda *args: answer.extend(args)))
             self._note(call, answer[0], body)
         if fault.hang:
             call.result = "hanging"
@@ -160,7 +161,7 @@ class TokenEndpoint:
             reply = {}
         call.issued_refresh_token_sha256 = sha256(reply.get("refresh_token", ""))
         call.committed = status.startswith("200")
-        call.result = reply.get("error") or status.split()[0]
+        call.result = reply.get("error") or status[:3]
 
 
 def sha256(token: str) -> str:

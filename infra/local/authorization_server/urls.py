@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.views import LoginView, LogoutView
-from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import include, path
 from oauth2_provider.views import AuthorizationView
 
 from infra.local.authorization_server.control import PASSWORD, control
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
 
 
 class ConsentView(AuthorizationView):  # type: ignore[misc]

@@ -1,0 +1,95 @@
+"""Declare connections in the local stack as an operator does with gcloud or Terraform: secrets with labels."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+from google.api_core.exceptions import NotFound
+from google.cloud.secretmanager_v1 import Replication, Secret, SecretManagerServiceClient, SecretPayload
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.local.stack import Stack
+
+SCOPES = "openid email profile"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample connection: what it shows, its provider, its owner, and which client it uses."""
+
+    name: str
+    shows: str
+    provider: str
+    owner: str
+    client: str
+
+
+class Secrets:
+    """Write and read secrets of the stack's project with the real client library."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        address = stack.secret_manager.grpc_address
+        self._channel = grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
+        self._client = SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=self._channel))
+        self._parent = f"projects/{stack.project}"
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._channel.close()
+
+    def create(
+        self, secret_id: str, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None
+    ) -> None:
+        """Create an empty secret."""
+        automatic = Replication(automatic=Replication.Automatic())
+        secret = Secret(replication=automatic, labels=labels or {}, annotations=annotations or {})
+        self._client.create_secret(parent=self._parent, secret_id=secret_id, secret=secret)
+
+    def add(self, secret_id: str, payload: str) -> int:
+        """Add a version; answers its number."""
+        parent = f"{self._parent}/secrets/{secret_id}"
+        version = self._client.add_secret_version(parent=parent, payload=SecretPayload(data=payload.encode()))
+        return int(version.name.rpartition("/")[2])
+
+    def latest(self, secret_id: str) -> str | None:
+        """Read the newest version as a downstream job does; None when there is none."""
+        try:
+            answer = self._client.access_secret_version(name=f"{self._parent}/secrets/{secret_id}/versions/latest")
+        except NotFound:
+            return None
+        return answer.payload.data.decode()
+
+    def annotations(self, secret_id: str) -> dict[str, str]:
+        """Read a secret's annotations."""
+        return dict(self._client.get_secret(name=f"{self._parent}/secrets/{secret_id}").annotations)
+
+    def declare_client(self, client: str, *, client_secret: str = "", **switches: object) -> None:
+        """Register a client at the authorization server and store its registration as `oauth-client-<client>`.
+
+        `client_secret` stores another one than the server knows; `switches` are those of `create_client`.
+        """
+        redirect_uris = [f"{self._stack.environment.get('CONSENT_URL', 'http://127.0.0.1')}/callback"]
+        known = self._stack.authorization_server.create_client(client, redirect_uris=redirect_uris, **switches)  # type: ignore[arg-type]
+        self.create(f"oauth-client-{client}")
+        registration = {"client_id": known.client_id, "client_secret": client_secret or known.client_secret}
+        self.add(f"oauth-client-{client}", json.dumps(registration))
+
+    def declare(self, sample: Sample, refresh_token: str = "") -> None:
+        """Declare a connection: its two secrets, and the grant when there is one already."""
+        annotations = {
+            "token-refresh.client": f"oauth-client-{sample.client}",
+            "token-refresh.scopes": SCOPES,
+            "token-refresh.owner": sample.owner,
+        }
+        labels = {"token-refresh": "enabled", "token-refresh-provider": sample.provider}
+        self.create(f"{sample.name}-access-token")
+        self.create(f"{sample.name}-refresh-token", labels, annotations)
+        if refresh_token:
+            self.add(f"{sample.name}-refresh-token", refresh_token)
