@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.http import HttpReply, HttpRequest
 from token_refresh.core.judgement import Asked, GrantKind, judge
-from token_refresh.core.outcome import TokenOutcome, Unavailable, UnknownOutcome
+from token_refresh.core.outcome import Refreshed, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.core.provider import Provider
 from token_refresh.core.provider_url import UrlError, resolve_url, resolve_values, unknown_variables
 from token_refresh.core.secrecy import Secret
@@ -31,6 +31,7 @@ from token_refresh.core.token_request import (
     build_service_account_claims,
     build_token_request,
     forms_of,
+    needs_client_secret,
 )
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost
 
@@ -134,7 +135,11 @@ class TokenEndpoint:
                 question = _Question(url, params, (), GrantKind.CLIENT, scopes=scopes, values=values)
             case _:
                 assert_never(grant)
-        return self._ask(question, provider, client)
+        outcome = self._ask(question, provider, client)
+        learned = _learned(grant)
+        if learned and isinstance(outcome, Refreshed):
+            return replace(outcome, extra={**learned, **outcome.extra})
+        return outcome
 
     def redeem(  # noqa: PLR0913 - RFC 6749, section 4.1.3
         self,
@@ -225,7 +230,7 @@ class TokenEndpoint:
             if client.private_key is None:
                 raise Misconfigured(f'{where}: provider {provider.name} needs "private_key" (private_key_jwt)')
             self._check_key(client.private_key, f"{where}: private_key")
-        elif provider.client_auth != "none" and client.client_secret is None:
+        elif client.client_secret is None and needs_client_secret(provider):
             raise Misconfigured(f'{where}: provider {provider.name} needs "client_secret" ({provider.client_auth})')
         if client.dpop_private_key is not None:
             self._check_key(client.dpop_private_key, f"{where}: dpop_private_key")

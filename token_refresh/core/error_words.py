@@ -29,6 +29,7 @@ _CODE_KEYS: Final = (
     "status",
     "reason",
     "category",
+    "resource",
 )
 _TEXT_KEYS: Final = (
     "error_description",

@@ -5,8 +5,8 @@ Rules, first to hold:
     any 2xx with an access token                     Refreshed, whatever the exact status
     502, 504, 2xx without anything readable          UnknownOutcome: it may have happened
     408, 425, 429, any other 5xx                     Unavailable, whatever the body says
-    an error the provider's own lists name           as they say: transient, then client, then dead
-    an error the tables below name                   likewise
+    a phrase, then a code of the provider's lists    as they say: transient, then client, then dead
+    a code of the tables below                       likewise
     an unknown error code on a 4xx                   ClientRejected: the operator's matter
     everything else (HTML, redirects, nonsense)      Unavailable
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -182,12 +182,13 @@ def _judge_error(
     words: ErrorWords, provider: Provider, kind: GrantKind, detail: ErrorDetail, retry_after: int | None
 ) -> TokenOutcome | None:
     own = (provider.transient_errors, provider.client_errors, provider.dead_errors)
-    for transient, client, dead in (own, (TRANSIENT, CLIENT, DEAD)):
-        if (entry := _found(words, transient)) is not None:
+    # A sentence says more than a code, and a provider's own list more than the general tables.
+    for is_match, (transient, client, dead) in ((_says, own), (_names, own), (_names, (TRANSIENT, CLIENT, DEAD))):
+        if (entry := _first(words, transient, is_match)) is not None:
             return Unavailable(_reason(entry), detail, retry_after)
-        if (entry := _found(words, client)) is not None:
+        if (entry := _first(words, client, is_match)) is not None:
             return ClientRejected(_reason(entry), detail)
-        if (entry := _found(words, dead)) is not None:
+        if _first(words, dead, is_match) is not None:
             return _dead(words, kind, detail)
     return None
 
@@ -205,19 +206,24 @@ def _dead(words: ErrorWords, kind: GrantKind, detail: ErrorDetail) -> TokenOutco
     return GrantDead("revoked_or_expired", detail)
 
 
-def _found(words: ErrorWords, entries: Iterable[str]) -> str | None:
-    """Return the entry that the error matches: a code as a whole, a phrase (it has a space) within the text."""
-    for entry in entries:
-        wanted = entry.casefold()
-        if wanted in words.text if " " in wanted else wanted in words.codes:
-            return entry
-    return None
+def _first(
+    words: ErrorWords, entries: Iterable[str], is_match: Callable[[ErrorWords, str], bool]
+) -> str | None:
+    return next((entry for entry in entries if is_match(words, entry.casefold())), None)
+
+
+def _says(words: ErrorWords, entry: str) -> bool:
+    """Tell whether a phrase (it has a space) is in the error's text."""
+    return " " in entry and entry in words.text
+
+
+def _names(words: ErrorWords, entry: str) -> bool:
+    """Tell whether the error has that code."""
+    return entry in words.codes
 
 
 def _reason(code: str | None) -> str:
-    if code is None or not _CODE.fullmatch(code):
-        return "unknown_error"
-    return code
+    return code if code is not None and _CODE.fullmatch(code) else "unknown_error"
 
 
 def _detail(words: ErrorWords, secrets: Iterable[Secret]) -> ErrorDetail:

@@ -123,6 +123,20 @@ def unknown_variables(provider: Provider, names: Mapping[str, str]) -> list[str]
     return sorted(set(names) - set(provider.variables))
 
 
+def learned_variables(provider: Provider, callback: Mapping[str, str]) -> dict[str, str]:
+    """Return what an authorization response tells beside the code: declared variables and fields to keep.
+
+    Zoho's `accounts-server`, QuickBooks' `realmId`: they belong into the payload's `variables`. An address is cut down
+    to its host; a value that may not stand in a URL is dropped.
+    """
+    learned = {}
+    for name in (*provider.variables, *provider.keep):
+        value = callback.get(name, "").removeprefix("https://").rstrip("/")
+        if is_variable_value(value):
+            learned[name] = value
+    return learned
+
+
 def _variables_ending_host(template: str) -> Iterator[str]:
     """Yield the variables behind which no registered domain follows: ``{x}``, ``{x}.com``, ``{x}example.com``."""
     match = _AUTHORITY.match(template)

@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus, urlencode
 from token_refresh.core.grant import Client, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.http import HttpRequest
 from token_refresh.core.provider import Provider
-from token_refresh.core.provider_url import fill
+from token_refresh.core.provider_url import fill, variables_of
 from token_refresh.core.secrecy import Secret
 
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - RFC 6749, section 6
@@ -127,6 +127,13 @@ def build_token_request(  # noqa: PLR0913 - the parts of a request
     given = {name.lower() for name in headers}
     headers |= {name: value for name, value in _OUR_HEADERS.items() if name.lower() not in given}
     return _render(provider.request_format, url, headers, fields)
+
+
+def needs_client_secret(provider: Provider) -> bool:
+    """Tell whether a request to `provider` carries the client secret: by its `client_auth`, or by a template."""
+    templates = (*provider.headers.values(), *provider.token_params.values(), *provider.refresh_params.values())
+    by_template = any("client_secret" in variables_of(template) for template in templates)
+    return by_template or provider.client_auth in {"client_secret_post", "client_secret_basic"}
 
 
 def forms_of(secrets: Iterable[Secret | None]) -> tuple[Secret, ...]:
