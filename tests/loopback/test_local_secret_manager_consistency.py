@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 from google.api_core import exceptions
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
@@ -69,7 +70,8 @@ def test_a_stale_latest_shows_the_older_version_while_the_number_is_there_at_onc
 
 
 def test_a_stale_latest_catches_up_by_itself(server: SecretManagerServer, client: SecretManagerServiceClient) -> None:
-    server.faults.set_stale(latest=0.3)
+    order = {"stale": {"latest": 0.3}}
+    assert requests.put(f"{server.rest_url}/_local/faults", json=order, timeout=5).json()["stale"] == {"latest": 0.3}
     add(client, b"two")
     assert access(client, "latest") == b"one"
     wait_for(lambda: access(client, "latest") == b"two")

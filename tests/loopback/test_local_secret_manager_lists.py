@@ -1,5 +1,6 @@
 """Lists of the local Secret Manager: order, pages, filters."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -84,6 +85,19 @@ def test_a_filter_of_the_list_is_applied_on_the_server(
 def test_a_filter_that_is_not_supported_is_refused(client: SecretManagerServiceClient, expression: str) -> None:
     with pytest.raises(exceptions.InvalidArgument, match="filter"):
         client.list_secrets(request={"parent": PROJECT, "filter": expression})
+
+
+def test_a_secret_that_has_expired_is_gone_and_its_name_is_free(client: SecretManagerServiceClient) -> None:
+    create(client, "short-lived", ttl="0.2s")
+    create(client, "lasting")
+    deadline = time.monotonic() + 10
+    while len(list(client.list_secrets(parent=PROJECT))) > 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with pytest.raises(exceptions.NotFound):
+        client.get_secret(name=f"{PROJECT}/secrets/short-lived")
+    create(client, "short-lived")
+    assert ids(client.list_secrets(parent=PROJECT)) == ["short-lived", "lasting"]
 
 
 def test_a_thousand_secrets_are_listed_in_one_page(client: SecretManagerServiceClient) -> None:

@@ -1,6 +1,7 @@
 """Versions in the local Secret Manager, as the real gRPC client sees them."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from google.api_core import exceptions
@@ -32,6 +33,13 @@ def add(client: SecretManagerServiceClient, data: bytes = b"payload", name: str 
 
 def ids(items: Message) -> list[str]:
     return [item.name.rpartition("/")[2] for item in items]
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen within 10 s"
+        time.sleep(0.01)
 
 
 def test_a_payload_comes_back_as_it_was_with_its_checksum(client: SecretManagerServiceClient) -> None:
@@ -98,6 +106,14 @@ def test_a_delay_of_destruction_disables_at_once_and_can_be_called_off(client: S
     assert "scheduled_destroy_time" in scheduled
     client.enable_secret_version(name=name)
     assert client.access_secret_version(name=name).payload.data == b"payload"
+
+
+def test_a_delayed_destruction_happens_when_its_time_has_come(client: SecretManagerServiceClient) -> None:
+    create(client, version_destroy_ttl="0.2s")
+    name = add(client).name
+    client.destroy_secret_version(name=name)
+    wait_for(lambda: client.get_secret_version(name=name).state == SecretVersion.State.DESTROYED)
+    assert [version.state.name for version in client.list_secret_versions(parent=SECRET)] == ["DESTROYED"]
 
 
 def test_versions_are_listed_newest_first_by_state_and_in_pages(client: SecretManagerServiceClient) -> None:

@@ -158,15 +158,11 @@ def _transcode(
 
 
 def _place(document: dict[str, Json], path: str, value: str) -> None:
-    """Set a dotted field; a field given twice becomes a list."""
+    """Set a dotted field."""
     *parents, field = path.split(".")
     for parent in parents:
         document = document.setdefault(parent, {})
-    if field in document and not parents:
-        before = document[field]
-        document[field] = [*before, value] if isinstance(before, list) else [before, value]
-    else:
-        document[field] = value
+    document[field] = value
 
 
 def _camel_case(mask: str) -> str:

@@ -67,17 +67,21 @@ class SecretManagerServer:
 
     def start(self) -> Self:
         """Listen; returns itself. Raises RuntimeError or OSError when a port is taken."""
-        self._notifications.start()
+        self._rest = RestServer((self._host, self._rest_port), self.rpcs.values(), self.answer, self._control)
         self._pool = ThreadPoolExecutor(GRPC_WORKERS, thread_name_prefix="secret-manager")
         self._grpc = grpc.server(
             self._pool,
             handlers=_grpc_handlers(self.rpcs.values(), self.answer),
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)],
         )
-        self.grpc_address = f"{self._host}:{self._grpc.add_insecure_port(f'{self._host}:{self._grpc_port}')}"
+        try:
+            port = self._grpc.add_insecure_port(f"{self._host}:{self._grpc_port}")
+        except RuntimeError:
+            self._rest.server_close()
+            raise
+        self.grpc_address, self.rest_url = f"{self._host}:{port}", self._rest.url
+        self._notifications.start()
         self._grpc.start()
-        self._rest = RestServer((self._host, self._rest_port), self.rpcs.values(), self.answer, self._control)
-        self.rest_url = self._rest.url
         self._rest.start()
         return self
 
