@@ -130,7 +130,7 @@ def declare(scene: Scene) -> None:
         if sample.shows.startswith("revoked"):
             server.revoke(refresh_token)
     server.fail(times=0, delay=PROVIDER_SECONDS)
-    scene.say(f"{len(SAMPLES)} connections, 3 OAuth clients. Two owners have withdrawn their consent, two never gave it,")
+    scene.say(f"{len(SAMPLES)} connections, 3 OAuth clients. Two grants have been revoked, two never given,")
     scene.say("and somebody mistyped the client secret of `billing`.")
 
 

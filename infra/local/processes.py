@@ -1,13 +1,14 @@
 """Start child processes, wait until they answer, and stop exactly those.
 
 Every child gets a process group of its own, so a child that forks (gunicorn, the emulator's Java) is ended with all it
-started, by process id and never by name. Its output goes to one file per child.
+started, by process id and never by name; `warden` does it when the owner is killed. Its output goes to a file of its own.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -17,11 +18,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
     from types import FrameType
 
 STOP_SECONDS = 5.0
@@ -59,6 +60,8 @@ class Process:
                 cwd=cwd,
                 start_new_session=True,
             )
+        self._stopped = False
+        _tell_warden("+", self.pid)
         # A context manager is not left when the interpreter ends by sys.exit in another thread.
         atexit.register(self.stop)
 
@@ -80,7 +83,10 @@ class Process:
         """Kill the whole group (SIGKILL) and reap the child."""
         self._signal(signal.SIGKILL)
         self._popen.wait(STOP_SECONDS)
-        atexit.unregister(self.stop)
+        if not self._stopped:
+            self._stopped = True
+            atexit.unregister(self.stop)
+            _tell_warden("-", self.pid)
 
     def stop(self) -> None:
         """Ask the group to end (SIGTERM), kill what is left after 5 s; harmless when it has ended."""
@@ -90,6 +96,8 @@ class Process:
         self.kill()
 
     def _signal(self, number: signal.Signals) -> None:
+        if self._stopped:  # its number may be another's by now
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
@@ -139,6 +147,27 @@ def _answers(url: str) -> bool:
         return True
     except OSError:
         return False
+
+
+@functools.cache
+def _warden() -> subprocess.Popen[str]:
+    warden = subprocess.Popen(  # noqa: S603 -- a module of ours
+        python_module("infra.local.warden"),
+        stdin=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+        start_new_session=True,
+    )
+    atexit.register(warden.communicate)
+    return warden
+
+
+def _tell_warden(what: str, pid: int) -> None:
+    pipe = _warden().stdin
+    if pipe is not None and not pipe.closed:
+        with contextlib.suppress(BrokenPipeError):
+            pipe.write(f"{what}{pid}\n")
+            pipe.flush()
 
 
 def python_module(module: str, *arguments: str) -> list[str]:

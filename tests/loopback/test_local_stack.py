@@ -70,6 +70,14 @@ def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     return condition()
 
 
+def is_running(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     source = tmp_path_factory.mktemp("source") / "main.py"
@@ -157,7 +165,7 @@ def test_a_function_that_cannot_start_says_why_and_nothing_is_left(tmp_path: Pat
         requests.get(stack.authorization_server.url, timeout=5)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_every_process_of_the_stack(number: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(MAIN)
     script = tmp_path / "run.py"
@@ -187,9 +195,8 @@ def test_a_signal_ends_every_process_of_the_stack(number: signal.Signals, tmp_pa
     finally:
         parent.kill()
         parent.wait(5)
-    for pid in (int(words[i + 1]) for i, word in enumerate(words) if word == "PID"):
-        with pytest.raises(ProcessLookupError):
-            os.killpg(pid, 0)
+    groups = [int(words[i + 1]) for i, word in enumerate(words) if word == "PID"]
+    assert eventually(lambda: not any(map(is_running, groups)))
     for url in (words[words.index("URL") + 1], f"http://{words[words.index('URL') + 2]}"):
         with pytest.raises(requests.ConnectionError):
             requests.get(url, timeout=5)

@@ -65,8 +65,9 @@ class Scopes(BaseScopes):  # type: ignore[misc]
             "openid": "Confirm who you are",
             "email": "See your e-mail address",
             "profile": "See your name",
+            "calendar": "See your calendar",
         }
-        return {scope: known.get(scope, scope) for row in rows for scope in row.split()}
+        return {scope: known.get(scope, "Use your data for") for row in rows for scope in row.split()}
 
     def get_available_scopes(self, application: Any = None, request: Any = None, *_: Any, **__: Any) -> list[str]:  # noqa: ANN401, ARG002
         """List the scopes of one client, of all when none is named."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 from django.contrib.auth.views import LoginView, LogoutView
 from django.shortcuts import render
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 class ConsentView(AuthorizationView):  # type: ignore[misc]
     """The toolkit's consent page with a box for each scope, for the owner to untick (as at Google)."""
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Pair each scope with its line."""
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        return {**context, "asked": list(zip(context["scopes"], context["scopes_descriptions"], strict=True))}
+
     def form_valid(self, form: Any) -> HttpResponse:  # noqa: ANN401
         """Grant what is ticked; a form without boxes grants what was asked for."""
         if "granted" in self.request.POST:
@@ -28,6 +34,18 @@ class ConsentView(AuthorizationView):  # type: ignore[misc]
         return response
 
 
+class HintedLoginView(LoginView):  # type: ignore[misc]
+    """The login page with the e-mail address filled in that the client hinted at (OpenID Connect `login_hint`)."""
+
+    template_name = "login.html"
+    extra_context = {"password": PASSWORD}  # noqa: RUF012 -- Django's own convention
+
+    def get_initial(self) -> dict[str, Any]:
+        """Take the hint from the authorization request this login interrupts."""
+        request = parse_qs(urlsplit(self.request.GET.get("next", "")).query)
+        return {**super().get_initial(), "username": request.get("login_hint", [""])[0]}
+
+
 def front(request: HttpRequest) -> HttpResponse:
     """Say what this is and who is signed in."""
     return render(request, "front.html")
@@ -35,7 +53,7 @@ def front(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("", front),
-    path("login/", LoginView.as_view(template_name="login.html", extra_context={"password": PASSWORD}), name="login"),
+    path("login/", HintedLoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(next_page="login")),
     path("authorize/", ConsentView.as_view()),
     path("_local/<slug:command>", control),
