@@ -9,11 +9,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, assert_never
-from urllib.parse import urlsplit
+from typing import Final, assert_never
 
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
-from token_refresh.core.http import HttpReply, HttpRequest
+from token_refresh.core.http import HttpRequest
 from token_refresh.core.judgement import Asked, GrantKind, judge
 from token_refresh.core.outcome import Refreshed, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.core.provider import Provider
@@ -26,7 +25,6 @@ from token_refresh.core.token_request import (
     build_client_assertion_claims,
     build_client_credentials_params,
     build_code_params,
-    build_dpop_claims,
     build_refresh_params,
     build_service_account_claims,
     build_token_request,
@@ -34,28 +32,12 @@ from token_refresh.core.token_request import (
     needs_client_secret,
 )
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost
+from token_refresh.ports import HttpTransport, Signer
+from token_refresh.proof import ProvingTransport
 
 
-class HttpTransport(Protocol):
-    """HTTP to providers: one send per call, no redirect followed."""
-
-    def send(self, request: HttpRequest) -> HttpReply:
-        """Send a request once. Raises `NotSent` (nothing left this machine) or `ReplyLost` (it may have)."""
-
-
-class Signer(Protocol):
-    """Signatures with a private key in PEM form. Every method raises `ValueError` for a key it cannot use."""
-
-    def sign(
-        self, private_key: Secret, claims: Mapping[str, object], *, key_id: str | None = None, typ: str = "JWT"
-    ) -> Secret:
-        """Return a signed JWT (RFC 7519): RS256 for an RSA key, ES256 or ES384 for an EC key."""
-
-    def sign_proof(self, private_key: Secret, claims: Mapping[str, object]) -> Secret:
-        """Return a DPoP proof (RFC 9449, section 4.2), which carries the public key."""
-
-    def check(self, private_key: Secret) -> None:
-        """Raise `ValueError` when the key cannot be used."""
+# What an owner may be called beside the subject (OpenID Connect Core, section 5.1; GitHub's `login`).
+_NAMES_OF_OWNER: Final = ("email", "email_verified", "preferred_username", "login")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +60,7 @@ class TokenEndpoint:
         self._transport = transport
         self._signer = signer
         self._clock = clock
-        self._nonces: dict[str, str] = {}  # DPoP: the newest nonce of each origin (RFC 9449, section 8.2)
+        self._proving = ProvingTransport(transport, signer, clock)
 
     def check(
         self,
@@ -150,16 +132,18 @@ class TokenEndpoint:
         code_verifier: Secret | None,
         redirect_uri: str,
         variables: Mapping[str, str],
-        learned: Mapping[str, str] | None = None,
+        payload_variables: Mapping[str, str] | None = None,
     ) -> TokenOutcome:
-        """Exchange an authorization code (RFC 6749, section 4.1.3); `learned` are variables of the callback.
+        """Exchange an authorization code (RFC 6749, section 4.1.3); raises `Misconfigured`.
 
-        `GrantDead` here means that the code is spent, expired or not ours. Raises `Misconfigured`.
+        `GrantDead` here means that the code is spent, expired or not ours. Where the token reply tells the account,
+        `extra` holds what it says.
         """
         self._check_client(provider, client)
-        url, values = _resolve(provider.token_url, provider, variables, learned or {}, client)
+        url, values = _resolve(provider.token_url, provider, variables, payload_variables or {}, client)
         params = build_code_params(code, code_verifier, redirect_uri)
-        return self._ask(_Question(url, params, (code, code_verifier), values=values), provider, client)
+        question = _Question(url, params, (code, code_verifier), values=values)
+        return self._ask(question, _keeping_account(provider), client)
 
     def fetch_json(self, provider: Provider, url: str, access_token: Secret) -> Mapping[str, object] | None:
         """GET a JSON object as the owner (userinfo); None when the provider does not answer with one.
@@ -192,35 +176,15 @@ class TokenEndpoint:
             known += [client.client_secret, basic_credentials(client)]
         asked = Asked(now, forms_of(known), question.sent, question.kind)
         try:
-            reply = self._send(request, question.url, client)
+            if client is None or client.dpop_private_key is None:
+                reply = self._transport.send(request)
+            else:
+                reply = self._proving.send(request, client.dpop_private_key)
         except NotSent:
             return Unavailable("not_sent")
         except ReplyLost:
             return UnknownOutcome("reply_lost")
         return judge(reply, provider, asked)
-
-    def _send(self, request: HttpRequest, url: str, client: Client | None) -> HttpReply:
-        """Send; with a DPoP key, prove its possession, and once more when the server asks for a nonce."""
-        if client is None or client.dpop_private_key is None:
-            return self._transport.send(request)
-        origin = "://".join(urlsplit(url)[:2])
-        reply = self._transport.send(self._proved(request, url, origin, client.dpop_private_key))
-        if self._learn_nonce(reply, origin) and wants_nonce(reply):
-            reply = self._transport.send(self._proved(request, url, origin, client.dpop_private_key))
-            self._learn_nonce(reply, origin)
-        return reply
-
-    def _proved(self, request: HttpRequest, url: str, origin: str, key: Secret) -> HttpRequest:
-        claims = build_dpop_claims(
-            request.method, url, secrets.token_urlsafe(16), self._clock(), self._nonces.get(origin)
-        )
-        return replace(request, headers={**request.headers, "DPoP": self._signer.sign_proof(key, claims).reveal()})
-
-    def _learn_nonce(self, reply: HttpReply, origin: str) -> bool:
-        nonce = reply.headers.get("dpop-nonce")
-        if nonce:
-            self._nonces[origin] = nonce
-        return bool(nonce)
 
     def _check_client(self, provider: Provider, client: Client) -> None:
         where = f"client registration of {client.client_id}"
@@ -256,10 +220,12 @@ def client_of(grant: Grant, registered: Client | None) -> Client | None:
             assert_never(grant)
 
 
-def wants_nonce(reply: HttpReply) -> bool:
-    """Tell whether a server refused a DPoP proof for want of its nonce (RFC 9449, section 8)."""
-    body = parse_body(reply) or {}
-    return 400 <= reply.status < 500 and body.get("error") == "use_dpop_nonce"
+def _keeping_account(provider: Provider) -> Provider:
+    """Return `provider` so that a token reply's words about the account are kept, where it has any."""
+    if provider.subject is None or provider.subject.source != "token_response":
+        return provider
+    path = provider.subject.path
+    return replace(provider, keep=(*provider.keep, path, path.partition(".")[0], *_NAMES_OF_OWNER))
 
 
 def _url_of(provider: Provider, grant: Grant) -> str:

@@ -9,8 +9,10 @@ from typing import Protocol
 from token_refresh.core.connection import SecretRecord
 from token_refresh.core.events import Event
 from token_refresh.core.grant import Client, Grant
+from token_refresh.core.http import HttpReply, HttpRequest
 from token_refresh.core.outcome import TokenOutcome
 from token_refresh.core.provider import Provider
+from token_refresh.core.secrecy import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,14 @@ class Publisher(Protocol):
 class Exchange(Protocol):
     """The token endpoint."""
 
-    def check(self, provider: Provider, client: Client | None, grant: Grant, variables: Mapping[str, str]) -> None:
+    def check(
+        self,
+        provider: Provider,
+        client: Client | None,
+        grant: Grant,
+        variables: Mapping[str, str],
+        scopes: Sequence[str] | None = None,
+    ) -> None:
         """Find whatever can be found wrong before anything is sent; raises `Misconfigured`."""
 
     def refresh(  # noqa: PLR0913 - one keyword for each thing that a grant may need
@@ -90,6 +99,28 @@ class Exchange(Protocol):
         subject: str | None,
     ) -> TokenOutcome:
         """Exchange the grant once; raises `Misconfigured` and nothing else."""
+
+
+class HttpTransport(Protocol):
+    """HTTP to providers: one send per call, no redirect followed."""
+
+    def send(self, request: HttpRequest) -> HttpReply:
+        """Send a request once. Raises `NotSent` (nothing left this machine) or `ReplyLost` (it may have)."""
+
+
+class Signer(Protocol):
+    """Signatures with a private key in PEM form. Every method raises `ValueError` for a key it cannot use."""
+
+    def sign(
+        self, private_key: Secret, claims: Mapping[str, object], *, key_id: str | None = None, typ: str = "JWT"
+    ) -> Secret:
+        """Return a signed JWT (RFC 7519): RS256 for an RSA key, ES256 or ES384 for an EC key."""
+
+    def sign_proof(self, private_key: Secret, claims: Mapping[str, object]) -> Secret:
+        """Return a DPoP proof (RFC 9449, section 4.2), which carries the public key."""
+
+    def check(self, private_key: Secret) -> None:
+        """Raise `ValueError` when the key cannot be used."""
 
 
 class ConsentLinks(Protocol):
