@@ -6,8 +6,9 @@ locals {
     topic               = local.topic_id.refresh
     refreshers          = local.refreshers
     consenters          = local.consenters
+    notifiers           = local.notifiers
     viewers             = toset([local.member.status])
-    roles               = { annotator = local.role.annotator, inspector = local.role.inspector, versioner = local.role.versioner }
+    roles               = { for key in ["annotator", "describer", "inspector", "rotator", "writer"] : key => local.role[key] }
     labels              = var.labels
     kms_key             = var.kms.secrets
     version_destroy_ttl = var.version_destroy_ttl

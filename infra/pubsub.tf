@@ -65,12 +65,12 @@ resource "google_pubsub_topic" "dead_letters" {
   }
 }
 
-# Secret Manager tells of new versions; the refresh functions fan out; the consent page asks for one refresh.
+# Secret Manager tells of new versions; the refresh functions fan out; consent and status page ask for one refresh.
 resource "google_pubsub_topic_iam_binding" "refresh_publisher" {
   project    = var.project_id
   topic      = google_pubsub_topic.refresh.name
   role       = "roles/pubsub.publisher"
-  members    = setunion(local.refreshers, local.consenters, [local.service_agent.secretmanager])
+  members    = setunion(local.refreshers, local.consenters, [local.member.status, local.service_agent.secretmanager])
   depends_on = [google_project_service_identity.agent]
 }
 

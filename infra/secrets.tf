@@ -19,7 +19,10 @@ module "client" {
   labels              = var.labels
   kms_key             = var.kms.secrets
   deletion_protection = var.deletion_protection
-  iam                 = { "roles/secretmanager.secretAccessor" = setunion(local.refreshers, local.consenters) }
+  iam = {
+    "roles/secretmanager.secretAccessor" = setunion(local.refreshers, local.consenters)
+    (local.role.describer)               = local.consenters
+  }
 
   depends_on = [google_project_service.service, google_kms_crypto_key_iam_member.agent]
 }

@@ -31,24 +31,36 @@ locals {
 
   refreshers = toset([local.member.refresh, local.member.refresh_http])
   consenters = var.consent == null ? toset([]) : toset([local.member.consent])
+  notifiers  = var.notify_urls_version == 0 ? toset([]) : toset([local.member.notify])
 
   # Permissions no predefined role has alone. docs/security.md explains who needs which.
   custom_roles = {
+    # In the project: what a list shows, one by one.
     lister = {
       title       = "Secret lister"
-      permissions = ["secretmanager.secrets.list"]
+      permissions = ["secretmanager.secrets.get", "secretmanager.secrets.list"]
     }
+    # On connection secrets.
     annotator = {
-      title       = "Secret annotator"
+      title       = "Connection annotator"
       permissions = ["secretmanager.secrets.update"]
     }
-    inspector = {
-      title       = "Secret inspector"
-      permissions = ["secretmanager.secrets.get", "secretmanager.versions.get", "secretmanager.versions.list"]
+    describer = {
+      title       = "Connection describer"
+      permissions = ["secretmanager.secrets.get"]
     }
-    versioner = {
-      title       = "Secret versioner"
-      permissions = ["secretmanager.versions.add", "secretmanager.versions.destroy"]
+    inspector = {
+      title       = "Connection inspector"
+      permissions = ["secretmanager.versions.get", "secretmanager.versions.list"]
+    }
+    rotator = {
+      title       = "Connection rotator"
+      permissions = ["secretmanager.versions.add", "secretmanager.versions.destroy", "secretmanager.versions.get", "secretmanager.versions.list"]
+    }
+    # On access-token secrets.
+    writer = {
+      title       = "Access-token writer"
+      permissions = ["secretmanager.versions.add", "secretmanager.versions.destroy", "secretmanager.versions.list"]
     }
   }
   role = { for key, role in google_project_iam_custom_role.role : key => "projects/${role.project}/roles/${role.role_id}" }

@@ -72,7 +72,7 @@ run "connection" {
     deployment = {
       project_id = "example-project"
       refreshers = ["serviceAccount:token-refresh@example-project.iam.gserviceaccount.com"]
-      roles      = { annotator = "projects/example-project/roles/a_b", inspector = "projects/example-project/roles/c_d", versioner = "projects/example-project/roles/e_f" }
+      roles      = { for key in ["annotator", "describer", "inspector", "rotator", "writer"] : key => "projects/example-project/roles/${key}" }
     }
     name           = "gmail alice"
     oauth_provider = "Google"

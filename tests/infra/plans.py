@@ -1,0 +1,57 @@
+"""Plans of the example configurations, as Terraform itself reports them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+OFFLINE = ROOT.parent / "shared" / "terraform-offline" / "terraform-offline"
+PROJECT = "example-project"
+CANARY = "json://canary-notify-url.example.com"
+EXAMPLES = ("minimal", "complete")
+
+
+class Plan:
+    """The plan of `infra/examples/NAME` for `PROJECT`, made with the stand-in provider."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+
+    def output(self, name: str) -> Any:  # noqa: ANN401 - JSON
+        """Return an output of the module."""
+        return self.document["output_changes"]["token_refresh"]["after"][name]
+
+    def created(self, *resource_types: str) -> dict[str, dict[str, Any]]:
+        """Return the values of the resources to create by address; of all types when none is named."""
+        return {
+            change["address"]: change["change"]["after"]
+            for change in self.document["resource_changes"]
+            if change["change"]["actions"] == ["create"] and (not resource_types or change["type"] in resource_types)
+        }
+
+
+@functools.cache
+def make_plan(example: str) -> Plan:
+    """Plan an example; raises `RuntimeError` with what Terraform said."""
+    folder = f"-chdir={ROOT / 'infra' / 'examples' / example}"
+    with tempfile.TemporaryDirectory() as temporary:
+        out = f"{temporary}/plan"
+        _terraform(folder, "init", "-backend=false", "-input=false")
+        _terraform(folder, "plan", "-input=false", f"-out={out}", f"-var=project_id={PROJECT}")
+        return Plan(json.loads(_terraform(folder, "show", "-json", out)))
+
+
+def _terraform(*arguments: str) -> str:
+    environment = os.environ | {"TF_VAR_notify_urls": json.dumps([CANARY]), "CHECKPOINT_DISABLE": "1"}
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        [str(OFFLINE), *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    return done.stdout
