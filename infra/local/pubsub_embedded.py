@@ -216,7 +216,7 @@ class EmbeddedPubSub:
                     return True
             if spec.dead_letter_policy and delivery.attempt >= (spec.dead_letter_policy.max_delivery_attempts or 5):
                 return False
-            if self._stopped.wait(min(least * 2 ** (delivery.attempt - 1), most)):
+            if self._stopped.wait(min(least * 2 ** min(delivery.attempt - 1, 20), most)):
                 return False
         return True
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from infra.local.stack import Stack
 
 REFRESHES_PER_SECOND = 12
+# Of the columns; with indent and gaps they fit a terminal of 80.
+WIDTHS = (16, 15, 32, 6)
 STYLES = {
     "refreshed": "green",
     "fresh": "green",
@@ -59,8 +62,8 @@ def watch_run(stack: Stack, samples: Sequence[Sample], console: Console, body: d
     if not live:
         for sample in samples:
             if one := outcomes.get(sample.name):
-                line = f"   {sample.name:<20} {sample.shows:<18} {one['outcome']:<14} {one.get('reason') or ''}"
-                console.print(line.rstrip(), style=STYLES.get(one["outcome"]))
+                line = f"   {sample.name:<{WIDTHS[0]}}  {sample.shows:<{WIDTHS[1]}}  {_verdict(one)}"
+                console.print(line, style=STYLES.get(one["outcome"]))
     return report
 
 
@@ -82,17 +85,22 @@ def _steps(stack: Stack, began: int) -> dict[str, str]:
     return steps
 
 
-def _table(samples: Sequence[Sample], steps: dict[str, str], outcomes: dict[str, dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 1))
-    for heading in ("connection", "what it shows", "outcome", "reason", "access token"):
-        table.add_column(heading, header_style="dim", no_wrap=True)
+def _table(samples: Sequence[Sample], steps: dict[str, str], outcomes: dict[str, dict[str, Any]]) -> Padding:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading, width in zip(("connection", "what it shows", "outcome", "life"), WIDTHS, strict=True):
+        table.add_column(heading, header_style="dim", min_width=width, no_wrap=True)
     for sample in samples:
-        one = outcomes.get(sample.name, {})
-        outcome = one.get("outcome", "")
-        now = Text(outcome, STYLES.get(outcome, "")) if outcome else Text(steps.get(sample.name, ""), "dim italic")
-        life = _life(one.get("access_token_expires_at"))
-        table.add_row(sample.name, sample.shows, now, one.get("reason") or "", life)
-    return table
+        if one := outcomes.get(sample.name):
+            now = Text(_verdict(one), STYLES.get(one["outcome"], ""))
+            table.add_row(sample.name, sample.shows, now, _life(one.get("access_token_expires_at")))
+        else:
+            table.add_row(sample.name, sample.shows, Text(steps.get(sample.name, ""), "dim italic"), "")
+    return Padding(table, (0, 0, 0, 3))
+
+
+def _verdict(one: dict[str, Any]) -> str:
+    words = dict.fromkeys((one["outcome"], one.get("reason")))
+    return " ".join(word for word in words if word)
 
 
 def _life(expires_at: float | None) -> str:
