@@ -10,7 +10,7 @@ from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import STATUS, Connection
 from token_refresh.core.events import CONSENT_EXPIRING, build_event_id
 from token_refresh.core.incident import build_event, owe, recovery_ids, remind, reminder_due, settle
-from token_refresh.core.status import HEALTHY, Status, parse_status, render_status
+from token_refresh.core.status import HEALTHY, Status, render_status
 from token_refresh.errors import EtagConflict, PublishError, StoreError
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore
 
@@ -52,8 +52,8 @@ class Incidents:
         status: Status,
         facts: AccessTokenFacts | None,
         description: str | None = None,
-    ) -> Status:
-        """Publish what the status owes and write what is left; returns the status as it then is.
+    ) -> tuple[Connection, Status]:
+        """Publish what the status owes and write what is left; returns connection and status as they then are.
 
         What the topic does not take stays owed for a later run.
         """
@@ -63,10 +63,10 @@ class Incidents:
                 left = settle(left, event_id)
         if left != status:
             try:
-                self.write(connection, None if left.state == HEALTHY and not left.owed else left)
+                connection = self.write(connection, None if is_settled(left) else left) or connection
             except StoreError as fault:  # published again by a later run, with the same id
                 log.warning("could not note what was published for %s: %s", connection.name, fault)
-        return left
+        return connection, left
 
     def recover(
         self, connection: Connection, status: Status, facts: AccessTokenFacts | None, *, is_last_of_client: bool
@@ -84,14 +84,16 @@ class Incidents:
         else:
             self.write(connection, None)
 
-    def remind(self, connection: Connection, status: Status, facts: AccessTokenFacts | None) -> Status:
-        """Publish `consent_overdue` when the owner has kept an incident waiting for so long."""
+    def remind(
+        self, connection: Connection, status: Status, facts: AccessTokenFacts | None
+    ) -> tuple[Connection, Status]:
+        """Publish `consent_overdue` when the owner has kept an incident waiting for so long. Raises `StoreError`."""
         hours = reminder_due(status, self.clock())
         if hours is None:
-            return status
+            return connection, status
         reminded = remind(status, connection.name, hours)
         written = self.write(connection, reminded)
-        return self.publish_owed(written, reminded, facts) if written else status
+        return self.publish_owed(written, reminded, facts) if written else (connection, status)
 
     def warn_of_end(self, connection: Connection, facts: AccessTokenFacts | None, end: float, days: int) -> None:
         """Publish `consent_expiring`; a status is written only if the topic did not take it."""
@@ -134,10 +136,6 @@ class Incidents:
         return True
 
 
-def current_status(connection: Connection) -> Status | None:
-    """Return the status that the connection carries; nonsense reads as absent and is said once per look."""
-    text = connection.record.annotations.get(STATUS)
-    status = parse_status(text)
-    if text and status is None:
-        log.warning("the status annotation of %s is nonsense: treated as absent", connection.secret_id)
-    return status
+def is_settled(status: Status) -> bool:
+    """Tell whether nothing is left that a status would have to remember."""
+    return status.state == HEALTHY and not status.owed

@@ -27,7 +27,7 @@ from token_refresh.core.grant import (
 from token_refresh.core.outcome import GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.core.policy import Case, Verdict, explain_death, judge, judge_misconfigured, judge_never_consented
 from token_refresh.core.provider import Provider
-from token_refresh.core.status import HEALTHY, Lease, Status, parse_lease, parse_status, render_lease
+from token_refresh.core.status import HEALTHY, Lease, parse_lease, parse_status, render_lease
 from token_refresh.errors import (
     EtagConflict,
     Misconfigured,
@@ -153,9 +153,13 @@ class Refresher:
         self._use(turn, self.newest(connection.secret_id, floor, strict=is_unhealthy))
         self._known.require_access_token_secret(connection)
         self._find_client(turn, reread=reread_client)
-        self._exchange.check(provider, turn.client, turn.grant, connection.variables)
+        self._check(turn)
         if provider.rotates and isinstance(turn.grant, RefreshTokenGrant):
             self._take_lease(turn, lease, lowest_version)
+
+    def _check(self, turn: _Turn) -> None:
+        c = turn.connection
+        self._exchange.check(turn.provider, turn.client, turn.grant, c.variables, c.scopes)
 
     def _use(self, turn: _Turn, version: AccessedVersion) -> None:
         turn.version = version
@@ -271,7 +275,7 @@ class Refresher:
             version = self.newest(turn.connection.secret_id, floor, strict=False, takeover=abandoned)
             if version.number != turn.version.number:
                 self._use(turn, version)
-                self._exchange.check(turn.provider, turn.client, turn.grant, turn.connection.variables)
+                self._check(turn)
             # Nothing newer was stored: the last holder may have spent this very token.
             turn.maybe_spent = abandoned and version.number <= before.version
 

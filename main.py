@@ -1,0 +1,58 @@
+"""The entry points: translate the request, call a use case, translate back."""
+
+from __future__ import annotations
+
+import logging
+
+import flask
+import functions_framework
+from cloudevents.http import CloudEvent
+
+from token_refresh.core.trigger import Trigger, parse_event_data, parse_http_body
+from token_refresh.errors import BadEnvironment, BadRequest, StoreError, UnknownConnection
+from token_refresh.wiring import parts
+
+log = logging.getLogger("token_refresh")
+
+
+@functions_framework.cloud_event
+def refresh(event: CloudEvent) -> None:
+    """Carry out a refresh run for a Pub/Sub message.
+
+    Raises `BadRequest` for a malformed message and `StoreUnavailable` for a run that could not be carried out: Pub/Sub
+    delivers it again and, in the end, to the dead-letter topic. An unknown connection is logged and acknowledged.
+    """
+    runner = parts().runner
+    trigger = parse_event_data(event.get_data())
+    if trigger is not None:
+        runner.run(Trigger(trigger.connections, trigger.force, trigger.versions, trigger.dry_run, trigger.clean, True))
+
+
+@functions_framework.http
+def refresh_http(request: flask.Request) -> flask.typing.ResponseReturnValue:
+    """Carry out a refresh run for Cloud Scheduler, an operator or a Pub/Sub push subscription; answers JSON.
+
+    The status says whether the caller should try again: 200 carried out, 400 malformed, 404 unknown connection,
+    405 not POST, 500 the environment is wrong, 503 could not be carried out.
+    """
+    if request.method != "POST":
+        return flask.jsonify(error="method_not_allowed", message="use POST"), 405, {"Allow": "POST"}
+    try:
+        runner = parts().runner
+        trigger = parse_http_body(request.get_data(cache=False))
+        if trigger is None:
+            return flask.jsonify(run_id=None, counts={}, connections=[])
+        return flask.jsonify(runner.run(trigger).document())
+    except BadRequest as fault:
+        return _error("bad_request", fault, 400)
+    except UnknownConnection as fault:
+        return _error("unknown_connection", fault, 404)
+    except BadEnvironment as fault:
+        return _error("bad_environment", fault, 500)
+    except StoreError as fault:
+        return _error("unavailable", fault, 503)
+
+
+def _error(code: str, fault: Exception, status: int) -> tuple[flask.Response, int]:
+    log.error("%s: %s", code, fault)
+    return flask.jsonify(error=code, message=str(fault)), status

@@ -1,0 +1,36 @@
+"""Structured log lines for Cloud Logging, without anything a request's URL may carry."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import google.cloud.logging_v2
+from google.cloud.logging_v2.handlers import StructuredLogHandler
+
+_LOGGER = "token_refresh"
+_lock = threading.Lock()
+
+
+class _PlainHandler(StructuredLogHandler):
+    """A `StructuredLogHandler` that leaves the HTTP request out.
+
+    The library adds the request's URL to every line: on an OAuth callback that is the code and the state.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        record._http_request = None  # noqa: SLF001 - the library's filter puts it there
+        record._http_request_str = "{}"  # noqa: SLF001
+        return super().format(record)
+
+
+def configure_logging(project: str) -> None:
+    """Send this package's log lines to standard output as JSON, once per process."""
+    logger = logging.getLogger(_LOGGER)
+    with _lock:
+        if any(isinstance(h, _PlainHandler) for h in logger.handlers):
+            return
+        google.cloud.logging_v2._instrumentation_emitted = True  # noqa: SLF001 - a line about the library, not about us
+        logger.addHandler(_PlainHandler(project_id=project))
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

@@ -1,0 +1,240 @@
+"""Secret Manager through its own client; fulfils `SecretStore`.
+
+The library retries nothing but accesses, so every call carries its own retry here. A retried add may leave a stray
+version (there is no idempotency key); a retried update that had taken effect is recognised.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import google_crc32c
+from google.api_core import exceptions
+from google.api_core.client_options import ClientOptions
+from google.api_core.retry import Retry, if_exception_type
+from google.cloud import secretmanager_v1 as sm
+
+from token_refresh.core.connection import LABEL, SecretRecord
+from token_refresh.errors import (
+    EtagConflict,
+    SecretMissing,
+    StoreUnavailable,
+    VersionMissing,
+    VersionUnusable,
+)
+from token_refresh.ports import AccessedVersion, VersionInfo
+
+if TYPE_CHECKING:
+    from token_refresh.settings import Settings
+
+_T = TypeVar("_T")
+
+_PAGE = 25_000  # https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/list
+_CALL_SECONDS = 10.0
+_RETRY = Retry(
+    predicate=if_exception_type(
+        exceptions.ServiceUnavailable,
+        exceptions.ResourceExhausted,
+        exceptions.TooManyRequests,
+        exceptions.InternalServerError,
+        exceptions.DeadlineExceeded,
+        exceptions.GatewayTimeout,
+        exceptions.Aborted,
+    ),
+    initial=0.1,
+    maximum=2.0,
+    multiplier=2.0,
+    timeout=8.0,
+)
+# gRPC only: over REST the library raises just base classes, which cannot tell a failed etag from a bad request.
+_PRECONDITION = (exceptions.FailedPrecondition,)
+
+
+class SecretManager:
+    """The store. One for the instance's life; safe for threads."""
+
+    def __init__(self, client: sm.SecretManagerServiceClient, parent: str) -> None:
+        self._client = client
+        self._parent = parent
+        self._own_writes: dict[str, tuple[set[str], SecretRecord]] = {}
+        self._lock = threading.Lock()
+
+    def list_connections(self) -> list[SecretRecord]:
+        """List the secrets that carry the label, newest first."""
+        records: dict[str, SecretRecord] = {}
+        for value in ("enabled", "paused"):
+            request = {"parent": self._parent, "filter": f"labels.{LABEL}={value}", "page_size": _PAGE}
+            for secret in self._call("list secrets", lambda r=request: list(self._client.list_secrets(r, **_options()))):
+                record = self._record(secret)
+                if record.labels.get(LABEL) in ("enabled", "paused"):
+                    records[record.secret_id] = record
+        return list(records.values())
+
+    def get(self, secret_id: str) -> SecretRecord:
+        """Fetch one secret's metadata; raises `SecretMissing`."""
+        try:
+            name = self._name(secret_id)
+            return self._record(self._call(f"read secret {secret_id}", lambda: self._client.get_secret(name=name, **_options())))
+        except exceptions.NotFound:
+            raise SecretMissing(f"secret {secret_id} does not exist") from None
+
+    def access(self, secret_id: str, version: int | None = None) -> AccessedVersion:
+        """Read a version; raises `SecretMissing`, `VersionMissing`, `VersionUnusable`."""
+        which = "latest" if version is None else str(version)
+        name = f"{self._name(secret_id)}/versions/{which}"
+        try:
+            reply = self._call(
+                f"access secret {secret_id}", lambda: self._client.access_secret_version(name=name, **_options())
+            )
+        except exceptions.NotFound:
+            # The service says the same of a missing secret and of a missing version.
+            self.get(secret_id)
+            raise VersionMissing(f"secret {secret_id} has no version{'' if version is None else f' {version}'}") from None
+        except _PRECONDITION:
+            raise VersionUnusable(
+                f"{'the newest version' if version is None else f'version {version}'} of secret {secret_id} is disabled "
+                "or destroyed: enable it or add a new version"
+            ) from None
+        payload = reply.payload
+        if payload.data_crc32c and int(payload.data_crc32c) != google_crc32c.value(payload.data):
+            raise StoreUnavailable(f"secret {secret_id} arrived damaged (checksum)")
+        return AccessedVersion(_number(reply.name), payload.data)
+
+    def add(self, secret_id: str, payload: bytes) -> int:
+        """Add a version and return its number; raises `SecretMissing`."""
+        parent = self._name(secret_id)
+        body = {"data": payload, "data_crc32c": google_crc32c.value(payload)}
+        try:
+            version = self._call(
+                f"add a version to secret {secret_id}",
+                lambda: self._client.add_secret_version(parent=parent, payload=body, **_options()),
+            )
+        except exceptions.NotFound:
+            raise SecretMissing(f"secret {secret_id} does not exist") from None
+        return _number(version.name)
+
+    def destroy(self, secret_id: str, version: int) -> None:
+        """Destroy a version; one that is gone already is fine."""
+        name = f"{self._name(secret_id)}/versions/{version}"
+        try:
+            self._call(
+                f"destroy version {version} of secret {secret_id}",
+                lambda: self._client.destroy_secret_version(name=name, **_options()),
+            )
+        except (exceptions.NotFound, *_PRECONDITION):
+            return
+
+    def annotate(self, record: SecretRecord, changes: Mapping[str, str | None]) -> SecretRecord:
+        """Replace or remove annotations under `record`'s etag; raises `EtagConflict`, `SecretMissing`."""
+        annotations = {**record.annotations, **{k: v for k, v in changes.items() if v is not None}}
+        for key in (k for k, v in changes.items() if v is None):
+            annotations.pop(key, None)
+        request = {
+            "secret": {"name": self._name(record.secret_id), "annotations": annotations, "etag": record.etag},
+            "update_mask": {"paths": ["annotations"]},
+        }
+        try:
+            secret = self._call(
+                f"annotate secret {record.secret_id}", lambda: self._client.update_secret(request, **_options())
+            )
+        except exceptions.NotFound:
+            raise SecretMissing(f"secret {record.secret_id} does not exist") from None
+        except (*_PRECONDITION, exceptions.Conflict):
+            now = self.get(record.secret_id)
+            if all(now.annotations.get(k) == v for k, v in changes.items()):
+                return now  # our own write, whose answer was lost
+            raise EtagConflict(f"secret {record.secret_id} was changed by somebody else") from None
+        written = self._record(secret, of_own_write=True)
+        with self._lock:
+            superseded, _ = self._own_writes.get(record.secret_id, (set(), record))
+            self._own_writes[record.secret_id] = ({*superseded, record.etag} - {written.etag}, written)
+        return written
+
+    def list_versions(self, secret_id: str) -> list[VersionInfo]:
+        """List versions, newest first; raises `SecretMissing`."""
+        request = {"parent": self._name(secret_id), "page_size": _PAGE}
+        try:
+            versions = self._call(
+                f"list versions of secret {secret_id}",
+                lambda: list(self._client.list_secret_versions(request, **_options())),
+            )
+        except exceptions.NotFound:
+            raise SecretMissing(f"secret {secret_id} does not exist") from None
+        infos = [VersionInfo(_number(v.name), sm.SecretVersion.State(v.state).name) for v in versions]
+        return sorted(infos, key=lambda v: v.number, reverse=True)
+
+    def created_at(self, secret_id: str, version: int) -> float:
+        """Return when a version was created, epoch seconds; raises `SecretMissing`, `VersionMissing`."""
+        name = f"{self._name(secret_id)}/versions/{version}"
+        try:
+            info = self._call(
+                f"read version {version} of secret {secret_id}",
+                lambda: self._client.get_secret_version(name=name, **_options()),
+            )
+        except exceptions.NotFound:
+            raise VersionMissing(f"secret {secret_id} has no version {version}") from None
+        return float(info.create_time.timestamp())
+
+    def _name(self, secret_id: str) -> str:
+        return f"{self._parent}/secrets/{secret_id}"
+
+    def _record(self, secret: sm.Secret, *, of_own_write: bool = False) -> SecretRecord:
+        record = SecretRecord(
+            secret_id=secret.name.rsplit("/", 1)[-1],
+            labels=dict(secret.labels),
+            annotations=dict(secret.annotations),
+            etag=secret.etag,
+        )
+        if of_own_write:
+            return record
+        # Metadata is eventually consistent: what this instance has overwritten itself is known to be old.
+        superseded, written = self._own_writes.get(record.secret_id, (frozenset[str](), record))
+        return written if record.etag in superseded else record
+
+    def _call(self, what: str, call: Callable[[], _T]) -> _T:
+        """Run one call; only the errors that its caller tells apart come through."""
+        try:
+            return call()
+        except (exceptions.NotFound, exceptions.Conflict, *_PRECONDITION):
+            raise
+        except exceptions.PermissionDenied:
+            raise StoreUnavailable(f"cannot {what}: permission denied (or it does not exist)") from None
+        except exceptions.RetryError as fault:
+            cause = type(fault.cause).__name__ if fault.cause else "time ran out"
+            raise StoreUnavailable(f"cannot {what}: {cause}") from None
+        except exceptions.GoogleAPIError as fault:
+            # The service's text may quote the request.
+            raise StoreUnavailable(f"cannot {what}: {type(fault).__name__}") from None
+
+
+def build_client(settings: Settings) -> sm.SecretManagerServiceClient:
+    """Build the client: global, regional, or the local stack's (plaintext, without credentials)."""
+    host = settings.secret_manager_emulator_host
+    if host:
+        import grpc  # noqa: PLC0415 - only the local stack needs it by name
+        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (  # noqa: PLC0415
+            SecretManagerServiceGrpcTransport,
+        )
+
+        return sm.SecretManagerServiceClient(
+            transport=SecretManagerServiceGrpcTransport(channel=grpc.insecure_channel(host))
+        )
+    if settings.location:
+        endpoint = f"secretmanager.{settings.location}.rep.googleapis.com"
+        return sm.SecretManagerServiceClient(client_options=ClientOptions(api_endpoint=endpoint))
+    return sm.SecretManagerServiceClient()
+
+
+def parent_of(project: str, location: str) -> str:
+    """Return the parent of all secrets' names."""
+    return f"projects/{project}/locations/{location}" if location else f"projects/{project}"
+
+
+def _options() -> dict[str, Any]:
+    return {"retry": _RETRY, "timeout": _CALL_SECONDS}
+
+
+def _number(name: str) -> int:
+    return int(name.rsplit("/", 1)[-1])

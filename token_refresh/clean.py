@@ -1,0 +1,89 @@
+"""The janitor: destroys versions that retried adds and crashes left behind. Disabled versions are billed, too."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from token_refresh.core.access_token import AccessTokenFacts, parse_facts
+from token_refresh.core.connection import LEASE, STATUS, Connection
+from token_refresh.core.status import parse_lease, parse_status
+from token_refresh.errors import StoreError
+from token_refresh.known import Known
+from token_refresh.pace import Pace
+from token_refresh.ports import SecretStore
+
+log = logging.getLogger("token_refresh")
+
+
+@dataclass(frozen=True, slots=True)
+class Janitor:
+    """Destroy stray versions, paced to the project's quota."""
+
+    store: SecretStore
+    known: Known
+    pace: Pace
+    clock: Callable[[], float]
+
+    def clean(self, connections: Sequence[Connection]) -> int:
+        """Clean up after these connections; returns the number of versions destroyed.
+
+        Access-token secret: all but the two newest, and the second newest once it has expired. Connection secret: all
+        below the previous version, once the current one is known to be good. Never the newest of either.
+        """
+        destroyed = 0
+        for connection in connections:
+            if connection.problem:
+                continue
+            try:
+                for secret_id, stray in (
+                    (connection.access_token_secret_id, self._stray_access_tokens(connection)),
+                    (connection.secret_id, self._stray_grants(connection)),
+                ):
+                    for number in stray:
+                        self.pace.wait()
+                        self.store.destroy(secret_id, number)
+                        destroyed += 1
+            except StoreError as fault:
+                log.warning("could not clean up after %s: %s", connection.name, fault)
+        return destroyed
+
+    def _versions(self, secret_id: str) -> list[int]:
+        self.pace.wait()
+        return [v.number for v in self.store.list_versions(secret_id) if v.state != "DESTROYED"]
+
+    def _stray_access_tokens(self, connection: Connection) -> list[int]:
+        versions = self._versions(connection.access_token_secret_id)
+        stray = versions[2:]
+        if len(versions) > 1 and self._has_expired(connection, versions[1]):
+            stray.append(versions[1])
+        return sorted(stray)
+
+    def _has_expired(self, connection: Connection, version: int) -> bool:
+        newest = self.known.facts(connection)
+        self.pace.wait()
+        if connection.access_token_format == "text":
+            # The bare token does not tell; it lived as long as its successor does.
+            created_at = self.store.created_at(connection.access_token_secret_id, version)
+            return newest is not None and created_at + newest.life <= self.clock()
+        facts: AccessTokenFacts | None = None
+        try:
+            facts = parse_facts(self.store.access(connection.access_token_secret_id, version).payload)
+        except StoreError:  # disabled: nobody can read it, and nothing is known about it
+            return False
+        return facts is not None and not facts.is_valid(self.clock())
+
+    def _stray_grants(self, connection: Connection) -> list[int]:
+        notes = connection.record.annotations
+        lease = parse_lease(notes.get(LEASE))
+        if parse_status(notes.get(STATUS)) or (lease and lease.holder):
+            return []
+        facts = self.known.facts(connection)
+        if facts is None:
+            return []
+        versions = self._versions(connection.secret_id)
+        # The access token was made from the newest grant: nobody will ever go back below its predecessor.
+        if not versions or facts.connection_version < versions[0]:
+            return []
+        return sorted(versions[2:])

@@ -1,0 +1,120 @@
+"""The one place where real parts meet: built on first use, kept for the instance's life."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from token_refresh.adapters.http import RequestsTransport
+from token_refresh.adapters.logs import configure_logging
+from token_refresh.adapters.pubsub import PubSub
+from token_refresh.adapters.secret_manager import SecretManager, build_client, parent_of
+from token_refresh.adapters.signing import KeySigner
+from token_refresh.adapters.tickets import Tickets
+from token_refresh.clean import Janitor
+from token_refresh.core.provider import Provider
+from token_refresh.errors import BadEnvironment
+from token_refresh.exchange import TokenEndpoint
+from token_refresh.incidents import Incidents
+from token_refresh.known import Known
+from token_refresh.pace import Pace
+from token_refresh.providers import load_providers
+from token_refresh.refresh import Refresher
+from token_refresh.run import Runner
+from token_refresh.settings import Settings, read_settings
+
+
+@dataclass
+class Parts:
+    """The parts of one instance. Each is built when it is first asked for."""
+
+    settings: Settings
+    providers: dict[str, Provider]
+
+    @cached_property
+    def store(self) -> SecretManager:
+        """Return Secret Manager."""
+        return SecretManager(build_client(self.settings), parent_of(self.settings.project, self.settings.location))
+
+    @cached_property
+    def publisher(self) -> PubSub:
+        """Return the topics."""
+        return PubSub(self.settings.project, self.settings.events_topic, self.settings.refresh_topic)
+
+    @cached_property
+    def endpoint(self) -> TokenEndpoint:
+        """Return the exchange at token endpoints."""
+        return TokenEndpoint(RequestsTransport(self.settings.http_timeout), KeySigner(), time.time)
+
+    @cached_property
+    def tickets(self) -> Tickets:
+        """Return the maker of links, sessions and action tokens."""
+        s = self.settings
+        return Tickets(s.consent_signing_key, s.consent_url, s.consent_ticket_ttl, time.time)
+
+    @cached_property
+    def known(self) -> Known:
+        """Return the memory of a warm instance."""
+        return Known(self.store, self.providers, self.settings)
+
+    @cached_property
+    def incidents(self) -> Incidents:
+        """Return the keeper of statuses and events."""
+        return Incidents(self.store, self.publisher, self.tickets, time.time)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Return the use case of a refresh run."""
+        refresher = Refresher(
+            self.store, self.endpoint, self.providers, self.settings, self.known, time.time, time.sleep
+        )
+        janitor = Janitor(self.store, self.known, Pace(self.settings.secret_writes_per_minute / 60), time.time)
+        return Runner(self.store, refresher, self.incidents, self.known, self.settings, time.time, janitor.clean)
+
+
+_lock = threading.RLock()
+_parts: Parts | None = None
+
+
+def parts(environ: Mapping[str, str] = os.environ) -> Parts:
+    """Return the instance's parts; raises `BadEnvironment` as long as the environment is wrong."""
+    global _parts  # noqa: PLW0603 - the instance's life is the process's
+    with _lock:
+        if _parts is None:
+            _parts = _build(environ)
+        return _parts
+
+
+def _build(environ: Mapping[str, str]) -> Parts:
+    problems: list[str] = []
+    settings, providers = Settings(), dict[str, Provider]()
+    try:
+        settings = read_settings(environ)
+    except BadEnvironment as fault:
+        problems.append(str(fault))
+    try:
+        providers = load_providers(environ.get("PROVIDERS_FILE") or None)
+    except BadEnvironment as fault:
+        problems.append(str(fault))
+    if problems:
+        raise BadEnvironment("; ".join(problems))
+    settings = replace(settings, project=settings.project or _project_of_credentials())
+    configure_logging(settings.project)
+    return Parts(settings, providers)
+
+
+def _project_of_credentials() -> str:
+    import google.auth  # noqa: PLC0415 - may ask the metadata server
+    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
+
+    try:
+        project = google.auth.default()[1]
+    except DefaultCredentialsError:
+        project = None
+    if not project:
+        raise BadEnvironment("the environment is wrong: GOOGLE_CLOUD_PROJECT is not set and the credentials name no project")
+    return str(project)
