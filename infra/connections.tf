@@ -8,7 +8,7 @@ locals {
     consenters          = local.consenters
     notifiers           = local.notifiers
     viewers             = toset([local.member.status])
-    roles               = { for key in ["annotator", "describer", "inspector", "rotator", "writer"] : key => local.role[key] }
+    roles               = { for key in ["annotator", "describer", "inspector", "versioner"] : key => local.role[key] }
     labels              = var.labels
     kms_key             = var.kms.secrets
     version_destroy_ttl = var.version_destroy_ttl

@@ -16,7 +16,7 @@ locals {
     }
     access_tokens_running_out = {
       description = "Access tokens with less than five minutes left that could not be replaced."
-      filter      = "jsonPayload.event=\"connection\" jsonPayload.access_token_seconds_left<300 NOT jsonPayload.outcome=(\"refreshed\" OR \"fresh\" OR \"paused\" OR \"needs_consent\")"
+      filter      = "jsonPayload.event=\"connection\" jsonPayload.access_token_seconds_left<300 jsonPayload.outcome=(\"busy\" OR \"suspect\" OR \"rejected\" OR \"unavailable\" OR \"misconfigured\")"
       labels      = local.connection_labels
     }
     runs = {
@@ -27,18 +27,18 @@ locals {
     consent_steps = {
       description = "Steps of the re-consent: page, redirected, granted, refused."
       filter      = "jsonPayload.event=\"consent\""
-      labels      = ["step", "provider"]
+      labels      = ["step"]
     }
   }
 
   distributions = merge(
     {
-      access_token_seconds_left = {
-        description = "Life left in access tokens when a run has handled them."
-        filter      = "jsonPayload.event=\"connection\" jsonPayload.access_token_seconds_left>=0"
-        field       = "access_token_seconds_left"
+      least_seconds_left = {
+        description = "Life left, after a run, in the access token that runs out first."
+        filter      = "jsonPayload.event=\"run\" jsonPayload.least_seconds_left>=0"
+        field       = "least_seconds_left"
         unit        = "s"
-        labels      = ["provider"]
+        labels      = []
         bounds      = [0, 60, 300, 600, 900, 1200, 1800, 2700, 3600, 7200, 14400, 28800, 86400]
       }
       run_duration = {

@@ -53,14 +53,10 @@ locals {
       title       = "Connection inspector"
       permissions = ["secretmanager.versions.get", "secretmanager.versions.list"]
     }
-    rotator = {
-      title       = "Connection rotator"
+    # On connection secrets and on access-token secrets.
+    versioner = {
+      title       = "Secret versioner"
       permissions = ["secretmanager.versions.add", "secretmanager.versions.destroy", "secretmanager.versions.get", "secretmanager.versions.list"]
-    }
-    # On access-token secrets.
-    writer = {
-      title       = "Access-token writer"
-      permissions = ["secretmanager.versions.add", "secretmanager.versions.destroy", "secretmanager.versions.list"]
     }
   }
   role = { for key, role in google_project_iam_custom_role.role : key => "projects/${role.project}/roles/${role.role_id}" }

@@ -41,6 +41,7 @@ _REFRESH = {
         "access_secret_version",
         "add_secret_version",
         "destroy_secret_version",
+        "get_secret_version",
         "list_secret_versions",
     },
     "client registrations": {"access_secret_version"},

@@ -35,7 +35,7 @@ module "grant" {
   iam = {
     "roles/secretmanager.secretAccessor"     = setunion(var.deployment.refreshers, var.deployment.consenters)
     "roles/secretmanager.secretVersionAdder" = var.deployment.consenters
-    (var.deployment.roles.rotator)           = var.deployment.refreshers
+    (var.deployment.roles.versioner)         = var.deployment.refreshers
     (var.deployment.roles.annotator)         = setunion(var.deployment.refreshers, var.deployment.consenters)
     (var.deployment.roles.describer)         = setunion(var.deployment.consenters, var.deployment.notifiers)
     (var.deployment.roles.inspector)         = var.deployment.viewers
@@ -54,6 +54,6 @@ module "access_token" {
 
   iam = {
     "roles/secretmanager.secretAccessor" = setunion(var.deployment.refreshers, var.deployment.viewers, var.consumers)
-    (var.deployment.roles.writer)        = var.deployment.refreshers
+    (var.deployment.roles.versioner)     = var.deployment.refreshers
   }
 }

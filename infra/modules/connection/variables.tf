@@ -8,7 +8,7 @@ variable "deployment" {
     consenters          = optional(set(string), [])
     notifiers           = optional(set(string), [])
     viewers             = optional(set(string), [])
-    roles               = object({ annotator = string, describer = string, inspector = string, rotator = string, writer = string })
+    roles               = object({ annotator = string, describer = string, inspector = string, versioner = string })
     labels              = optional(map(string), {})
     kms_key             = optional(string)
     version_destroy_ttl = optional(string)
