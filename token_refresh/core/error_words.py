@@ -100,6 +100,9 @@ def _codes(part: Mapping[str, object]) -> Iterator[str]:
         text = _text(part.get(key))
         if text is not None:
             yield text
+    message = _text(part.get("message"))
+    if message is not None and " " not in message:
+        yield message  # a word, not a sentence: {"message": "Unauthorized"}
     numbers = part.get("error_codes")
     if isinstance(numbers, list):
         yield from (f"AADSTS{number}" for number in numbers[:_MOST_ERRORS] if isinstance(number, int))

@@ -19,7 +19,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -73,6 +73,10 @@ CLIENT: Final = frozenset(
         "org_internal",
         "deleted_client",
         "disabled_client",
+    }
+)
+INVALID_CLIENT: Final = frozenset(
+    {
         "invalid_client_id",
         "invalid_client_secret",
         "bad_client_id",
@@ -151,16 +155,17 @@ def judge(reply: HttpReply, provider: Provider, asked: Asked) -> TokenOutcome:
         return UnknownOutcome(status, detail)
     if reply.status in _LATER or reply.status >= 500:
         return Unavailable("rate_limited" if reply.status == 429 else status, detail, retry_after)
-    judged = _judge_error(words, provider, asked.kind, detail, retry_after)
+    later = Unavailable(status, detail, retry_after)
+    judged = _judge_error(words, provider, asked.kind, detail, later)
     if judged is not None:
         return judged
     if success:
         if words.is_error:
-            return Unavailable(_reason(detail.error), detail, retry_after)
+            return replace(later, reason=_reason(detail.error))
         return UnknownOutcome("reply_too_large" if reply.too_large else "unreadable_reply", detail)
     if 400 <= reply.status < 500 and words.codes:
         return ClientRejected(_reason(detail.error), detail)
-    return Unavailable(status, detail, retry_after)
+    return later
 
 
 def parse_retry_after(value: str | None, now: float) -> int | None:
@@ -179,18 +184,30 @@ def parse_retry_after(value: str | None, now: float) -> int | None:
 
 
 def _judge_error(
-    words: ErrorWords, provider: Provider, kind: GrantKind, detail: ErrorDetail, retry_after: int | None
+    words: ErrorWords, provider: Provider, kind: GrantKind, detail: ErrorDetail, later: Unavailable
 ) -> TokenOutcome | None:
     own = (provider.transient_errors, provider.client_errors, provider.dead_errors)
+    general = (TRANSIENT, CLIENT | INVALID_CLIENT, DEAD)
     # A sentence says more than a code, and a provider's own list more than the general tables.
-    for is_match, (transient, client, dead) in ((_says, own), (_names, own), (_names, (TRANSIENT, CLIENT, DEAD))):
+    for is_match, (transient, client, dead) in ((_says, own), (_names, own), (_names, general)):
         if (entry := _first(words, transient, is_match)) is not None:
-            return Unavailable(_reason(entry), detail, retry_after)
+            return later if " " in entry else replace(later, reason=_reason(entry))
         if (entry := _first(words, client, is_match)) is not None:
-            return ClientRejected(_reason(entry), detail)
+            return ClientRejected(_client_reason(words, entry, is_own=client is provider.client_errors), detail)
         if _first(words, dead, is_match) is not None:
             return _dead(words, kind, detail)
     return None
+
+
+def _client_reason(words: ErrorWords, entry: str, *, is_own: bool) -> str:
+    """Return the standard code that the reply has; a provider that lists a standard code itself means the client."""
+    code = entry.casefold()
+    if not is_own:
+        return "invalid_client" if code in INVALID_CLIENT else code
+    others = sorted(words.codes & CLIENT - {code})
+    if others:
+        return others[0]
+    return "invalid_client" if code in CLIENT or " " in code else _reason(entry)
 
 
 def _dead(words: ErrorWords, kind: GrantKind, detail: ErrorDetail) -> TokenOutcome:

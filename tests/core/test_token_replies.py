@@ -1,0 +1,63 @@
+"""The replies in tests/replies, judged: one file is one test, named ``<provider>.<case>.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from token_refresh.core.http import HttpReply
+from token_refresh.core.judgement import Asked, judge
+from token_refresh.core.outcome import Refreshed
+from token_refresh.core.secrecy import Secret
+from token_refresh.providers import load_providers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REPLIES = sorted((Path(__file__).parent.parent / "replies").glob("*.json"))
+PROVIDERS = load_providers()
+NOW = 1_800_000_000
+SENT = Secret("sent-refresh-token")
+
+
+@pytest.mark.parametrize("path", REPLIES, ids=lambda path: path.stem)
+def test_a_recorded_reply_means_what_its_file_says(path: Path) -> None:
+    record = json.loads(path.read_text())
+    outcome = judge(reply_of(record), PROVIDERS[path.name.partition(".")[0]], Asked(NOW, (SENT,), SENT))
+    seen: dict[str, Any] = {"outcome": type(outcome).__name__}
+    if isinstance(outcome, Refreshed):
+        seen["expires_in"] = outcome.expires_at - NOW
+        seen["rotated"] = outcome.refresh_token is not None
+        if outcome.scope is not None:
+            seen["scope"] = outcome.scope
+        if outcome.refresh_token_expires_at is not None:
+            seen["refresh_token_expires_in"] = outcome.refresh_token_expires_at - NOW
+        if outcome.extra:
+            seen["extra"] = dict(outcome.extra)
+        assert outcome.access_token == Secret("new-access-token")
+        assert outcome.refresh_token in (None, Secret("new-refresh-token"), Secret("new-access-token"))
+    else:
+        seen["reason"] = outcome.reason
+        if getattr(outcome, "retry_after", None) is not None:
+            seen["retry_after"] = outcome.retry_after  # type: ignore[union-attr]
+    assert seen == record["expect"]
+
+
+@pytest.mark.parametrize("name", sorted(PROVIDERS))
+def test_every_provider_has_a_recorded_success_and_a_dead_reply(name: str) -> None:
+    cases = {path.name.split(".")[1].partition("-")[0] for path in REPLIES if path.name.startswith(f"{name}.")}
+    assert {"success", "dead"} <= cases
+
+
+@pytest.mark.parametrize("path", REPLIES, ids=lambda path: path.stem)
+def test_a_recorded_reply_names_its_source(path: Path) -> None:
+    assert json.loads(path.read_text())["source"].startswith("https://")
+
+
+def reply_of(record: Mapping[str, Any]) -> HttpReply:
+    reply = record["reply"]
+    body = reply["text"] if "text" in reply else json.dumps(reply["body"])
+    return HttpReply(reply["status"], reply["headers"], body.encode())
