@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from infra.local import up
 from infra.local.processes import Process, ProcessFailedError, python_module
 from infra.local.stack import (
     DEAD_LETTERS_SUBSCRIPTION,
@@ -212,3 +214,15 @@ def test_waiting_for_a_line_that_never_comes_is_bounded(tmp_path: Path) -> None:
 
 def test_a_module_runs_in_this_interpreter() -> None:
     assert python_module("http.server", "--help")[:2] == [sys.executable, "-m"]
+
+
+@pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is missing: the printed example cannot run")
+def test_the_example_that_up_prints_works_with_the_real_gcloud() -> None:
+    with Stack(functions=("refresh_http",)) as stack:
+        up.prepare(stack)
+        script = up.EXAMPLE.format(**up.addresses(stack))
+        run = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=90, check=True)  # noqa: S603, S607
+        document = json.loads(run.stdout.splitlines()[-1])
+        headers = {"Authorization": f"Bearer {document['access_token']}"}
+        claims = requests.get(stack.authorization_server.userinfo_url, headers=headers, timeout=10).json()
+    assert claims["email"] == up.OWNER
