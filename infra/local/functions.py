@@ -40,9 +40,7 @@ class Function:
             *python_module("functions_framework", "--source", str(self._source), "--target", self.name),
             *("--signature-type", SIGNATURES.get(self.name, "http"), "--host", "127.0.0.1", "--port", str(self.port)),
         ]
-        self.process = Process(
-            self.name, command, logs=self._logs, env=self._environment, cwd=self._source.parent
-        )
+        self.process = Process(self.name, command, logs=self._logs, env=self._environment, cwd=self._source.parent)
 
     def wait(self) -> None:
         """Wait until it answers; raises ProcessFailedError with the end of its log when it does not."""

@@ -52,7 +52,8 @@ class MailServer:
     def notify_urls(self) -> str:
         """Spell the Apprise URLs, one per line, that mail owners and operators through this server."""
         return "\n".join(
-            f"mailto://{self.address}?from=token-refresh@local.example&to={to}&mode=insecure" for to in ("{owner}", OPERATOR)
+            f"mailto://{self.address}?from=token-refresh@local.example&to={to}&mode=insecure"
+            for to in ("{owner}", OPERATOR)
         )
 
     def mails(self) -> list[Mail]:

@@ -1,7 +1,7 @@
 """Start child processes, wait until they answer, and stop exactly those.
 
 Every child gets a process group of its own, so a child that forks (gunicorn, the emulator's Java) is ended with all it
-started, by process id and never by name; `warden` does it when the owner is killed. Its output goes to a file of its own.
+started, by process id and never by name; `warden` does it when the owner is killed. Its output goes to one file.
 """
 
 from __future__ import annotations

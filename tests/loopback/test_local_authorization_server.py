@@ -205,9 +205,7 @@ def test_an_unknown_fault_is_refused(server: AuthorizationServer, fault: dict[st
 def test_eight_refreshes_at_once_are_all_answered(server: AuthorizationServer) -> None:
     client, refresh_token = grant(server, "crowd", rotates_refresh_tokens=True, grace_seconds=10)
     replies: list[requests.Response] = []
-    crowd = [
-        threading.Thread(target=lambda: replies.append(exchange(server, client, refresh_token))) for _ in range(8)
-    ]
+    crowd = [threading.Thread(target=lambda: replies.append(exchange(server, client, refresh_token))) for _ in range(8)]
     for one in crowd:
         one.start()
     for one in crowd:

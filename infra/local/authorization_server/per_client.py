@@ -76,5 +76,3 @@ class Scopes(BaseScopes):  # type: ignore[misc]
     def get_default_scopes(self, application: Any = None, request: Any = None, *_: Any, **__: Any) -> list[str]:  # noqa: ANN401
         """Ask for all of them when the request names none."""
         return self.get_available_scopes(application, request)
-
-
