@@ -17,7 +17,10 @@ class Pace:
     """
 
     def __init__(
-        self, per_second: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+        self,
+        per_second: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not per_second > 0:
             raise ValueError("per_second must be positive")
@@ -37,3 +40,24 @@ class Pace:
         if delay > 0:
             self._sleep(delay)
         return delay
+
+
+@final
+class Paces:
+    """One pace for each key, such as a token endpoint's host."""
+
+    def __init__(
+        self,
+        per_second: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._arguments = (per_second, clock, sleep)
+        self._paces: dict[str, Pace] = {}
+        self._lock = threading.Lock()
+
+    def wait(self, key: str) -> float:
+        """Wait for the key's next slot; return the seconds waited."""
+        with self._lock:
+            pace = self._paces.setdefault(key, Pace(*self._arguments))
+        return pace.wait()

@@ -1,0 +1,156 @@
+"""Tell owners and operators about an event: one message per incident, one when it is over.
+
+    event                                          owner   operators
+    invalid_grant, consent_expiring, _overdue      yes     yes
+    client_rejected, refresh_failing               never   yes
+    recovered, after an owner's incident           yes     yes
+    recovered, after an operators' incident        never   yes
+
+"Operators" are the Apprise URLs without ``{owner}``; the owner is reached by those with it. Operators also see what
+owners are asked to do: somebody must notice when an owner has left.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+from urllib.parse import quote
+
+from token_refresh.core.connection import Connection, parse_connection
+from token_refresh.core.events import (
+    CONSENT_EXPIRING,
+    CONSENT_OVERDUE,
+    INVALID_GRANT,
+    RECOVERED,
+    TYPES,
+    remedy_for,
+)
+from token_refresh.core.message import Message, build_message
+from token_refresh.core.secrecy import Secret
+from token_refresh.errors import SecretMissing, StoreUnavailable, TokenRefreshError
+from token_refresh.pace import Pace
+from token_refresh.ports import SecretStore
+from token_refresh.recently import Recently
+
+log = logging.getLogger("token_refresh")
+
+OWNER: Final = "{owner}"
+_FOR_OWNERS: Final = (INVALID_GRANT, CONSENT_EXPIRING, CONSENT_OVERDUE)
+_OWNERS_REMEDIES: Final = ("reconsent", "reauthenticate")
+_REMEMBERED: Final = 24 * 3600  # s; a redelivery comes within minutes
+
+
+class Undeliverable(TokenRefreshError):
+    """A message did not leave: to be redelivered, then dead-lettered. Names services, never URLs."""
+
+
+class Messenger(Protocol):
+    """Sends one message to one Apprise URL."""
+
+    def send(self, url: Secret, message: Message) -> None:
+        """Send it; raises `Undeliverable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event as it was delivered."""
+
+    id: str
+    type: str  # short: one of `events.TYPES`
+    subject: str
+    data: Mapping[str, object]
+
+
+class Notifier:
+    """Turn events into messages; threads may share it."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a notification
+        self,
+        store: SecretStore,
+        messenger: Messenger,
+        urls: Sequence[Secret],
+        pace: Pace,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._messenger = messenger
+        self._urls = tuple(urls)
+        self._pace = pace
+        self._sent = Recently(_REMEMBERED, clock)
+
+    def tell(self, notice: Notice) -> int:
+        """Send what the event calls for; return the number of messages sent.
+
+        One that arrives twice is sent once, as far as one instance can tell. Raises `Undeliverable` when any message
+        did not leave; those that did are not sent again by the redelivery.
+        """
+        sent = 0
+        failed: list[str] = []
+        for key, url, to_owner in self._addressees(notice, failed):
+            if not self._sent.add(key):
+                continue
+            self._pace.wait()
+            try:
+                self._messenger.send(url, build_message(notice.type, notice.subject, notice.data, to_owner=to_owner))
+            except Undeliverable as fault:
+                self._sent.forget(key)
+                failed.append(str(fault))
+            else:
+                sent += 1
+        fields = {"event": "notified", "type": notice.type, "subject": notice.subject, "sent": sent}
+        log.info("notify: %s %s, %d sent", notice.type, notice.subject, sent, extra={"json_fields": fields})
+        if failed:
+            raise Undeliverable(f"{notice.type} of {notice.subject}: {'; '.join(sorted(set(failed)))}")
+        return sent
+
+    def _addressees(self, notice: Notice, failed: list[str]) -> list[tuple[str, Secret, bool]]:
+        """Return operators, then the owner; an owner who cannot be looked up now keeps nobody else waiting."""
+        numbered = [(f"{notice.id} {number}", url) for number, url in enumerate(self._urls)]
+        addressees = [(key, url, False) for key, url in numbered if OWNER not in url.reveal()]
+        if len(addressees) == len(numbered) or not is_for_owner(notice):
+            return addressees
+        try:
+            connection = self._connection(notice)
+        except StoreUnavailable as fault:
+            failed.append(f"the owner cannot be looked up: {fault}")
+            return addressees
+        if connection is None or connection.owner is None:
+            log.warning("notify: %s has no owner to be told (annotation token-refresh.owner)", notice.subject)
+            return addressees
+        # Encoded, so that an owner's address cannot add parameters to the URL.
+        owner = quote(connection.owner, safe="@")
+        own = [
+            (key, Secret(url.reveal().replace(OWNER, owner)), True) for key, url in numbered if OWNER in url.reveal()
+        ]
+        return addressees + own
+
+    def _connection(self, notice: Notice) -> Connection | None:
+        secret_id = notice.data.get("connection_secret")
+        if not isinstance(secret_id, str) or not secret_id:
+            return None
+        try:
+            return parse_connection(self._store.get(secret_id))
+        except SecretMissing:
+            return None
+
+
+def is_for_owner(notice: Notice) -> bool:
+    """Tell whether the owner is to hear of it: what they must do, and that it is done."""
+    if notice.type == RECOVERED:
+        return bool(notice.data.get("connection")) and remedy_for(str(notice.data.get("reason"))) in _OWNERS_REMEDIES
+    return notice.type in _FOR_OWNERS
+
+
+def short_type(full: str) -> str | None:
+    """Return the event type behind ``dev.token-refresh.<type>.v1``; None for another's event or a later version."""
+    head, _, rest = full.partition("dev.token-refresh.")
+    name, _, version = rest.rpartition(".")
+    return name if not head and version == "v1" and name in TYPES else None
+
+
+def read_urls(setting: Secret) -> tuple[Secret, ...]:
+    """Read `NOTIFY_URLS`: one Apprise URL per line; empty lines and those that begin with ``#`` are skipped."""
+    lines = (line.strip() for line in setting.reveal().splitlines())
+    return tuple(Secret(line) for line in lines if line and not line.startswith("#"))
