@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from token_refresh.core.access_token import AccessTokenFacts, parse_facts
@@ -36,6 +37,9 @@ class Known:
     unsaved: dict[str, tuple[int, Refreshed]] = field(default_factory=dict)
     _access_tokens: dict[str, _Stored] = field(default_factory=dict)
     _clients: dict[str, tuple[Client, int]] = field(default_factory=dict)
+    # Many connections share a client registration: the first thread reads it, the others wait for that.
+    _locks: dict[str, threading.Lock] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def facts(self, connection: Connection, *, reread: bool = False) -> AccessTokenFacts | None:
         """Return what is known of the stored access token; the first look reads it, `reread` reads it again.
@@ -75,13 +79,22 @@ class Known:
         """Look again next time."""
         self._access_tokens.pop(connection.access_token_secret_id, None)
 
-    def client(self, secret_id: str, *, reread: bool) -> tuple[Client, int]:
+    def client(self, secret_id: str, *, reread: bool = False) -> tuple[Client, int]:
         """Return a client registration and its version; raises `Misconfigured`."""
-        if not reread and secret_id in self._clients:
+        with self._lock_of(secret_id):
+            if reread or secret_id not in self._clients:
+                self._clients[secret_id] = self._read_client(secret_id)
             return self._clients[secret_id]
+
+    def forget_clients(self, secret_ids: Iterable[str]) -> None:
+        """Read these client registrations afresh at their next use."""
+        for secret_id in secret_ids:
+            self._clients.pop(secret_id, None)
+
+    def _read_client(self, secret_id: str) -> tuple[Client, int]:
         try:
             version = self.store.access(secret_id)
-            self._clients[secret_id] = (parse_client(version.payload), version.number)
+            return parse_client(version.payload), version.number
         except SecretMissing:
             raise Misconfigured(
                 f"client registration {secret_id} does not exist: create the secret, or name another one in the "
@@ -93,11 +106,11 @@ class Known:
             raise Misconfigured(f"client registration: {fault}") from None
         except PayloadError as fault:
             raise Misconfigured(f"client registration {secret_id}: {fault}") from None
-        return self._clients[secret_id]
 
     def client_version(self, secret_id: str) -> int:
         """Return the version that this instance uses; 0 when it has none."""
-        return self._clients[secret_id][1] if secret_id in self._clients else 0
+        known = self._clients.get(secret_id)
+        return known[1] if known else 0
 
     def margins(self, connection: Connection) -> Margins:
         """Return when the connection is due."""
@@ -111,7 +124,8 @@ class Known:
 
     def _stored(self, connection: Connection) -> _Stored:
         secret_id = connection.access_token_secret_id
-        if secret_id not in self._access_tokens:
+        stored = self._access_tokens.get(secret_id)
+        if stored is None:
             try:
                 version = self.store.access(secret_id)
             except (VersionMissing, VersionUnusable):
@@ -119,4 +133,8 @@ class Known:
             else:
                 stored = _Stored(parse_facts(version.payload), version.number)
             self._access_tokens[secret_id] = stored
-        return self._access_tokens[secret_id]
+        return stored
+
+    def _lock_of(self, secret_id: str) -> threading.Lock:
+        with self._guard:
+            return self._locks.setdefault(secret_id, threading.Lock())

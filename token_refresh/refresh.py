@@ -7,12 +7,11 @@ access token, then the lease is released, then old versions are destroyed. A cra
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document
-from token_refresh.core.connection import ACCESS_TOKEN, LEASE, STATUS, Connection, SecretRecord
+from token_refresh.core.connection import ACCESS_TOKEN, STATUS, Connection
 from token_refresh.core.consent_end import GrantEnd, find_end
 from token_refresh.core.grant import (
     Client,
@@ -27,9 +26,8 @@ from token_refresh.core.grant import (
 from token_refresh.core.outcome import GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.core.policy import Case, Verdict, explain_death, judge, judge_misconfigured, judge_never_consented
 from token_refresh.core.provider import Provider
-from token_refresh.core.status import HEALTHY, Lease, parse_lease, parse_status, render_lease
+from token_refresh.core.status import HEALTHY, Lease, parse_status
 from token_refresh.errors import (
-    EtagConflict,
     Misconfigured,
     SecretMissing,
     StoreError,
@@ -37,15 +35,15 @@ from token_refresh.errors import (
     VersionUnusable,
 )
 from token_refresh.known import Known
+from token_refresh.lease import Busy, Leases, lease_of
+from token_refresh.newest import read_newest
 from token_refresh.ports import AccessedVersion, Exchange, SecretStore
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
 
-_CAS_TRIES = 4
 _FIRST_RETRY = 0.25  # s, of a rotated token that could not be stored; doubles
 _LONGEST_RETRY = 5.0
-_PROBE_LIMIT = 1000  # versions above the known one that a takeover looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +58,6 @@ class Attempt:
     end: GrantEnd | None = None
     looked_at: float | None = None  # when the end was last looked at
     tried: bool = True  # the provider was asked
-
-
-class Busy(Exception):
-    """Somebody else holds the lease, or has just refreshed."""
 
 
 @dataclass(slots=True)
@@ -100,10 +94,9 @@ class Refresher:
         self._known = known
         self._clock = clock
         self._sleep = sleep
+        self._leases = Leases(store, settings, clock)
 
-    def attempt(
-        self, connection: Connection, *, lowest_version: int = 0, reread_client: bool = False, confirm_now: bool = False
-    ) -> Attempt:
+    def attempt(self, connection: Connection, *, lowest_version: int = 0, confirm_now: bool = False) -> Attempt:
         """Exchange the connection's grant once and store what comes back.
 
         Raises `Busy` when the lease is somebody else's, `StoreUnavailable` when Secret Manager fails before anything
@@ -127,7 +120,7 @@ class Refresher:
             ),
         )
         try:
-            self._prepare(turn, lowest_version, reread_client=reread_client)
+            self._prepare(turn, lowest_version)
         except VersionMissing:
             return self._attempt(turn, judge_never_consented(turn.case), tried=False)
         except (Misconfigured, PayloadError, VersionUnusable, SecretMissing) as fault:
@@ -135,7 +128,7 @@ class Refresher:
             return self._attempt(turn, judge_misconfigured(turn.case, str(fault)), tried=False)
         return self._spend(turn)
 
-    def _prepare(self, turn: _Turn, lowest_version: int, *, reread_client: bool) -> None:
+    def _prepare(self, turn: _Turn, lowest_version: int) -> None:
         """Find everything that can be wrong before anything is sent, and take the lease where one is needed."""
         connection = turn.connection
         if connection.problem:
@@ -144,18 +137,17 @@ class Refresher:
         if provider is None:
             raise Misconfigured(f'provider "{connection.provider}" is not defined: built in or in PROVIDERS_FILE')
         turn.provider = provider
-        lease = parse_lease(connection.record.annotations.get(LEASE)) or Lease()
+        lease, previous = lease_of(connection), turn.case.previous
         if lease.is_held(self._clock()):
             raise Busy
-        previous = turn.case.previous
         is_unhealthy = previous is not None and previous.state != HEALTHY
         floor = max(lease.version, lowest_version)
-        self._use(turn, self.newest(connection.secret_id, floor, strict=is_unhealthy))
+        self._use(turn, read_newest(self._store, connection.secret_id, floor=floor, probe=is_unhealthy))
         self._known.require_access_token_secret(connection)
-        self._find_client(turn, reread=reread_client)
+        self._find_client(turn)
         self._check(turn)
         if provider.rotates and isinstance(turn.grant, RefreshTokenGrant):
-            self._take_lease(turn, lease, lowest_version)
+            self._take_lease(turn, lowest_version)
 
     def _check(self, turn: _Turn) -> None:
         c = turn.connection
@@ -166,141 +158,36 @@ class Refresher:
         turn.case = replace(turn.case, version=version.number)
         turn.grant = parse_grant(version.payload)
 
-    def _find_client(self, turn: _Turn, *, reread: bool) -> None:
+    def _find_client(self, turn: _Turn) -> None:
         """Find the client, and the subject of events about it."""
         match turn.grant:
             case RefreshTokenGrant(client=None):
-                turn.client, version = self._known.client(turn.connection.client_secret_id, reread=reread)
+                turn.client, version = self._known.client(turn.connection.client_secret_id)
                 turn.case = replace(turn.case, client_version=version)
             case RefreshTokenGrant(client=Client(client_id)) | ClientCredentialsGrant(Client(client_id)):
                 turn.case = replace(turn.case, client=f"client:{client_id}")
             case ServiceAccountGrant(client_email):
                 turn.case = replace(turn.case, client=f"client:{client_email}")
 
-    def newest(self, secret_id: str, floor: int, *, strict: bool, takeover: bool = False) -> AccessedVersion:
-        """Read the newest version: `latest`, or `floor` where that is higher, or what lies above.
+    def _take_lease(self, turn: _Turn, lowest_version: int) -> None:
+        """Become the one who may spend this token, and make sure that it is the newest there is. Raises `Busy`."""
 
-        `latest` may be stale, so with `strict` (or `takeover`) the numbers above are probed: reading by number is the
-        only strongly consistent read. Newest disabled: `VersionUnusable`, never a fall-back to an older one, except
-        that a takeover uses the highest enabled one above the number it knows.
-        """
-        best: AccessedVersion | None = None
-        unusable: VersionUnusable | None = None
-        try:
-            best = self._store.access(secret_id)
-        except VersionMissing:
-            if not floor:
-                raise
-        except VersionUnusable as fault:
-            if not floor:
-                raise
-            unusable, strict = fault, True
-        if floor > (best.number if best else 0):
-            try:
-                best, unusable = self._store.access(secret_id, floor), None
-            except VersionMissing:
-                if unusable:
-                    raise unusable from None
-                if best is None:
-                    raise
-            except VersionUnusable as fault:
-                best, unusable, strict = None, fault, True
-        if not (strict or takeover):
-            if best is None:
-                raise VersionMissing(f"secret {secret_id} has no version")
-            return best
-        return self._probe_above(secret_id, best, unusable, floor, takeover=takeover)
+        def is_done(connection: Connection) -> bool:
+            known, facts = turn.case.facts, self._known.facts(connection, reread=True)
+            return facts is not None and (known is None or facts.refreshed_at > known.refreshed_at)
 
-    def _probe_above(
-        self,
-        secret_id: str,
-        best: AccessedVersion | None,
-        unusable: VersionUnusable | None,
-        floor: int,
-        *,
-        takeover: bool,
-    ) -> AccessedVersion:
-        start = best.number if best else floor
-        for number in range(start + 1, start + _PROBE_LIMIT):
-            try:
-                best, unusable = self._store.access(secret_id, number), None
-            except VersionMissing:
-                break
-            except VersionUnusable as fault:
-                unusable = fault
-        if best and (takeover or not unusable):
-            return best
-        if unusable:
-            raise unusable
-        raise VersionMissing(f"secret {secret_id} has no version")
-
-    # -- the lease ---------------------------------------------------------------------------------------------------
-
-    def _take_lease(self, turn: _Turn, lease: Lease, lowest_version: int) -> None:
-        """Become the one who may spend this refresh token; raises `Busy`."""
-        for _ in range(_CAS_TRIES):
-            now = self._clock()
-            if lease.is_held(now):
-                raise Busy
-            taken = Lease(uuid.uuid4().hex, now + self._settings.lease_seconds, max(turn.version.number, lease.version))
-            try:
-                record = self._store.annotate(turn.connection.record, {LEASE: render_lease(taken)})
-            except EtagConflict:
-                lease = self._reread(turn)
-                continue
-            turn.connection = replace(turn.connection, record=record)
-            turn.lease = taken
-            self._catch_up(turn, lease, lowest_version, now)
-            return
-        raise Busy
-
-    def _reread(self, turn: _Turn) -> Lease:
-        """Somebody wrote first. When that was the winner of this race, there is nothing left to do here."""
-        before = turn.connection.record.annotations
-        record = self._store.get(turn.connection.secret_id)
-        turn.connection = replace(turn.connection, record=record)
-        if record.annotations.get(LEASE) != before.get(LEASE):
-            known = turn.case.facts
-            facts = self._known.facts(turn.connection, reread=True)
-            if facts and (known is None or facts.refreshed_at > known.refreshed_at):
-                raise Busy
-        return parse_lease(record.annotations.get(LEASE)) or Lease()
-
-    def _catch_up(self, turn: _Turn, before: Lease, lowest_version: int, now: float) -> None:
-        """Under the lease, make sure that the version to spend is the newest there is."""
-        abandoned = before.is_abandoned(now)
-        known = max(turn.version.number, before.version)
-        if abandoned or known > turn.version.number:
-            floor = max(before.version, lowest_version)
-            version = self.newest(turn.connection.secret_id, floor, strict=False, takeover=abandoned)
+        taken = self._leases.take(turn.connection, turn.version.number, is_done)
+        turn.connection, turn.lease = taken.connection, taken.lease
+        newest_known = max(taken.before.version, lowest_version)
+        if taken.was_abandoned or taken.before.version > turn.version.number:
+            version = read_newest(
+                self._store, turn.connection.secret_id, floor=newest_known, takeover=taken.was_abandoned
+            )
             if version.number != turn.version.number:
                 self._use(turn, version)
                 self._check(turn)
-            # Nothing newer was stored: the last holder may have spent this very token.
-            turn.maybe_spent = abandoned and version.number <= before.version
-
-    def _release(self, turn: _Turn, version: int, changes: dict[str, str | None] | None = None) -> None:
-        """Give the lease back, naming the version to exchange next; other annotations may ride along."""
-        released = Lease("", 0, version)
-        if turn.maybe_spent:  # end it without releasing it: the next holder must know
-            assert turn.lease is not None  # noqa: S101
-            released = Lease(turn.lease.holder, self._clock(), version)
-        self._annotate_own(turn, {**(changes or {}), LEASE: render_lease(released)})
-
-    def _annotate_own(self, turn: _Turn, changes: dict[str, str | None]) -> None:
-        for _ in range(_CAS_TRIES):
-            try:
-                record = self._store.annotate(turn.connection.record, changes)
-            except EtagConflict:
-                record = self._store.get(turn.connection.secret_id)
-                turn.connection = replace(turn.connection, record=record)
-                lease = parse_lease(record.annotations.get(LEASE))
-                if turn.lease and lease and lease.holder not in ("", turn.lease.holder):
-                    return  # taken over: it is no longer ours to release
-            else:
-                turn.connection = replace(turn.connection, record=record)
-                return
-        log.warning("could not write annotations of %s: its metadata keeps changing", turn.connection.secret_id)
+        # Nothing newer was stored: the last holder may have spent this very token.
+        turn.maybe_spent = taken.was_abandoned and turn.version.number <= taken.before.version
 
     # -- the exchange ------------------------------------------------------------------------------------------------
 
@@ -318,7 +205,7 @@ class Refresher:
         return self._attempt(turn, judge(turn.case, outcome))
 
     def _exchange_once_or_twice(self, turn: _Turn) -> TokenOutcome:
-        if turn.lease and turn.lease.until - self._clock() < 2 * self._settings.http_timeout + 2:
+        if turn.lease and not self._leases.has_time(turn.lease):
             return Unavailable("lease_too_short")
         outcome = self._send(turn)
         if isinstance(outcome, UnknownOutcome) and turn.lease:
@@ -357,7 +244,9 @@ class Refresher:
         if turn.lease is None:
             return
         try:
-            self._release(turn, turn.version.number)
+            turn.connection = self._leases.release(
+                turn.connection, turn.lease, turn.version.number, maybe_spent=turn.maybe_spent
+            )
         except StoreError as fault:
             # It ends by itself; the next holder will look twice.
             log.warning("could not release the lease of %s: %s", turn.connection.secret_id, fault)
@@ -451,9 +340,9 @@ class Refresher:
         before = self._known.remember_access_token(connection, facts, written)
         try:
             if turn.lease:
-                self._release(turn, current, changes)
+                turn.connection = self._leases.release(turn.connection, turn.lease, current, changes=changes)
             elif changes:
-                self._annotate_own(turn, changes)
+                turn.connection = self._leases.write(turn.connection, changes)
         except StoreError as fault:
             log.warning("could not write the annotations of %s: %s", connection.secret_id, fault)
         self._destroy_old(turn, before, written)

@@ -24,27 +24,43 @@ def _setting(name: str, default: object, help_text: str) -> object:
 class Settings:
     """What the environment may change. Times in seconds."""
 
-    project: str = _setting("GOOGLE_CLOUD_PROJECT", "", "project of the secrets; from ADC or the metadata server when unset")  # type: ignore[assignment]
+    project: str = _setting(
+        "GOOGLE_CLOUD_PROJECT", "", "project of the secrets; from ADC or the metadata server when unset"
+    )  # type: ignore[assignment]
     location: str = _setting("SECRET_MANAGER_LOCATION", "", "location of regional secrets; unset = global")  # type: ignore[assignment]
     events_topic: str = _setting("EVENTS_TOPIC", "token-refresh-events", "topic of the events, short id or full name")  # type: ignore[assignment]
     refresh_topic: str = _setting("REFRESH_TOPIC", "token-refresh", "topic that triggers refresh runs")  # type: ignore[assignment]
-    refresh_before_expiry: float = _setting("REFRESH_BEFORE_EXPIRY", 900.0, "refresh this long before the access token runs out; at most 25 % of its life")  # type: ignore[assignment]
+    refresh_before_expiry: float = _setting(
+        "REFRESH_BEFORE_EXPIRY", 900.0, "refresh this long before the access token runs out; at most 25 % of its life"
+    )  # type: ignore[assignment]
     confirm_after: float = _setting("CONFIRM_AFTER", 60.0, "wait before the second attempt that confirms a dead grant")  # type: ignore[assignment]
-    breaker_min: float = _setting("BREAKER_MIN", 5.0, "so many dead grants of one client in one run point at the client")  # type: ignore[assignment]
+    breaker_min: float = _setting(
+        "BREAKER_MIN", 5.0, "so many dead grants of one client in one run point at the client"
+    )  # type: ignore[assignment]
     breaker_hold: float = _setting("BREAKER_HOLD", 3600.0, "no owner is asked for consent for so long after that")  # type: ignore[assignment]
-    lease_seconds: float = _setting("LEASE_SECONDS", 120.0, "lease of a connection whose refresh token is replaced; more than 2 x HTTP_TIMEOUT + 2")  # type: ignore[assignment]
+    lease_seconds: float = _setting(
+        "LEASE_SECONDS", 120.0, "lease of a connection whose refresh token is replaced; more than 2 x HTTP_TIMEOUT + 2"
+    )  # type: ignore[assignment]
     http_timeout: float = _setting("HTTP_TIMEOUT", 10.0, "token endpoint")  # type: ignore[assignment]
     refresh_workers: float = _setting("REFRESH_WORKERS", 32.0, "threads of one run")  # type: ignore[assignment]
-    secret_writes_per_minute: float = _setting("SECRET_WRITES_PER_MINUTE", 480.0, "80 % of the project quota of 600; clean-up paces itself")  # type: ignore[assignment]
+    secret_writes_per_minute: float = _setting(
+        "SECRET_WRITES_PER_MINUTE", 480.0, "80 % of the project quota of 600; clean-up paces itself"
+    )  # type: ignore[assignment]
     token_requests_per_second: float = _setting("TOKEN_REQUESTS_PER_SECOND", 5.0, "per token-endpoint host")  # type: ignore[assignment]
     fan_out_over: float = _setting("FAN_OUT_OVER", 500.0, "reserved for fan-out")  # type: ignore[assignment]
     fan_out_batch: float = _setting("FAN_OUT_BATCH", 100.0, "reserved for fan-out")  # type: ignore[assignment]
-    providers_file: str = _setting("PROVIDERS_FILE", "", "TOML with more providers, or other definitions of the built-in ones")  # type: ignore[assignment]
+    providers_file: str = _setting(
+        "PROVIDERS_FILE", "", "TOML with more providers, or other definitions of the built-in ones"
+    )  # type: ignore[assignment]
     consent_url: str = _setting("CONSENT_URL", "", "public base URL of `consent`; without it events carry no link")  # type: ignore[assignment]
-    consent_signing_key: Secret = _setting("CONSENT_SIGNING_KEY", Secret(""), "signs tickets, state and cookies; needed with CONSENT_URL")  # type: ignore[assignment]
+    consent_signing_key: Secret = _setting(
+        "CONSENT_SIGNING_KEY", Secret(""), "signs tickets, state and cookies; needed with CONSENT_URL"
+    )  # type: ignore[assignment]
     consent_ticket_ttl: float = _setting("CONSENT_TICKET_TTL", 604800.0, "life of a link")  # type: ignore[assignment]
     notify_urls: Secret = _setting("NOTIFY_URLS", Secret(""), "Apprise URLs, one per line; `{owner}` is replaced")  # type: ignore[assignment]
-    secret_manager_emulator_host: str = _setting("SECRET_MANAGER_EMULATOR_HOST", "", "`host:port` of a local Secret Manager (plaintext gRPC)")  # type: ignore[assignment]
+    secret_manager_emulator_host: str = _setting(
+        "SECRET_MANAGER_EMULATOR_HOST", "", "`host:port` of a local Secret Manager (plaintext gRPC)"
+    )  # type: ignore[assignment]
     pubsub_emulator_host: str = _setting("PUBSUB_EMULATOR_HOST", "", "`host:port` of a local Pub/Sub")  # type: ignore[assignment]
 
 
@@ -63,7 +79,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             values[f.name] = Secret(text)
         else:
             values[f.name] = text.rstrip("/") if name == "CONSENT_URL" else text
-    settings = Settings(**values)  # type: ignore[arg-type] - each value was made for its field
+    settings = Settings(**values)  # type: ignore[arg-type]  # each value was made for its field
     for check in _CHECKS:
         problem = check(settings)
         if problem:

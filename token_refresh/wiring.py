@@ -26,6 +26,8 @@ from token_refresh.providers import load_providers
 from token_refresh.refresh import Refresher
 from token_refresh.run import Runner
 from token_refresh.settings import Settings, read_settings
+from token_refresh.verdicts import Verdicts
+from token_refresh.work import Worker
 
 
 @dataclass
@@ -73,7 +75,9 @@ class Parts:
             self.store, self.endpoint, self.providers, self.settings, self.known, time.time, time.sleep
         )
         janitor = Janitor(self.store, self.known, Pace(self.settings.secret_writes_per_minute / 60), time.time)
-        return Runner(self.store, refresher, self.incidents, self.known, self.settings, time.time, janitor.clean)
+        worker = Worker(self.store, refresher, self.incidents, self.known, self.settings, time.time)
+        verdicts = Verdicts(worker, self.incidents, self.settings, time.time)
+        return Runner(self.store, worker, verdicts, self.settings, time.time, janitor.clean)
 
 
 _lock = threading.RLock()
@@ -116,5 +120,7 @@ def _project_of_credentials() -> str:
     except DefaultCredentialsError:
         project = None
     if not project:
-        raise BadEnvironment("the environment is wrong: GOOGLE_CLOUD_PROJECT is not set and the credentials name no project")
+        raise BadEnvironment(
+            "the environment is wrong: GOOGLE_CLOUD_PROJECT is not set and the credentials name no project"
+        )
     return str(project)

@@ -21,7 +21,7 @@ class _PlainHandler(StructuredLogHandler):
     def format(self, record: logging.LogRecord) -> str:
         record._http_request = None  # noqa: SLF001 - the library's filter puts it there
         record._http_request_str = "{}"  # noqa: SLF001
-        return super().format(record)
+        return str(super().format(record))  # type: ignore[no-untyped-call]
 
 
 def configure_logging(project: str) -> None:
@@ -31,6 +31,6 @@ def configure_logging(project: str) -> None:
         if any(isinstance(h, _PlainHandler) for h in logger.handlers):
             return
         google.cloud.logging_v2._instrumentation_emitted = True  # noqa: SLF001 - a line about the library, not about us
-        logger.addHandler(_PlainHandler(project_id=project))
+        logger.addHandler(_PlainHandler(project_id=project))  # type: ignore[no-untyped-call]
         logger.setLevel(logging.INFO)
         logger.propagate = False

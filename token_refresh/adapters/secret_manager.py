@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import google_crc32c
@@ -66,7 +67,7 @@ class SecretManager:
         records: dict[str, SecretRecord] = {}
         for value in ("enabled", "paused"):
             request = {"parent": self._parent, "filter": f"labels.{LABEL}={value}", "page_size": _PAGE}
-            for secret in self._call("list secrets", lambda r=request: list(self._client.list_secrets(r, **_options()))):
+            for secret in self._call("list secrets", partial(self._list, request)):
                 record = self._record(secret)
                 if record.labels.get(LABEL) in ("enabled", "paused"):
                     records[record.secret_id] = record
@@ -76,7 +77,9 @@ class SecretManager:
         """Fetch one secret's metadata; raises `SecretMissing`."""
         try:
             name = self._name(secret_id)
-            return self._record(self._call(f"read secret {secret_id}", lambda: self._client.get_secret(name=name, **_options())))
+            return self._record(
+                self._call(f"read secret {secret_id}", lambda: self._client.get_secret(name=name, **_options()))
+            )
         except exceptions.NotFound:
             raise SecretMissing(f"secret {secret_id} does not exist") from None
 
@@ -91,7 +94,9 @@ class SecretManager:
         except exceptions.NotFound:
             # The service says the same of a missing secret and of a missing version.
             self.get(secret_id)
-            raise VersionMissing(f"secret {secret_id} has no version{'' if version is None else f' {version}'}") from None
+            raise VersionMissing(
+                f"secret {secret_id} has no version{'' if version is None else f' {version}'}"
+            ) from None
         except _PRECONDITION:
             raise VersionUnusable(
                 f"{'the newest version' if version is None else f'version {version}'} of secret {secret_id} is disabled "
@@ -105,7 +110,7 @@ class SecretManager:
     def add(self, secret_id: str, payload: bytes) -> int:
         """Add a version and return its number; raises `SecretMissing`."""
         parent = self._name(secret_id)
-        body = {"data": payload, "data_crc32c": google_crc32c.value(payload)}
+        body = sm.SecretPayload(data=payload, data_crc32c=google_crc32c.value(payload))
         try:
             version = self._call(
                 f"add a version to secret {secret_id}",
@@ -176,6 +181,9 @@ class SecretManager:
         except exceptions.NotFound:
             raise VersionMissing(f"secret {secret_id} has no version {version}") from None
         return float(info.create_time.timestamp())
+
+    def _list(self, request: dict[str, Any]) -> list[sm.Secret]:
+        return list(self._client.list_secrets(request, **_options()))
 
     def _name(self, secret_id: str) -> str:
         return f"{self._parent}/secrets/{secret_id}"

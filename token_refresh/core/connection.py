@@ -94,7 +94,9 @@ def parse_connection(record: SecretRecord) -> Connection | None:
     if access_token_format not in _FORMATS:
         problems.append(f'annotation "{PREFIX}format" is neither "json" nor "text"')
     if _size(record.annotations) > MAX_ANNOTATION_BYTES - ANNOTATION_HEADROOM:
-        problems.append("its annotations leave no room for the functions' own: keep them 2 KiB below the limit of 16 KiB")
+        problems.append(
+            "its annotations leave no room for the functions' own: keep them 2 KiB below the limit of 16 KiB"
+        )
     return Connection(
         name=name,
         record=record,

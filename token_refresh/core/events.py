@@ -1,13 +1,13 @@
 """The events: CloudEvents 1.0 about incidents, each published once and followed by one `recovered` (contract 8).
 
-    what happened                 type               subject
-    a grant is dead               invalid_grant      the connection
-    a provider does not answer    refresh_failing    the connection
-    a client is refused           client_rejected    the client registration
-    something is misconfigured    client_rejected    the connection
-    a grant will end              consent_expiring   the connection
-    an owner has not acted        consent_overdue    the connection
-    an incident is over           recovered          whatever the incident's was
+what happened                 type               subject
+a grant is dead               invalid_grant      the connection
+a provider does not answer    refresh_failing    the connection
+a client is refused           client_rejected    the client registration
+something is misconfigured    client_rejected    the connection
+a grant will end              consent_expiring   the connection
+an owner has not acted        consent_overdue    the connection
+an incident is over           recovered          whatever the incident's was
 """
 
 from __future__ import annotations

@@ -40,7 +40,16 @@ def announce(status: Status, event_type: str, name: str) -> Status:
 def announce_client(status: Status) -> Status:
     """Begin an incident of the client, with this connection as the one that reports it."""
     event_id = build_event_id(CLIENT_REJECTED, status.client, status.reason, status.since) + _CLIENT
-    return replace(status, client_event_id=event_id, owed=_with(status.owed, event_id))
+    return join_client(replace(status, owed=_with(status.owed, event_id)), event_id)
+
+
+def join_client(status: Status, event_id: str) -> Status:
+    """Take part in an incident of the client that another connection has reported.
+
+    An incident of the connection's own that is still open keeps its place.
+    """
+    own = status.event_id if status.event_id and not is_of_client(status.event_id) else event_id
+    return replace(status, event_id=own, client_event_id=event_id)
 
 
 def owe(status: Status, event_id: str) -> Status:
@@ -59,7 +68,7 @@ def recovery_ids(status: Status, *, is_last_of_client: bool) -> tuple[str, ...]:
     A client's incident ends with the last of its connections.
     """
     ids: list[str] = []
-    if status.event_id:
+    if status.event_id and not is_of_client(status.event_id):
         ids.append(build_event_id(RECOVERED, status.event_id))
     if status.client_event_id and is_last_of_client:
         ids.append(build_event_id(RECOVERED, status.client_event_id) + _CLIENT)

@@ -1,10 +1,10 @@
 """What a token endpoint's answer means: a closed union, so that every caller must face every case.
 
-    Refreshed        a new access token, perhaps a new refresh token
-    GrantDead        the provider says that the grant is gone: the owner's matter, once confirmed
-    ClientRejected   the provider refuses our client or our request: the operator's matter
-    Unavailable      nobody's fault that we know of: later. Nothing was spent
-    UnknownOutcome   it may have happened: the refresh token may be spent
+Refreshed        a new access token, perhaps a new refresh token
+GrantDead        the provider says that the grant is gone: the owner's matter, once confirmed
+ClientRejected   the provider refuses our client or our request: the operator's matter
+Unavailable      nobody's fault that we know of: later. Nothing was spent
+UnknownOutcome   it may have happened: the refresh token may be spent
 """
 
 from __future__ import annotations

@@ -21,7 +21,15 @@ from typing import Final, assert_never
 
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.events import CLIENT_REJECTED, INVALID_GRANT, REFRESH_FAILING
-from token_refresh.core.outcome import ClientRejected, ErrorDetail, GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
+from token_refresh.core.outcome import (
+    ClientRejected,
+    ErrorDetail,
+    GrantDead,
+    Refreshed,
+    TokenOutcome,
+    Unavailable,
+    UnknownOutcome,
+)
 from token_refresh.core.provider import Provider
 from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, SUSPECT, UNAVAILABLE, Status
 
@@ -262,12 +270,12 @@ def judge_misconfigured(case: Case, message: str) -> Verdict:
 
 def doubling(attempt: int) -> float:
     """Return the back-off after so many attempts: 1 min doubling to 1 h, in seconds."""
-    return min(60.0 * 2 ** min(attempt - 1, 10), 3600.0)
+    return min(60.0 * 2.0 ** min(attempt - 1, 10), 3600.0)
 
 
 def back_off_delay(name: str, attempt: int, retry_after: float) -> float:
     """Return the back-off of a silent provider: 1 min doubling to 15 min, jittered; `Retry-After` outranks it."""
-    longest = min(60.0 * 2 ** min(attempt - 1, 10), 900.0)
+    longest = min(60.0 * 2.0 ** min(attempt - 1, 10), 900.0)
     return max(longest * (0.5 + 0.5 * spread(name, attempt)), min(retry_after, DAY))
 
 
@@ -352,7 +360,13 @@ def _judge_silence(case: Case, reason: str, detail: ErrorDetail, retry_after: fl
 
 
 def _status(
-    case: Case, state: str, reason: str, *, next_attempt_at: float, detail: ErrorDetail = ErrorDetail(), message: str = ""
+    case: Case,
+    state: str,
+    reason: str,
+    *,
+    next_attempt_at: float,
+    detail: ErrorDetail = ErrorDetail(),
+    message: str = "",
 ) -> Status:
     """Enter a state. What the connection's unhealthy time has gathered (first failure, client incident) stays."""
     previous = case.previous or Status(state="", reason="", since=0)

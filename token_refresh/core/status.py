@@ -86,7 +86,7 @@ def parse_status(text: str | None) -> Status | None:
         known[field.name] = value
     if not {"state", "reason", "since"} <= known.keys():
         return None
-    return Status(**known)  # type: ignore[arg-type] - each value was fitted to its field
+    return Status(**known)  # type: ignore[arg-type]  # each value was fitted to its field
 
 
 def render_status(status: Status) -> str:
@@ -106,7 +106,9 @@ def parse_lease(text: str | None) -> Lease | None:
     data = _object(text)
     if data is None:
         return None
-    holder, until, version = (_fit(data.get(k), t) for k, t in (("holder", "str"), ("until", "float"), ("version", "int")))
+    holder, until, version = (
+        _fit(data.get(k), t) for k, t in (("holder", "str"), ("until", "float"), ("version", "int"))
+    )
     if not (isinstance(holder, str) and isinstance(until, float) and isinstance(version, int)):
         return None
     return Lease(holder, until, version)
@@ -133,7 +135,7 @@ def _fit(value: object, kind: str) -> object | None:
         return value if isinstance(value, str) else None
     if kind.startswith("tuple"):
         is_texts = isinstance(value, list) and all(isinstance(v, str) for v in value)
-        return tuple(value) if is_texts else None  # type: ignore[arg-type] - a list, just checked
+        return tuple(value) if isinstance(value, list) and is_texts else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         return None
     if kind == "int":

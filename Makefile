@@ -1,0 +1,48 @@
+# Everything sets itself up: Python 3.11 or later is all that is needed.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONPATH := .
+
+.PHONY: demo test bench lint infra-check lock setup clean
+
+# The whole story on this laptop: no cloud, no account.
+demo: setup
+	@$(BIN)/python -m infra.local demo
+
+# Every test that this machine can run.
+test: setup
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Counted and measured against a baseline in the same run; prints, asserts nothing about time.
+bench: setup
+	@$(BIN)/python -m tests.bench
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy main.py token_refresh infra/local
+
+# Terraform, IAM, schedules, Cloud Build: see infra/check.
+infra-check: setup
+	@infra/check
+
+setup: $(VENV)/installed
+
+$(VENV)/installed: tests/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.13 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Setting up $(VENV): half a minute, once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.txt
+	@touch $@
+
+# Pin the ranges of pyproject.toml with hashes: the function's room, the laptop's, the tests'.
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
+lock:
+	$(LOCK) -o requirements.txt
+	$(LOCK) --group local -c requirements.txt -o infra/local/requirements.txt
+	$(LOCK) --group local --group test -c infra/local/requirements.txt -o tests/requirements.txt
+
+clean:
+	rm -rf $(VENV) .venv-infra .pytest_cache .mypy_cache .ruff_cache .hypothesis build

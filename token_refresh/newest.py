@@ -1,0 +1,65 @@
+"""Find the newest version of a connection secret, although `latest` may be stale.
+
+Reading a version by number is the only strongly consistent read, so the numbers above the known one are probed where
+it matters. Newest disabled or destroyed: `VersionUnusable`, never a fall-back to an older one, except that a takeover
+uses the highest enabled one above the number it knows (contract 7).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from token_refresh.errors import VersionMissing, VersionUnusable
+from token_refresh.ports import AccessedVersion, SecretStore
+
+_PROBE_LIMIT: Final = 1000
+
+
+def read_newest(
+    store: SecretStore, secret_id: str, *, floor: int = 0, probe: bool = False, takeover: bool = False
+) -> AccessedVersion:
+    """Read the newest of `latest`, version `floor`, and (with `probe` or `takeover`) whatever lies above.
+
+    Raises `VersionMissing` when there is no version at all, `VersionUnusable`, `SecretMissing`.
+    """
+    best: AccessedVersion | None = None
+    unusable: VersionUnusable | None = None
+    try:
+        best = store.access(secret_id)
+    except VersionMissing:
+        if not floor:
+            raise
+    except VersionUnusable as fault:
+        if not floor:
+            raise
+        unusable, probe = fault, True
+    if floor > (best.number if best else 0):
+        try:
+            best, unusable = store.access(secret_id, floor), None
+        except VersionMissing:  # whoever named it was wrong: numbers are given out one by one
+            if best is None:
+                raise unusable or VersionMissing(f"secret {secret_id} has no version") from None
+        except VersionUnusable as fault:
+            best, unusable, probe = None, fault, True
+    if probe or takeover:
+        best, unusable = _probe_above(store, secret_id, best, unusable, best.number if best else floor)
+    if best and (not unusable or (takeover and best.number > floor)):
+        return best
+    raise unusable or VersionMissing(f"secret {secret_id} has no version")
+
+
+def _probe_above(
+    store: SecretStore,
+    secret_id: str,
+    best: AccessedVersion | None,
+    unusable: VersionUnusable | None,
+    start: int,
+) -> tuple[AccessedVersion | None, VersionUnusable | None]:
+    for number in range(start + 1, start + _PROBE_LIMIT):
+        try:
+            best, unusable = store.access(secret_id, number), None
+        except VersionMissing:
+            break
+        except VersionUnusable as fault:
+            unusable = fault
+    return best, unusable
