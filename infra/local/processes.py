@@ -186,7 +186,7 @@ def free_port() -> int:
 def end_on_signals() -> None:
     """Turn SIGTERM and SIGHUP into SystemExit, so that context managers stop their children as on Ctrl-C."""
 
-    def leave(number: int, _frame: FrameType | None) -> Any:  # noqa: ANN401 -- never returns
+    def leave(number: int, _frame: FrameType | None) -> Any:
         raise SystemExit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -262,7 +262,7 @@ def _method_handlers(implementation: object, transport: type) -> dict[str, Any]:
 
 
 def _rpc(method: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
-    def serve(request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+    def serve(request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return method(request)
         except GoogleAPICallError as exc:
@@ -271,6 +271,6 @@ def _rpc(method: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerContext], 
     return serve
 
 
-def _serialize(message: Any) -> bytes:  # noqa: ANN401 -- of proto-plus or of protobuf
+def _serialize(message: Any) -> bytes:
     serialized: bytes = message.SerializeToString() if isinstance(message, Empty) else type(message).serialize(message)
     return serialized

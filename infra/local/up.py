@@ -47,9 +47,8 @@ def up() -> None:
     """Run the stack until stopped."""
     with Stack() as stack:
         prepare(stack)
-        print(ADDRESSES.format(**addresses(stack)))
-        print(EXAMPLE.format(**addresses(stack)))
-        print("Ctrl-C stops it.", flush=True)
+        text = "\n".join((ADDRESSES, EXAMPLE, "Ctrl-C stops it."))
+        print(text.format(**addresses(stack)), flush=True)  # noqa: T201 -- a command's output
         threading.Event().wait()
 
 

@@ -49,7 +49,7 @@ def exchange(server: AuthorizationServer, client: Client, refresh_token: str, ti
     return requests.post(server.token_url, data=form, auth=credentials, timeout=timeout)
 
 
-def grant(server: AuthorizationServer, name: str, **switches: Any) -> tuple[Client, str]:  # noqa: ANN401
+def grant(server: AuthorizationServer, name: str, **switches: Any) -> tuple[Client, str]:
     client = server.create_client(name, **switches)
     return client, server.create_grant(name, OWNER)
 

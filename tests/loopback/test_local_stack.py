@@ -188,7 +188,7 @@ def test_a_signal_ends_every_process_of_the_stack(number: signal.Signals, tmp_pa
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (tmp_path / "out").open("w") as output:
-        parent = subprocess.Popen([sys.executable, str(script)], env=environment, stdout=output)  # noqa: S603
+        parent = subprocess.Popen([sys.executable, str(script)], env=environment, stdout=output)
     try:
         assert eventually(lambda: "URL" in (tmp_path / "out").read_text(), seconds=60)
         words = (tmp_path / "out").read_text().split()
@@ -221,7 +221,7 @@ def test_the_example_that_up_prints_works_with_the_real_gcloud() -> None:
     with Stack(functions=("refresh_http",)) as stack:
         up.prepare(stack)
         script = up.EXAMPLE.format(**up.addresses(stack))
-        run = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=90, check=True)  # noqa: S603, S607
+        run = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=90, check=True)
         document = json.loads(run.stdout.splitlines()[-1])
         headers = {"Authorization": f"Bearer {document['access_token']}"}
         claims = requests.get(stack.authorization_server.userinfo_url, headers=headers, timeout=10).json()

@@ -40,7 +40,7 @@ def main() -> None:
         control.ENDPOINT.application = get_wsgi_application()
         with _Server(("127.0.0.1", port), _RequestHandler) as server:
             server.set_app(control.ENDPOINT)
-            print(f"http://127.0.0.1:{server.server_port}", flush=True)
+            print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201 -- its owner reads it
             server.serve_forever()
 
 

@@ -122,7 +122,7 @@ class AuthorizationServer:
         )
         return Client(**answer)
 
-    def change_client(self, client_id: str, **fields: Any) -> None:  # noqa: ANN401
+    def change_client(self, client_id: str, **fields: Any) -> None:
         """Change single switches of a client, for example `client_secret` or `rotates_refresh_tokens`."""
         self.ask("client", client_id=client_id, **fields)
 
@@ -143,7 +143,7 @@ class AuthorizationServer:
         """Tell whether this refresh token or one that came from it by rotation would be accepted."""
         return bool(self.ask("look", refresh_token=refresh_token)["grant_alive"])
 
-    def fail(self, **fault: Any) -> None:  # noqa: ANN401
+    def fail(self, **fault: Any) -> None:
         """Let the token endpoint fail; the fields are those of `faults.Fault`."""
         self.ask("faults", **fault)
 
@@ -156,7 +156,7 @@ class AuthorizationServer:
         calls: list[dict[str, Any]] = self.ask("calls", clear=clear)["calls"]
         return calls
 
-    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Run one command of the control endpoint; raises RequestRefusedError when it is refused."""
         request = urllib.request.Request(  # noqa: S310 -- a loopback URL of our own
             f"{self.url}/_local/{command}",

@@ -41,7 +41,7 @@ def save_client(
     *,
     public: bool = False,
     redirect_uris: list[str] | None = None,
-    **fields: Any,  # noqa: ANN401
+    **fields: Any,
 ) -> dict[str, Any]:
     """Create or change a client; `fields` are those of the model."""
     client = Client.objects.filter(client_id=client_id).first() or Client(
@@ -110,7 +110,7 @@ def look_at(refresh_token: str) -> dict[str, Any]:
     }
 
 
-def _faults(*, clear: bool = False, **fault: Any) -> dict[str, Any]:  # noqa: ANN401
+def _faults(*, clear: bool = False, **fault: Any) -> dict[str, Any]:
     if clear:
         ENDPOINT.clear_faults()
     if fault:

@@ -16,7 +16,7 @@ _serving = threading.local()
 class _SettingsOfClient:
     """Stand where the validator module looks its settings up; all but two pass through."""
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- settings are of any type
+    def __getattr__(self, name: str) -> Any:
         client = getattr(_serving, "client", None)
         if client is not None and name == "REFRESH_TOKEN_GRACE_PERIOD_SECONDS":
             return client.grace_seconds
@@ -37,11 +37,11 @@ class Validator(oauth2_validators.OAuth2Validator):  # type: ignore[misc]
         "preferred_username": "profile",
     }
 
-    def rotate_refresh_token(self, request: Any) -> bool:  # noqa: ANN401
+    def rotate_refresh_token(self, request: Any) -> bool:
         """Answer with the client's own switch."""
         return bool(request.client.rotates_refresh_tokens)
 
-    def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ANN401
+    def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *args: Any, **kwargs: Any) -> bool:
         """Let the toolkit decide, under the client's grace period and reuse protection."""
         _serving.client = client
         try:
@@ -49,7 +49,7 @@ class Validator(oauth2_validators.OAuth2Validator):  # type: ignore[misc]
         finally:
             _serving.client = None
 
-    def get_additional_claims(self, request: Any) -> dict[str, object]:  # noqa: ANN401
+    def get_additional_claims(self, request: Any) -> dict[str, object]:
         """Name the owner by e-mail, always verified."""
         user = request.user
         return {"email": user.email, "email_verified": True, "preferred_username": user.get_username()}
@@ -69,10 +69,10 @@ class Scopes(BaseScopes):  # type: ignore[misc]
         }
         return {scope: known.get(scope, "Use your data for") for row in rows for scope in row.split()}
 
-    def get_available_scopes(self, application: Any = None, request: Any = None, *_: Any, **__: Any) -> list[str]:  # noqa: ANN401, ARG002
+    def get_available_scopes(self, application: Any = None, request: Any = None, *_: Any, **__: Any) -> list[str]:  # noqa: ARG002
         """List the scopes of one client, of all when none is named."""
         return list(self.get_all_scopes()) if application is None else application.scopes.split()
 
-    def get_default_scopes(self, application: Any = None, request: Any = None, *_: Any, **__: Any) -> list[str]:  # noqa: ANN401
+    def get_default_scopes(self, application: Any = None, request: Any = None, *_: Any, **__: Any) -> list[str]:
         """Ask for all of them when the request names none."""
         return self.get_available_scopes(application, request)

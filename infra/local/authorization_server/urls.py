@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 class ConsentView(AuthorizationView):  # type: ignore[misc]
     """The toolkit's consent page with a box for each scope, for the owner to untick (as at Google)."""
 
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Pair each scope with its line."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
         return {**context, "asked": list(zip(context["scopes"], context["scopes_descriptions"], strict=True))}
 
-    def form_valid(self, form: Any) -> HttpResponse:  # noqa: ANN401
+    def form_valid(self, form: Any) -> HttpResponse:
         """Grant what is ticked; a form without boxes grants what was asked for."""
         if "granted" in self.request.POST:
             asked = form.cleaned_data["scope"].split()

@@ -1,0 +1,1 @@
+"""The same infrastructure on a laptop: `python -m infra.local up`, `python -m infra.local demo`."""
