@@ -47,7 +47,7 @@ def up() -> None:
     """Run the stack until stopped."""
     with Stack() as stack:
         prepare(stack)
-        text = "\n".join((ADDRESSES, EXAMPLE, "Ctrl-C stops it."))
+        text = f"{ADDRESSES}\n{EXAMPLE}\nCtrl-C stops it."
         print(text.format(**addresses(stack)), flush=True)  # noqa: T201 -- a command's output
         threading.Event().wait()
 
