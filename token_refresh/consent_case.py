@@ -9,7 +9,7 @@ from typing import NoReturn
 from token_refresh.core.connection import SUFFIX, Connection, connection_name, parse_connection
 from token_refresh.core.grant import Client, Grant, PayloadError, RefreshTokenGrant, parse_client, parse_grant
 from token_refresh.core.provider import Provider
-from token_refresh.core.provider_url import UrlError, resolve_url
+from token_refresh.core.provider_url import UrlError, resolve_url, resolve_values
 from token_refresh.core.session import Ticket
 from token_refresh.errors import Misconfigured, SecretMissing, StoreUnavailable, VersionMissing, VersionUnusable
 from token_refresh.ports import SecretStore
@@ -35,18 +35,13 @@ class Case:
     client: Client
     authorization_url: str
     issuer: str | None
+    values: Mapping[str, str]
     payload: bytes | None = field(repr=False)
     payload_variables: Mapping[str, str]
 
     def fill(self, template: str) -> str:
         """Fill a URL template of the provider; raises `UrlError`."""
         return _fill(template, self.provider, self.connection, self.client, self.payload_variables)
-
-    def values(self) -> dict[str, str]:
-        """Return the provider's variables for its parameters, the nearest source first."""
-        sources = (self.connection.variables, self.payload_variables, self.client.variables)
-        names = self.provider.variables.items()
-        return {name: next((s[name] for s in sources if s.get(name)), default) for name, default in names}
 
 
 class Cases:
@@ -88,6 +83,7 @@ class Cases:
             client=client,
             authorization_url=_fill(provider.authorization_url, provider, connection, client, learned),
             issuer=_fill(provider.issuer, provider, connection, client, learned) if provider.issuer else None,
+            values=resolve_values(provider, connection.variables, learned, client.variables),
             payload=payload if grant else None,
             payload_variables=learned,
         )

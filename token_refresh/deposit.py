@@ -45,7 +45,7 @@ class Reservation:
 class Deposit:
     """Store new grants; threads may share it."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a deposit
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a deposit
         self,
         store: SecretStore,
         publisher: Publisher,

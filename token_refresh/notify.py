@@ -12,6 +12,8 @@ owners are asked to do: somebody must notice when an owner has left.
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ from token_refresh.core.events import (
 )
 from token_refresh.core.message import Message, build_message
 from token_refresh.core.secrecy import Secret
-from token_refresh.errors import SecretMissing, StoreUnavailable, TokenRefreshError
+from token_refresh.errors import BadRequest, SecretMissing, StoreUnavailable, TokenRefreshError
 from token_refresh.pace import Pace
 from token_refresh.ports import SecretStore
 from token_refresh.recently import Recently
@@ -37,6 +39,7 @@ from token_refresh.recently import Recently
 log = logging.getLogger("token_refresh")
 
 OWNER: Final = "{owner}"
+_PUBSUB: Final = "google.cloud.pubsub.topic.v1.messagePublished"
 _FOR_OWNERS: Final = (INVALID_GRANT, CONSENT_EXPIRING, CONSENT_OVERDUE)
 _OWNERS_REMEDIES: Final = ("reconsent", "reauthenticate")
 _REMEMBERED: Final = 24 * 3600  # s; a redelivery comes within minutes
@@ -66,7 +69,7 @@ class Notice:
 class Notifier:
     """Turn events into messages; threads may share it."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a notification
+    def __init__(
         self,
         store: SecretStore,
         messenger: Messenger,
@@ -143,11 +146,51 @@ def is_for_owner(notice: Notice) -> bool:
     return notice.type in _FOR_OWNERS
 
 
+def parse_notice(attributes: Mapping[str, object], data: object) -> Notice | None:
+    """Read a CloudEvent: our own, or Pub/Sub's with ours inside; None for anything else, which is no matter of ours.
+
+    Raises `BadRequest` when it is ours and cannot be read.
+    """
+    if attributes.get("type") == _PUBSUB:
+        message = data.get("message") if isinstance(data, Mapping) else None
+        if not isinstance(message, Mapping):
+            raise BadRequest("the Pub/Sub event holds no message")
+        inner = message.get("attributes")
+        marked = inner if isinstance(inner, Mapping) else {}
+        attributes = {str(name).removeprefix("ce-"): value for name, value in marked.items()}
+        data = _decode(message.get("data"))
+    event_type = short_type(str(attributes.get("type", "")))
+    if event_type is None:
+        return None
+    fields = _object(data)
+    event_id, subject = str(attributes.get("id") or ""), str(attributes.get("subject") or "")
+    if not event_id or not subject:
+        raise BadRequest("the event has no id or no subject")
+    return Notice(event_id, event_type, subject, fields)
+
+
 def short_type(full: str) -> str | None:
     """Return the event type behind ``dev.token-refresh.<type>.v1``; None for another's event or a later version."""
     head, _, rest = full.partition("dev.token-refresh.")
     name, _, version = rest.rpartition(".")
     return name if not head and version == "v1" and name in TYPES else None
+
+
+def _decode(data: object) -> bytes:
+    try:
+        return base64.b64decode(data) if isinstance(data, str | bytes) else b""
+    except ValueError:
+        raise BadRequest("the Pub/Sub message's data is not Base64") from None
+
+
+def _object(data: object) -> Mapping[str, object]:
+    try:
+        fields = json.loads(data) if isinstance(data, str | bytes | bytearray) else data
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, Mapping):
+        raise BadRequest("the event's data is not a JSON object")
+    return fields
 
 
 def read_urls(setting: Secret) -> tuple[Secret, ...]:

@@ -73,7 +73,7 @@ class Row:
 class Overview:
     """Look at all connections; threads may share it."""
 
-    def __init__(  # noqa: PLR0913 - the parts of an overview
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of an overview
         self,
         store: SecretStore,
         publisher: Publisher,

@@ -12,33 +12,26 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn, Protocol
 from urllib.parse import urlsplit
 
-from token_refresh.consent_case import Case, Cases, Refused, misconfigured
-from token_refresh.core.account import IdTokenError, WrongAccountError, identify, read_id_token, subject_source
+from token_refresh.consent_case import Case, Cases, Refused
 from token_refresh.core.authorization import (
     Callback,
     CallbackError,
     build_authorization_url,
     is_issuer,
-    missing_scopes,
     parse_callback,
     requested_scopes,
 )
 from token_refresh.core.connection import STATUS
 from token_refresh.core.events import words_for
-from token_refresh.core.grant import Client
-from token_refresh.core.new_grant import render_new_grant
-from token_refresh.core.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
-from token_refresh.core.provider import Provider
-from token_refresh.core.provider_url import UrlError
 from token_refresh.core.refusals import REFUSALS
-from token_refresh.core.secrecy import Secret
 from token_refresh.core.session import SESSION_SECONDS, Session, Ticket, TicketError
 from token_refresh.core.status import HEALTHY, parse_status
 from token_refresh.deposit import ConnectionBusy, Deposit
-from token_refresh.errors import Misconfigured, PublishError, StoreError, TransportError
+from token_refresh.errors import PublishError, StoreError
 from token_refresh.pace import Paces
 from token_refresh.ports import Publisher
 from token_refresh.recently import Recently
+from token_refresh.redemption import Redemption
 
 log = logging.getLogger("token_refresh")
 
@@ -82,33 +75,13 @@ class Tickets(Protocol):
         """Find the session in this browser's cookies; raises `TicketError`."""
 
 
-class CodeEndpoint(Protocol):
-    """The token endpoint, as far as a new grant needs it."""
-
-    def redeem(  # noqa: PLR0913 - RFC 6749, section 4.1.3
-        self,
-        provider: Provider,
-        client: Client,
-        *,
-        code: Secret,
-        code_verifier: Secret | None,
-        redirect_uri: str,
-        variables: Mapping[str, str],
-        payload_variables: Mapping[str, str] | None = None,
-    ) -> TokenOutcome:
-        """Exchange an authorization code; raises `Misconfigured`."""
-
-    def fetch_json(self, provider: Provider, url: str, access_token: Secret) -> Mapping[str, object] | None:
-        """GET a JSON object as the owner; raises `TransportError`."""
-
-
 class Reconsent:
     """The re-consent workflow; threads may share it."""
 
-    def __init__(  # noqa: PLR0913 - the parts of the workflow
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of the workflow
         self,
         cases: Cases,
-        endpoint: CodeEndpoint,
+        redemption: Redemption,
         publisher: Publisher,
         tickets: Tickets,
         deposit: Deposit,
@@ -116,7 +89,7 @@ class Reconsent:
         clock: Callable[[], float],
     ) -> None:
         self._cases = cases
-        self._endpoint = endpoint
+        self._redemption = redemption
         self._publisher = publisher
         self._tickets = tickets
         self._deposit = deposit
@@ -163,7 +136,7 @@ class Reconsent:
             code_verifier=session.code_verifier,
             nonce=session.nonce,
             login_hint=case.connection.owner,
-            values=case.values(),
+            values=case.values,
         )
         _log("redirected", case.connection.name)
         return Redirect(url, session)
@@ -220,10 +193,8 @@ class Reconsent:
         try:
             with self._deposit.reserved(connection.secret_id, case.ticket.version) as reservation:
                 self._cases.check_unspent(connection, case.ticket)
-                refreshed = self._redeem(case, callback.code, session)
-                subject = self._check(case, refreshed, session)
-                asked = " ".join(requested_scopes(connection, case.provider))
-                payload = render_new_grant(case.payload, refreshed, asked=asked, subject=subject, now=self._clock())
+                redirect_uri = self._tickets.redirect_uri
+                payload, subject = self._redemption.redeem(case, callback.code, callback, session, redirect_uri)
                 try:
                     version = self._deposit.put(
                         reservation, connection, payload, subject=subject, rotates=case.provider.rotates
@@ -238,68 +209,6 @@ class Reconsent:
         facts = {"connection": connection.name, "owner": connection.owner, "paused": connection.paused}
         return Page(200, "done", facts)
 
-    def _redeem(self, case: Case, code: Secret, session: Session) -> Refreshed:
-        try:
-            outcome = self._endpoint.redeem(
-                case.provider,
-                case.client,
-                code=code,
-                code_verifier=session.code_verifier if case.provider.pkce else None,
-                redirect_uri=self._tickets.redirect_uri,
-                variables=case.connection.variables,
-                payload_variables=case.payload_variables,
-            )
-        except Misconfigured as fault:
-            misconfigured(case.connection, str(fault))
-        match outcome:
-            case Refreshed():
-                return outcome
-            case GrantDead():
-                raise Refused("code_refused", _detail(outcome))
-            case ClientRejected():
-                raise Refused("client_refused", _detail(outcome))
-            case _:
-                raise Refused("provider_error", _detail(outcome))
-
-    def _check(self, case: Case, refreshed: Refreshed, session: Session) -> str | None:
-        """Return the account's subject once everything contract 6 asks of a new grant holds."""
-        claims: Mapping[str, object] = {}
-        if case.provider.openid:
-            try:
-                claims = read_id_token(
-                    refreshed.id_token,
-                    issuer=case.issuer,
-                    authorization_url=case.authorization_url,
-                    client_id=case.client.client_id,
-                    nonce=session.nonce,
-                    now=self._clock(),
-                )
-            except IdTokenError as fault:
-                raise Refused("wrong_id_token", f"ID token: {fault}") from None
-        if refreshed.refresh_token is None:
-            raise Refused("no_refresh_token")
-        missing = missing_scopes(case.connection.scopes, refreshed.scope)
-        if missing:
-            raise Refused("missing_scopes", "not allowed: " + " ".join(missing)[:500])
-        return self._account(case, refreshed, claims)
-
-    def _account(self, case: Case, refreshed: Refreshed, claims: Mapping[str, object]) -> str | None:
-        source = subject_source(case.provider)
-        facts = claims
-        if source and source.source == "token_response":
-            facts = refreshed.extra
-        elif source and source.source == "userinfo":
-            try:
-                url = case.fill(source.url or "")
-                facts = self._endpoint.fetch_json(case.provider, url, refreshed.access_token) or {}
-            except (TransportError, UrlError) as fault:
-                raise Refused("provider_error", str(fault)) from None
-        try:
-            return identify(case.connection, source, facts)
-        except WrongAccountError as fault:
-            reason = "wrong_account" if str(fault).startswith("other") else "unknown_account"
-            raise Refused(reason) from None
-
     def _request_refresh(self, name: str, version: int) -> None:
         try:
             self._publisher.request_refresh({"connections": [name], "versions": {name: version}})
@@ -313,12 +222,6 @@ def _refuse_error(callback: Callback) -> NoReturn:
     if callback.error in _DECLINED:
         raise Refused("declined", detail)
     raise Refused("provider_error" if callback.error in _TROUBLE else "client_refused", detail)
-
-
-def _detail(outcome: TokenOutcome) -> str:
-    detail = getattr(outcome, "detail", None)
-    parts = (getattr(outcome, "reason", ""), detail.error_description if detail else None)
-    return ": ".join(part for part in parts if part)
 
 
 def _refuse(refused: Refused | StoreError, name: str = "") -> Page:

@@ -37,8 +37,7 @@ class AppriseMessenger:
                 body_format=apprise.NotifyFormat.TEXT,
                 interpret_escapes=False,
             )
-        except Exception as fault:
-            # A plugin may raise anything, with the URL in its text.
+        except Exception as fault:  # noqa: BLE001 - a plugin may raise anything, with the URL in its text
             raise Undeliverable(f"{service} failed ({type(fault).__name__})") from None
         if not added:
             raise Undeliverable(f"{service} is no URL that Apprise can use: check NOTIFY_URLS")

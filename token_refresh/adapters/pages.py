@@ -52,7 +52,8 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {"iso": _iso, "moment": _moment, "span": _span, "words": _words, "breakable": _breakable}
+        self._environment.filters |= {"iso": _iso, "moment": _moment, "span": _span}
+        self._environment.filters |= {"words": _words, "breakable": _breakable}
         # Both are files of ours; markup is safe in them because nobody else writes there.
         self._environment.globals |= {
             "styles": {name: Markup(text) for name, text in styles.items()},  # noqa: S704
@@ -61,7 +62,13 @@ class Pages:
         }
 
     def render(
-        self, view: str, facts: Mapping[str, object], *, status: int = 200, form_to: str | None = None, script: bool = False
+        self,
+        view: str,
+        facts: Mapping[str, object],
+        *,
+        status: int = 200,
+        form_to: str | None = None,
+        script: bool = False,
     ) -> Response:
         """Render a template; `form_to` is the URL that its form's answer redirects to."""
         html = self._environment.get_template(f"{view}.html").render(facts)

@@ -27,11 +27,13 @@ _ACTION_SECONDS: Final = 12 * 3600  # a status page left open over a working day
 class Tickets:
     """Make and read links, sessions and the status page's action tokens; implements `ports.ConsentLinks`.
 
-    `clock` gives epoch seconds. `base_url` empty = consent is not deployed; `key` may then be a random one.
+    `clock` gives epoch seconds. `base_url` empty = consent is not deployed. Without a key, nothing that was signed
+    elsewhere is accepted.
     """
 
     def __init__(self, key: Secret, base_url: str, ttl: float, clock: Callable[[], float]) -> None:
-        self._key = key
+        # An empty key would be everybody's.
+        self._key = key = key or Secret(secrets.token_urlsafe(32))
         self._base_url = base_url
         self._ttl = ttl
         self._secure = base_url.startswith("https:")
@@ -66,7 +68,7 @@ class Tickets:
         if not isinstance(data, list) or len(data) != 2 or not isinstance(data[1], str):  # noqa: PLR2004
             raise TicketError
         session = self._session(Ticket(*_pair(data[0])), data[1])
-        if not hmac.compare_digest(session.state.encode(), state.encode()):
+        if not hmac.compare_digest(session.state.encode(), state.encode(errors="replace")):
             raise TicketError
         return session
 
@@ -96,7 +98,7 @@ class Tickets:
 
     def _cookie_name(self, state: str) -> str:
         """Name the cookie after its state, so that two tabs do not overwrite each other's."""
-        name = "consent-" + hashlib.sha256(state.encode()).hexdigest()[:16]
+        name = "consent-" + hashlib.sha256(state.encode(errors="replace")).hexdigest()[:16]
         return f"__Host-{name}" if self._secure else name
 
     def _derive(self, purpose: str, session_id: str) -> str:

@@ -81,11 +81,13 @@ def identify(connection: Connection, source: SubjectSource | None, facts: Mappin
 
 def _names(facts: Mapping[str, object], path: str, subject: str) -> set[str]:
     """Return what the owner may be called: facts that stand beside the subject, an e-mail address only if verified."""
-    beside = look_up(facts, path.rpartition(".")[0]) if "." in path else facts
-    person = beside if isinstance(beside, Mapping) else facts
-    names = [subject, _text(person.get("preferred_username")), _text(person.get("login"))]
-    if person.get("email_verified") in (True, "true"):
-        names.append(_text(person.get("email")))
+    beside = look_up(facts, path.rpartition(".")[0])
+    names: list[str | None] = [subject]
+    for person in (facts, beside):
+        if isinstance(person, Mapping):
+            names += [_text(person.get("preferred_username")), _text(person.get("login"))]
+            if person.get("email_verified") in (True, "true"):
+                names.append(_text(person.get("email")))
     return {name.casefold() for name in names if name}
 
 

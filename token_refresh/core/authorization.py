@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -40,6 +40,7 @@ class Callback:
     iss: str | None = None
     error: str | None = None
     error_description: str | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
 def code_challenge(code_verifier: Secret) -> str:
@@ -108,8 +109,10 @@ def build_authorization_url(  # noqa: PLR0913 - RFC 6749, 4.1.1; RFC 7636, 4.3; 
 def parse_callback(query: Sequence[tuple[str, str]]) -> Callback:
     """Read the callback's query; raises `CallbackError` for a missing, doubled (RFC 6749, 3.1) or huge parameter."""
     found: dict[str, str] = {}
+    more: dict[str, str] = {}
     for name, value in query:
         if name not in _LONGEST:
+            more.setdefault(name, value)
             continue
         if name in found:
             raise CallbackError(f"{name} came twice")
@@ -127,10 +130,13 @@ def parse_callback(query: Sequence[tuple[str, str]]) -> Callback:
         iss=found.get("iss"),
         error=shown(error, limit=100) if error else None,
         error_description=shown(found.get("error_description", "")) or None if error else None,
+        more=more,
     )
 
 
-def is_issuer(iss: object, issuer: str | None, authorization_url: str, claims: Mapping[str, object] | None = None) -> bool:
+def is_issuer(
+    iss: object, issuer: str | None, authorization_url: str, claims: Mapping[str, object] | None = None
+) -> bool:
     """Tell whether `iss` names the provider we asked: compared as a string (RFC 9207, section 2.4).
 
     Where the definition names no issuer, it must at least have the origin of the authorization endpoint. An ID

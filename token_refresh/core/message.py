@@ -34,6 +34,11 @@ _OPERATORS_TITLES: Final[Mapping[str, str]] = {
     INVALID_GRANT: "{subject} needs its owner's consent",
     CONSENT_OVERDUE: "{subject} still waits for its owner's consent",
 }
+_CAUTION: Final = (
+    "The link is meant for you alone and is valid for a limited time. If you do not know what this is about, do not "
+    "open it; ask whoever runs this service."
+)
+_ANSWER: Final = ("error", "error_subtype", "error_description")
 _FIRST: Final = "never_consented"
 _REMEDIES: Final[Mapping[str, str]] = {
     "reconsent": "The owner opens the link below and allows access.",
@@ -84,8 +89,7 @@ def _to_owner(event_type: str, subject: str, data: Mapping[str, object]) -> list
         first,
         "Open this link, sign in with your own account and allow access. It takes two clicks:",
         link,
-        "The link is meant for you alone and is valid for a limited time. If you do not know what this is about, "
-        "do not open it; ask whoever runs this service.",
+        _CAUTION,
     ]
 
 
@@ -95,7 +99,7 @@ def _to_operators(event_type: str, data: Mapping[str, object]) -> list[str]:
         ("Connection", _text(data, "connection")),
         ("Provider", _text(data, "provider")),
         ("Reason", _text(data, "reason")),
-        ("Answer", " ".join(filter(None, (_text(data, name) for name in ("error", "error_subtype", "error_description"))))),
+        ("Answer", " ".join(_text(data, name) for name in _ANSWER if _text(data, name))),
         ("First failed", _time(data.get("first_failed_at"))),
         ("Access token ends", _time(data.get("access_token_expires_at"))),
     ]
@@ -109,8 +113,9 @@ def _to_operators(event_type: str, data: Mapping[str, object]) -> list[str]:
 
 def _link(data: Mapping[str, object]) -> str | None:
     link = data.get("consent_url")
-    is_link = isinstance(link, str) and link.startswith(("https://", "http://")) and link.isprintable() and " " not in link
-    return str(link) if is_link else None
+    if not isinstance(link, str) or not link.startswith(("https://", "http://")):
+        return None
+    return link if link.isprintable() and " " not in link else None
 
 
 def _text(data: Mapping[str, object], name: str) -> str:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from token_refresh.core.grant import render_rotated
 from token_refresh.core.outcome import Refreshed
 
 
-def render_new_grant(
-    old: bytes | None, refreshed: Refreshed, *, asked: str, subject: str | None, now: float
+def render_new_grant(  # noqa: PLR0913 - what a payload holds
+    old: bytes | None,
+    refreshed: Refreshed,
+    *,
+    asked: str,
+    subject: str | None,
+    variables: Mapping[str, str],
+    now: float,
 ) -> bytes:
     """Write a consented grant: in the form of the payload that it replaces, else as JSON (contract 2).
 
     `old` None means that there is nothing to keep; `asked` are the scopes of the request, which an answer without
-    `scope` grants (RFC 6749, section 5.1). Raises `ValueError` when there is no refresh token.
+    `scope` grants (RFC 6749, section 5.1); `variables` what the callback told besides. Raises `ValueError` when there
+    is no refresh token.
     """
     if refreshed.refresh_token is None:
         raise ValueError("a grant needs a refresh token")
@@ -24,6 +32,8 @@ def render_new_grant(
         "scope": refreshed.scope or asked,
         "sub": subject,
     }
+    if variables:
+        facts["variables"] = dict(variables)
     if old is not None:
         return render_rotated(old, refreshed.refresh_token, facts)
     document = {"refresh_token": refreshed.refresh_token.reveal(), **facts}

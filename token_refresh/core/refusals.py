@@ -37,7 +37,7 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
         403,
         "This link has been used",
         "The connection has been given a newer permission since this link was made.",
-        "If the connection works, there is nothing to do. If you get another message about it, use the link in that one.",
+        "If the connection works, there is nothing to do. If another message about it comes, use the link in that one.",
     ),
     "forged_state": Refusal(
         403,
@@ -98,10 +98,16 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
         "If it happens again, tell whoever runs this service.",
     ),
     "busy": Refusal(
-        503, "One moment", "This connection is being refreshed right now. " + _UNTOUCHED, "Wait a minute, then reload this page."
+        503,
+        "One moment",
+        "This connection is being refreshed right now. " + _UNTOUCHED,
+        "Wait a minute, then reload this page.",
     ),
     "no_connection": Refusal(
-        404, "This connection no longer exists", "It has been removed since the link was made.", "There is nothing to do."
+        404,
+        "This connection no longer exists",
+        "It has been removed since the link was made.",
+        "There is nothing to do. If you did not expect that, ask whoever runs this service.",
     ),
     "needs_no_consent": Refusal(
         200,

@@ -1,0 +1,133 @@
+"""From an authorization code to a grant worth storing: one exchange, then every check of contract 6."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from token_refresh.consent_case import Case, Refused, misconfigured
+from token_refresh.core.account import IdTokenError, WrongAccountError, identify, read_id_token, subject_source
+from token_refresh.core.authorization import Callback, missing_scopes, requested_scopes
+from token_refresh.core.grant import Client
+from token_refresh.core.new_grant import render_new_grant
+from token_refresh.core.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
+from token_refresh.core.provider import Provider
+from token_refresh.core.provider_url import UrlError, learned_variables
+from token_refresh.core.secrecy import Secret
+from token_refresh.core.session import Session
+from token_refresh.errors import Misconfigured, TransportError
+
+
+class CodeEndpoint(Protocol):
+    """The token endpoint, as far as a new grant needs it."""
+
+    def redeem(  # noqa: PLR0913 - RFC 6749, section 4.1.3
+        self,
+        provider: Provider,
+        client: Client,
+        *,
+        code: Secret,
+        code_verifier: Secret | None,
+        redirect_uri: str,
+        variables: Mapping[str, str],
+        payload_variables: Mapping[str, str] | None = None,
+    ) -> TokenOutcome:
+        """Exchange an authorization code; raises `Misconfigured`."""
+
+    def fetch_json(self, provider: Provider, url: str, access_token: Secret) -> Mapping[str, object] | None:
+        """GET a JSON object as the owner; raises `TransportError`."""
+
+
+class Redemption:
+    """Redeem codes; threads may share it."""
+
+    def __init__(self, endpoint: CodeEndpoint, clock: Callable[[], float]) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+
+    def redeem(
+        self, case: Case, code: Secret, callback: Callback, session: Session, redirect_uri: str
+    ) -> tuple[bytes, str | None]:
+        """Return the payload to store and the account's subject, where the provider tells it; raises `Refused`."""
+        refreshed = self._exchange(case, code, session, redirect_uri)
+        subject = self._check(case, refreshed, session)
+        return self._payload(case, callback, refreshed, subject), subject
+
+    def _exchange(self, case: Case, code: Secret, session: Session, redirect_uri: str) -> Refreshed:
+        try:
+            outcome = self._endpoint.redeem(
+                case.provider,
+                case.client,
+                code=code,
+                code_verifier=session.code_verifier if case.provider.pkce else None,
+                redirect_uri=redirect_uri,
+                variables=case.connection.variables,
+                payload_variables=case.payload_variables,
+            )
+        except Misconfigured as fault:
+            misconfigured(case.connection, str(fault))
+        match outcome:
+            case Refreshed():
+                return outcome
+            case GrantDead():
+                raise Refused("code_refused", _detail(outcome))
+            case ClientRejected():
+                raise Refused("client_refused", _detail(outcome))
+            case _:
+                raise Refused("provider_error", _detail(outcome))
+
+    def _check(self, case: Case, refreshed: Refreshed, session: Session) -> str | None:
+        """Return the account's subject once everything contract 6 asks of a new grant holds."""
+        claims: Mapping[str, object] = {}
+        if case.provider.openid:
+            try:
+                claims = read_id_token(
+                    refreshed.id_token,
+                    issuer=case.issuer,
+                    authorization_url=case.authorization_url,
+                    client_id=case.client.client_id,
+                    nonce=session.nonce,
+                    now=self._clock(),
+                )
+            except IdTokenError as fault:
+                raise Refused("wrong_id_token", f"ID token: {fault}") from None
+        if refreshed.refresh_token is None:
+            raise Refused("no_refresh_token")
+        missing = missing_scopes(case.connection.scopes, refreshed.scope)
+        if missing:
+            raise Refused("missing_scopes", "not allowed: " + " ".join(missing)[:500])
+        return self._account(case, refreshed, claims)
+
+    def _payload(self, case: Case, callback: Callback, refreshed: Refreshed, subject: str | None) -> bytes:
+        learned = learned_variables(case.provider, callback.more)
+        return render_new_grant(
+            case.payload,
+            refreshed,
+            asked=" ".join(requested_scopes(case.connection, case.provider)),
+            subject=subject,
+            variables={**case.payload_variables, **learned} if learned else {},
+            now=self._clock(),
+        )
+
+    def _account(self, case: Case, refreshed: Refreshed, claims: Mapping[str, object]) -> str | None:
+        source = subject_source(case.provider)
+        facts = claims
+        if source and source.source == "token_response":
+            facts = refreshed.extra
+        elif source and source.source == "userinfo":
+            try:
+                url = case.fill(source.url or "")
+                facts = self._endpoint.fetch_json(case.provider, url, refreshed.access_token) or {}
+            except (TransportError, UrlError) as fault:
+                raise Refused("provider_error", str(fault)) from None
+        try:
+            return identify(case.connection, source, facts)
+        except WrongAccountError as fault:
+            reason = "wrong_account" if str(fault).startswith("other") else "unknown_account"
+            raise Refused(reason) from None
+
+
+def _detail(outcome: TokenOutcome) -> str:
+    detail = getattr(outcome, "detail", None)
+    parts = (getattr(outcome, "reason", ""), detail.error_description if detail else None)
+    return ": ".join(part for part in parts if part)
