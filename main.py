@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import flask
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from token_refresh.adapters.web import handle_consent, handle_status
 from token_refresh.core.trigger import Trigger, parse_event_data, parse_http_body
 from token_refresh.errors import BadEnvironment, BadRequest, StoreError, UnknownConnection
+from token_refresh.notify import parse_notice
 from token_refresh.wiring import parts
 
 log = logging.getLogger("token_refresh")
@@ -51,6 +54,40 @@ def refresh_http(request: flask.Request) -> flask.typing.ResponseReturnValue:
         return _error("bad_environment", fault, 500)
     except StoreError as fault:
         return _error("unavailable", fault, 503)
+
+
+@functions_framework.http
+def consent(request: flask.Request) -> flask.typing.ResponseReturnValue:
+    """Serve the pages and the OAuth callback of the re-consent workflow to the resource owner's browser.
+
+    2xx pages, 403 a forged, expired or spent ticket or state, 502 provider trouble; redirects nowhere but to the
+    provider's authorization URL.
+    """
+    try:
+        return handle_consent(request, parts().reconsent, parts().pages)
+    except BadEnvironment as fault:
+        return _error("bad_environment", fault, 500)
+
+
+@functions_framework.cloud_event
+def notify(event: CloudEvent) -> None:
+    """Tell owner and operators about an event through Apprise; events of other kinds are acknowledged.
+
+    Raises `Undeliverable`: Pub/Sub delivers the event again and, in the end, to the dead-letter topic.
+    """
+    notice = parse_notice(event.get_attributes(), event.get_data())
+    if notice is not None:
+        parts().notifier.tell(notice)
+
+
+@functions_framework.http
+def status(request: flask.Request) -> flask.typing.ResponseReturnValue:
+    """Show every connection and its state: HTML, or JSON for ``Accept: application/json``; POST refreshes one."""
+    try:
+        instance = parts()
+        return handle_status(request, instance.overview, instance.pages, instance.tickets, time.time)
+    except BadEnvironment as fault:
+        return _error("bad_environment", fault, 500)
 
 
 def _error(code: str, fault: Exception, status: int) -> tuple[flask.Response, int]:

@@ -5,24 +5,32 @@ from __future__ import annotations
 import os
 import threading
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from token_refresh.adapters.http import RequestsTransport
 from token_refresh.adapters.logs import configure_logging
+from token_refresh.adapters.pages import Pages
 from token_refresh.adapters.pubsub import PubSub
 from token_refresh.adapters.secret_manager import SecretManager, build_client, parent_of
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.adapters.tickets import Tickets
 from token_refresh.clean import Janitor
+from token_refresh.consent_case import Cases
 from token_refresh.core.provider import Provider
+from token_refresh.deposit import Deposit
 from token_refresh.errors import BadEnvironment
 from token_refresh.exchange import TokenEndpoint
 from token_refresh.incidents import Incidents
 from token_refresh.known import Known
-from token_refresh.pace import Pace
+from token_refresh.notify import Notifier, read_urls
+from token_refresh.overview import Overview
+from token_refresh.pace import Pace, Paces
 from token_refresh.providers import load_providers
+from token_refresh.reconsent import Reconsent
+from token_refresh.redemption import Redemption
 from token_refresh.refresh import Refresher
 from token_refresh.run import Runner
 from token_refresh.settings import Settings, read_settings
@@ -78,6 +86,41 @@ class Parts:
         worker = Worker(self.store, refresher, self.incidents, self.known, self.settings, time.time)
         verdicts = Verdicts(worker, self.incidents, self.settings, time.time)
         return Runner(self.store, worker, verdicts, self.settings, time.time, janitor.clean)
+
+
+    @cached_property
+    def pages(self) -> Pages:
+        """Return the templates."""
+        return Pages()
+
+    @cached_property
+    def reconsent(self) -> Reconsent:
+        """Return the re-consent workflow."""
+        s = self.settings
+        deposit = Deposit(self.store, self.publisher, s, time.time, time.sleep, lambda: f"consent-{uuid.uuid4().hex}")
+        return Reconsent(
+            Cases(self.store, self.providers),
+            Redemption(self.endpoint, time.time),
+            self.publisher,
+            self.tickets,
+            deposit,
+            Paces(s.token_requests_per_second),
+            time.time,
+        )
+
+    @cached_property
+    def overview(self) -> Overview:
+        """Return the look at all connections."""
+        return Overview(self.store, self.publisher, self.providers, self.tickets, self.settings, time.time)
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """Return the messages to owners and operators."""
+        from token_refresh.adapters.messages import AppriseMessenger  # noqa: PLC0415 - slow, and only `notify` sends
+
+        urls = read_urls(self.settings.notify_urls)
+        pace = Pace(self.settings.token_requests_per_second)
+        return Notifier(self.store, AppriseMessenger(), urls, pace, time.time)
 
 
 _lock = threading.RLock()
