@@ -112,17 +112,17 @@ class _Keys:
             if value and not is_variable_value(value):
                 self.wrong(f"variables.{name}", "the default must be of the form [A-Za-z0-9.-]{1,253}, or empty")
 
-    def url(self, key: str, prefix: str = "") -> str | None:
-        where, value = f"{prefix}{key}", self._left.pop(key, None)
+    def url(self, key: str) -> str | None:
+        value = self._left.pop(key, None)
         if value is None:
             return None
         if not isinstance(value, str):
-            self.wrong(where, "must be a string")
+            self.wrong(key, "must be a string")
             return None
         fault = check_template(value)
         if fault is not None:
-            self.wrong(where, fault)
-        self._check_variables(where, value, self.variables)
+            self.wrong(key, fault)
+        self._check_variables(key, value, self.variables)
         return value
 
     def choice(self, key: str, allowed: Collection[str], default: str) -> str:
@@ -159,6 +159,13 @@ class _Keys:
             if not _PATH.fullmatch(path):
                 self.wrong(key, f"{path!r} is no dotted path")
         return paths
+
+    def path(self, key: str, default: str) -> str:
+        value = self._left.pop(key, default)
+        if isinstance(value, str) and _PATH.fullmatch(value):
+            return value
+        self.wrong(key, "is no dotted path")
+        return default
 
     def params(self, key: str) -> Mapping[str, str]:
         table = self._table(key)
@@ -212,20 +219,16 @@ class _Keys:
         if not isinstance(table, Mapping):
             self.wrong("subject", "must be a table")
             return None
-        inner = _Keys(self._name, {f"subject.{key}": value for key, value in table.items()}, self._problems)
+        faults = len(self._problems)
+        inner = _Keys(f"{self._name}.subject", table, self._problems)
         inner.variables = self.variables
-        if "subject.from" not in inner._left:  # noqa: SLF001 - our own class
-            self.wrong("subject.from", f"is required, one of {', '.join(SUBJECT_SOURCES)}")
-        source = inner.choice("subject.from", SUBJECT_SOURCES, "id_token") if "from" in table else "id_token"
-        url = inner.url("subject.url")
-        path = inner._left.pop("subject.path", "sub")  # noqa: SLF001 - our own class
-        if not isinstance(path, str) or not _PATH.fullmatch(path):
-            self.wrong("subject.path", "is no dotted path")
-            path = "sub"
-        if (source == "userinfo") != ("url" in table):
-            self.wrong("subject.url", 'belongs to from = "userinfo", which needs it')
+        source = inner.choice("from", SUBJECT_SOURCES, "")
+        url = inner.url("url")
+        path = inner.path("path", "sub")
+        if source and (source == "userinfo") != ("url" in table):
+            inner.wrong("url", 'belongs to from = "userinfo", which needs it')
         inner.check_nothing_left()
-        return SubjectSource(source=source, path=path, url=url)
+        return SubjectSource(source, path, url) if len(self._problems) == faults else None
 
     def _table(self, key: str) -> dict[str, str]:
         value = self._left.pop(key, {})

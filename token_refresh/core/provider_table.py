@@ -66,20 +66,25 @@ def _extended(name: str, places: list[Tables], problems: Problems) -> Mapping[st
 
     A table that extends its own name extends the one that it replaces.
     """
-    table = places[0][name]
-    merged, seen = dict(table), {name}
-    while (parent := merged.pop("extends", None)) is not None:
-        if parent == name and len(places) > 1 and places[0].get(name) is table:
-            places = places[1:]
-        elif parent in seen:
+    chain: list[Mapping[str, object]] = []
+    current: object = name
+    while current is not None:
+        found = next((place[current] for place in places if isinstance(current, str) and current in place), None)
+        if found is None:
+            problems.append(f"{name}.extends: there is no other provider {current!r}")
+            break
+        if any(found is table for table in chain):
             problems.append(f"{name}.extends: goes round in a circle")
             break
-        found = next((place[parent] for place in places if isinstance(parent, str) and parent in place), None)
-        if found is None:
-            problems.append(f"{name}.extends: there is no provider {parent!r}")
-            break
-        seen.add(str(parent))
-        merged = _merge(found, merged)
+        chain.append(found)
+        parent = found.get("extends")
+        if parent == current:
+            places = places[1:]
+        current = parent
+    merged: dict[str, object] = {}
+    for table in reversed(chain):
+        merged = _merge(merged, table)
+    merged.pop("extends", None)
     return merged
 
 

@@ -11,7 +11,8 @@ MAX_DESCRIPTION: Final = 500
 
 # Shorter values are ordinary words somewhere; nobody issues a token of four characters.
 _SHORTEST_SECRET: Final = 5
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# With lone surrogates: they print nowhere.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 @final

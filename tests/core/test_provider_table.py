@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from token_refresh.core.provider import Provider, ResponsePaths, SubjectSource
+from token_refresh.core.provider_table import ProviderTableError, parse_providers
+
+URL = "https://a.example/token"
+
+EVERY_KEY = """
+[p]
+token_url = "https://{tenant}.example.com/token"
+refresh_url = "https://{tenant}.example.com/refresh"
+authorization_url = "https://{tenant}.example.com/authorize"
+revocation_url = "https://{tenant}.example.com/revoke"
+issuer = "https://{tenant}.example.com"
+variables = { tenant = "acme", region = "" }
+client_auth = "private_key_jwt"
+request_format = "json"
+token_params = { audience = "https://{tenant}.api", max_age = 60, expiring = true }
+refresh_params = { scope = "{scopes}" }
+authorization_params = { prompt = "consent", claims = '{"userinfo": {}}' }
+headers = { User-Agent = "app/{client_id}" }
+param_names = { client_id = "client_key" }
+scope_separator = ","
+pkce = false
+openid = true
+rotates_refresh_tokens = "never"
+response = { access_token = "data.token", expires_in = "data.ttl" }
+keep = ["instance_url", "team.id"]
+default_expires_in = 1800
+refresh_before_expiry = 60
+refresh_token_lifetime = 86400
+refresh_token_idle_lifetime = 3600
+dead_errors = ["gone"]
+client_errors = ["bad_key"]
+transient_errors = ["busy"]
+subject = { from = "userinfo", url = "https://{tenant}.example.com/me", path = "user.id" }
+"""
+
+
+def problems_of(tables: dict[str, Any], base: dict[str, Any] | None = None) -> tuple[str, ...]:
+    with pytest.raises(ProviderTableError) as caught:
+        parse_providers(tables, base)
+    assert str(caught.value) == "; ".join(caught.value.problems)
+    return caught.value.problems
+
+
+def test_a_token_url_is_all_that_a_provider_needs() -> None:
+    assert parse_providers({"p": {"token_url": URL}}) == {"p": Provider("p", URL, URL)}
+    assert parse_providers({"p": {"token_url": URL}})["p"].rotates
+
+
+def test_every_key_is_read() -> None:
+    provider = parse_providers(tomllib.loads(EVERY_KEY))["p"]
+    assert provider == Provider(
+        name="p",
+        token_url="https://{tenant}.example.com/token",
+        refresh_url="https://{tenant}.example.com/refresh",
+        authorization_url="https://{tenant}.example.com/authorize",
+        revocation_url="https://{tenant}.example.com/revoke",
+        issuer="https://{tenant}.example.com",
+        variables={"tenant": "acme", "region": ""},
+        client_auth="private_key_jwt",
+        request_format="json",
+        token_params={"audience": "https://{tenant}.api", "max_age": "60", "expiring": "true"},
+        refresh_params={"scope": "{scopes}"},
+        authorization_params={"prompt": "consent", "claims": '{"userinfo": {}}'},
+        headers={"User-Agent": "app/{client_id}"},
+        param_names={"client_id": "client_key"},
+        scope_separator=",",
+        pkce=False,
+        openid=True,
+        rotates_refresh_tokens="never",
+        response=ResponsePaths(access_token="data.token", expires_in="data.ttl"),
+        keep=("instance_url", "team.id"),
+        default_expires_in=1800,
+        refresh_before_expiry=60,
+        refresh_token_lifetime=86400,
+        refresh_token_idle_lifetime=3600,
+        dead_errors=("gone",),
+        client_errors=("bad_key",),
+        transient_errors=("busy",),
+        subject=SubjectSource("userinfo", "user.id", "https://{tenant}.example.com/me"),
+    )
+    assert not provider.rotates
+
+
+def test_naming_an_absolute_expiry_alone_means_it() -> None:
+    provider = parse_providers({"p": {"token_url": URL, "response": {"expires_at": "until"}}})["p"]
+    assert provider.response == ResponsePaths(expires_in="", expires_at="until")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        pytest.param("tokenurl", URL, "p.tokenurl: there is no such key in a provider definition", id="unknown key"),
+        pytest.param("token_url", 1, "p.token_url: must be a string", id="url type"),
+        pytest.param("token_url", "http://a.example/t", "p.token_url: must be https", id="http"),
+        pytest.param("token_url", "https://{x}.a.example/", "p.token_url: {x} is not declared", id="undeclared"),
+        pytest.param("client_auth", "digest", "p.client_auth: must be one of client_secret_post", id="auth"),
+        pytest.param("client_auth", ["none"], "p.client_auth: must be one of", id="auth type"),
+        pytest.param("request_format", "xml", "p.request_format: must be one of form, json, query", id="format"),
+        pytest.param("rotates_refresh_tokens", True, "p.rotates_refresh_tokens: must be one of", id="rotates"),
+        pytest.param("pkce", "yes", "p.pkce: must be true or false", id="flag"),
+        pytest.param("default_expires_in", 0, "p.default_expires_in: must be a positive", id="seconds zero"),
+        pytest.param("refresh_before_expiry", "60", "p.refresh_before_expiry: must be a positive", id="seconds text"),
+        pytest.param("refresh_token_lifetime", True, "p.refresh_token_lifetime: must be", id="seconds bool"),
+        pytest.param("dead_errors", "gone", "p.dead_errors: must be a list of strings", id="list"),
+        pytest.param("dead_errors", [" "], "p.dead_errors: must be a list of strings", id="list of blanks"),
+        pytest.param("keep", ["a..b"], "p.keep: 'a..b' is no dotted path", id="path"),
+        pytest.param("keep", ["refresh_token"], "p.keep: 'refresh_token' holds the refresh token", id="keep token"),
+        pytest.param("token_params", ["a"], "p.token_params: must be a table", id="table"),
+        pytest.param("token_params", {"a": [1]}, "p.token_params.a: must be a string", id="table value"),
+        pytest.param("token_params", {"a": "{x}"}, "p.token_params.a: {x} is not declared", id="param variable"),
+        pytest.param("token_params", {"": "x"}, "p.token_params: a parameter has no name", id="param name"),
+        pytest.param("headers", {"Host": "a"}, "p.headers.Host: cannot be set", id="our header"),
+        pytest.param("headers", {"A B": "a"}, "p.headers.A B: cannot be set", id="header name"),
+        pytest.param("headers", {"A": "a\r\nB: c"}, "p.headers.A: must be printable ASCII", id="header value"),
+        pytest.param("param_names", {"a": ""}, "p.param_names: a parameter's new name is empty", id="empty name"),
+        pytest.param("param_names", {"a": "c", "b": "c"}, "p.param_names: gives two parameters", id="same name"),
+        pytest.param("scope_separator", "", "p.scope_separator: must be a string", id="separator"),
+        pytest.param("response", {"token": "a"}, "p.response.token: must be one of access_token", id="response key"),
+        pytest.param("response", {"scope": "a b"}, "p.response.scope: is no dotted path", id="response path"),
+        pytest.param("variables", {"a b": ""}, "p.variables.a b: is no name", id="variable name"),
+        pytest.param("variables", {"client_id": ""}, "p.variables.client_id: is no name", id="reserved name"),
+        pytest.param("variables", {"a": "../b"}, "p.variables.a: the default must be", id="variable default"),
+        pytest.param("subject", "sub", "p.subject: must be a table", id="subject type"),
+        pytest.param("subject", {"path": "sub"}, "p.subject.from: must be one of", id="subject from"),
+        pytest.param("subject", {"from": "mail"}, "p.subject.from: must be one of id_token", id="subject source"),
+        pytest.param("subject", {"from": "userinfo"}, "p.subject.url: belongs to", id="subject without url"),
+        pytest.param("subject", {"from": "token_response", "url": URL}, "p.subject.url: belongs to", id="subject url"),
+        pytest.param("subject", {"from": "id_token"}, "p.subject.from: \"id_token\" needs openid", id="no openid"),
+        pytest.param("subject", {"from": "token_response", "path": 1}, "p.subject.path: is no", id="subject path"),
+        pytest.param("subject", {"from": "token_response", "x": 1}, "p.subject.x: there is no such", id="subject key"),
+        pytest.param("extends", "nobody", "p.extends: there is no other provider 'nobody'", id="extends"),
+        pytest.param("extends", 1, "p.extends: there is no other provider 1", id="extends type"),
+    ],
+)
+def test_a_fault_is_named_with_table_and_key(key: str, value: object, problem: str) -> None:
+    problems = problems_of({"p": {"token_url": URL, key: value}})
+    assert len(problems) == 1
+    assert problems[0].startswith(problem)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    problems = problems_of({"p": {"pkce": 1, "hue": 2}, "Q": {"token_url": URL}, "r": "text", "s": {"token_url": URL}})
+    assert [problem.partition(":")[0] for problem in problems] == ["Q", "r", "p.token_url", "p.pkce", "p.hue"]
+
+
+def test_basic_authentication_excludes_another_authorization_header() -> None:
+    table = {"token_url": URL, "client_auth": "client_secret_basic", "headers": {"authorization": "Bearer x"}}
+    assert problems_of({"p": table}) == ('p.headers.Authorization: excludes client_auth = "client_secret_basic"',)
+
+
+BASE: dict[str, Any] = {
+    "base": {
+        "token_url": URL,
+        "refresh_url": "https://a.example/refresh",
+        "headers": {"A": "1", "B": "1"},
+        "dead_errors": ["gone"],
+        "pkce": False,
+    }
+}
+
+
+def test_extends_merges_tables_appends_lists_and_replaces_the_rest() -> None:
+    table = {"extends": "base", "headers": {"B": "2"}, "dead_errors": ["gone", "lost"], "pkce": True}
+    providers = parse_providers({"p": table}, BASE)
+    assert providers["p"] == Provider(
+        "p", URL, "https://a.example/refresh", headers={"A": "1", "B": "2"}, dead_errors=("gone", "lost")
+    )
+    assert providers["base"].headers == {"A": "1", "B": "1"}
+
+
+def test_another_token_url_does_not_keep_the_refresh_url_of_its_parent() -> None:
+    provider = parse_providers({"p": {"extends": "base", "token_url": "https://b.example/token"}}, BASE)["p"]
+    assert provider.refresh_url == "https://b.example/token"
+
+
+def test_a_table_of_the_same_name_replaces_the_built_in_one() -> None:
+    assert parse_providers({"base": {"token_url": URL}}, BASE)["base"] == Provider("base", URL, URL)
+
+
+def test_a_table_may_extend_the_one_that_it_replaces() -> None:
+    provider = parse_providers({"base": {"extends": "base", "pkce": True}}, BASE)["base"]
+    assert (provider.pkce, provider.headers) == (True, {"A": "1", "B": "1"})
+
+
+def test_extends_reaches_through_several_tables() -> None:
+    tables = {
+        "a": {"extends": "b", "openid": True},
+        "b": {"extends": "base", "token_url": "https://b.example/token"},
+        "base": {"extends": "base", "scope_separator": ","},
+    }
+    provider = parse_providers(tables, BASE)["a"]
+    assert provider.token_url == "https://b.example/token"
+    assert (provider.openid, provider.scope_separator, provider.pkce) == (True, ",", False)
+
+
+def test_a_circle_of_extends_is_refused() -> None:
+    problems = problems_of({"a": {"extends": "b", "token_url": URL}, "b": {"extends": "a", "token_url": URL}})
+    assert problems == ("a.extends: goes round in a circle", "b.extends: goes round in a circle")
+    assert problems_of({"a": {"extends": "a", "token_url": URL}}) == ("a.extends: there is no other provider 'a'",)
+
+
+def test_a_type_that_does_not_merge_is_replaced_and_refused() -> None:
+    problems = problems_of({"p": {"extends": "base", "headers": "x", "dead_errors": "y"}}, BASE)
+    assert problems == ("p.headers: must be a table", "p.dead_errors: must be a list of strings")
