@@ -1,0 +1,31 @@
+"""README.md says what the code does: its tables are rendered from the code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from token_refresh.core.secrecy import Secret
+from token_refresh.settings import Settings
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def section(name: str) -> str:
+    found = re.search(rf"<!-- {name}:begin -->\n(.*?)<!-- {name}:end -->", README.read_text(), re.DOTALL)
+    assert found, f"README.md has no section {name}"
+    return found[1]
+
+
+def settings_table() -> str:
+    rows = ["| variable | default | |", "| --- | --- | --- |"]
+    for f in fields(Settings):
+        default = int(f.default) if isinstance(f.default, float) else f.default
+        shown = "unset" if isinstance(default, Secret) or not default else f"`{default}`"
+        rows.append(f"| `{f.metadata['env']}` | {shown} | {f.metadata['help']} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_readme_shows_every_setting_with_its_default() -> None:
+    assert section("settings") == settings_table()
