@@ -13,7 +13,7 @@ from typing import Final, assert_never
 
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.http import HttpRequest
-from token_refresh.core.judgement import Asked, GrantKind, judge
+from token_refresh.core.judgement import SUCCESS, Asked, GrantKind, judge
 from token_refresh.core.outcome import Refreshed, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.core.provider import Provider
 from token_refresh.core.provider_url import UrlError, resolve_url, resolve_values, unknown_variables
@@ -34,7 +34,6 @@ from token_refresh.core.token_request import (
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost
 from token_refresh.ports import HttpTransport, Signer
 from token_refresh.proof import ProvingTransport
-
 
 # What an owner may be called beside the subject (OpenID Connect Core, section 5.1; GitHub's `login`).
 _NAMES_OF_OWNER: Final = ("email", "email_verified", "preferred_username", "login")
@@ -154,7 +153,7 @@ class TokenEndpoint:
         headers |= {name: value for name, value in provider.headers.items() if "{" not in value}
         headers["Authorization"] = f"Bearer {access_token.reveal()}"
         reply = self._transport.send(HttpRequest("GET", url, headers))
-        return parse_body(reply) if 200 <= reply.status < 300 else None
+        return parse_body(reply) if reply.status in SUCCESS else None
 
     def _ask(self, question: _Question, provider: Provider, client: Client | None) -> TokenOutcome:
         now = self._clock()

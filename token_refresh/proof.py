@@ -8,6 +8,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from token_refresh.core.http import HttpReply, HttpRequest
+from token_refresh.core.judgement import CLIENT_ERROR
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_reply import parse_body
 from token_refresh.core.token_request import build_dpop_claims
@@ -45,4 +46,4 @@ class ProvingTransport:
 def wants_nonce(reply: HttpReply) -> bool:
     """Tell whether a server refused a proof for want of its nonce (RFC 9449, section 8)."""
     body = parse_body(reply) or {}
-    return 400 <= reply.status < 500 and body.get("error") == "use_dpop_nonce"
+    return reply.status in CLIENT_ERROR and body.get("error") == "use_dpop_nonce"

@@ -133,7 +133,7 @@ def test_naming_an_absolute_expiry_alone_means_it() -> None:
         pytest.param("subject", {"from": "mail"}, "p.subject.from: must be one of id_token", id="subject source"),
         pytest.param("subject", {"from": "userinfo"}, "p.subject.url: belongs to", id="subject without url"),
         pytest.param("subject", {"from": "token_response", "url": URL}, "p.subject.url: belongs to", id="subject url"),
-        pytest.param("subject", {"from": "id_token"}, "p.subject.from: \"id_token\" needs openid", id="no openid"),
+        pytest.param("subject", {"from": "id_token"}, 'p.subject.from: "id_token" needs openid', id="no openid"),
         pytest.param("subject", {"from": "token_response", "path": 1}, "p.subject.path: is no", id="subject path"),
         pytest.param("subject", {"from": "token_response", "x": 1}, "p.subject.x: there is no such", id="subject key"),
         pytest.param("extends", "nobody", "p.extends: there is no other provider 'nobody'", id="extends"),

@@ -137,8 +137,15 @@ def test_a_template_that_may_be_a_provider_url_passes(template: str) -> None:
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [("localhost", True), ("a.localhost", True), ("127.1.2.3", True), ("::1", True)]
-    + [("10.0.0.1", False), ("notlocalhost", False), ("localhost.example.com", False)],
+    [
+        ("localhost", True),
+        ("a.localhost", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("10.0.0.1", False),
+        ("notlocalhost", False),
+        ("localhost.example.com", False),
+    ],
 )
 def test_loopback_is_this_machine_only(host: str, *, expected: bool) -> None:
     assert is_loopback(host) is expected

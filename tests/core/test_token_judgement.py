@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from token_refresh.core.http import HttpReply
-from token_refresh.core.judgement import CLIENT, DEAD, INVALID_CLIENT, TRANSIENT, Asked, GrantKind, judge, parse_retry_after
+from token_refresh.core.judgement import (
+    CLIENT,
+    DEAD,
+    INVALID_CLIENT,
+    TRANSIENT,
+    Asked,
+    GrantKind,
+    judge,
+    parse_retry_after,
+)
 from token_refresh.core.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.core.provider_table import parse_providers
 from token_refresh.core.secrecy import Secret
@@ -15,7 +24,7 @@ NOW = 1_800_000_000
 HTML = "<html><title>Error</title></html>"
 
 
-def outcome(
+def outcome(  # noqa: PLR0913 - all that a reply may be
     status: int,
     body: object = "",
     *,
@@ -177,7 +186,7 @@ def test_a_client_that_stands_for_itself_has_no_owner() -> None:
     assert judged.reason == "invalid_grant"
 
 
-LISTS = {
+LISTS: dict[str, Any] = {
     "transient_errors": ["busy", "try again"],
     "client_errors": ["bad_key", "access_denied", "wrong key", "soft"],
     "dead_errors": ["gone", "token is gone", "soft", "busy", "invalid_request"],

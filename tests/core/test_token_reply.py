@@ -43,8 +43,20 @@ def test_a_body_is_read_as_servers_send_it(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b'"t"', b"1", b"{", b"\xff\xfe\xfd", b"<html>a=b</html>", b"Bad Request", b"[" * 5000, b"a=b\nc=d"]
-    + [b"9" * 5000, b"\x80=1"],
+    [
+        b"",
+        b"[]",
+        b'"t"',
+        b"1",
+        b"{",
+        b"\xff\xfe\xfd",
+        b"<html>a=b</html>",
+        b"Bad Request",
+        b"[" * 5000,
+        b"a=b\nc=d",
+        b"9" * 5000,
+        b"\x80=1",
+    ],
 )
 def test_a_body_that_is_no_object_is_nothing(body: bytes) -> None:
     assert parse_body(HttpReply(200, body=body)) is None
@@ -60,8 +72,16 @@ def test_infinity_and_nan_are_no_numbers() -> None:
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("a", {"b": [1, {"c": 2}]}), ("a.b.1.c", 2), ("a.b.0", 1), ("a.b.2", None), ("a.b.x", None), ("a.b.0.c", None)]
-    + [("", None), ("z", None)],
+    [
+        ("a", {"b": [1, {"c": 2}]}),
+        ("a.b.1.c", 2),
+        ("a.b.0", 1),
+        ("a.b.2", None),
+        ("a.b.x", None),
+        ("a.b.0.c", None),
+        ("", None),
+        ("z", None),
+    ],
 )
 def test_a_dotted_path_leads_through_objects_and_lists(path: str, value: object) -> None:
     assert look_up({"a": {"b": [1, {"c": 2}]}}, path) == value
@@ -120,8 +140,16 @@ def test_an_instant_of_another_type_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("value", "token_type"),
-    [("bearer", "Bearer"), ("BEARER", "Bearer"), (None, "Bearer"), ("", "Bearer"), ("DPoP", "DPoP"), ("a\n", "Bearer")]
-    + [("bot", "bot"), ({}, "Bearer")],
+    [
+        ("bearer", "Bearer"),
+        ("BEARER", "Bearer"),
+        (None, "Bearer"),
+        ("", "Bearer"),
+        ("DPoP", "DPoP"),
+        ("a\n", "Bearer"),
+        ("bot", "bot"),
+        ({}, "Bearer"),
+    ],
 )
 def test_bearer_is_spelled_as_clients_expect_it(value: object, token_type: str) -> None:
     assert token(token_type=value).token_type == token_type
@@ -129,8 +157,18 @@ def test_bearer_is_spelled_as_clients_expect_it(value: object, token_type: str) 
 
 @pytest.mark.parametrize(
     ("value", "scope"),
-    [("a b", "a b"), ("a,b", "a b"), ("a, b", "a, b"), (["a", "b", 1], "a b"), ("", None), (None, None), (7, None)]
-    + [("x" * 16_385, None), ("a \x00 b", "a b"), ("a", "a")],
+    [
+        ("a b", "a b"),
+        ("a,b", "a b"),
+        ("a, b", "a, b"),
+        (["a", "b", 1], "a b"),
+        ("", None),
+        (None, None),
+        (7, None),
+        ("x" * 16385, None),
+        ("a \x00 b", "a b"),
+        ("a", "a"),
+    ],
 )
 def test_scopes_are_separated_by_spaces(value: object, scope: str | None) -> None:
     assert token(scope=value).scope == scope
@@ -160,9 +198,7 @@ def test_the_end_of_a_refresh_token_has_three_names(name: str) -> None:
 def test_tokens_are_found_where_the_definition_says_and_nowhere_else() -> None:
     keys = {"response": {"access_token": "data.token", "refresh_token": "data.next", "expires_in": "data.ttl"}}
     outcome = refreshed({"data": {"token": "t", "next": "n", "ttl": 5}, "id_token": "i"}, **keys)
-    assert outcome == Refreshed(
-        Secret("t"), NOW + 5, refresh_token=Secret("n"), id_token=Secret("i"), extra={}
-    )
+    assert outcome == Refreshed(Secret("t"), NOW + 5, refresh_token=Secret("n"), id_token=Secret("i"), extra={})
     assert refreshed({"access_token": "another account's"}, **keys) is None
 
 

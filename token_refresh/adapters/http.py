@@ -130,8 +130,8 @@ class RequestsTransport:
         _attempt.sent = False
         try:
             return self._exchange(request)
-        except Exception:  # urllib3, http.client, ssl and requests raise what they like; only the moment counts
-            # Their texts quote the URL: not chained.
+        except Exception:  # noqa: BLE001 - urllib3, http.client, ssl and requests raise what they like
+            # Only the moment counts; and their texts quote the URL, so they are not chained.
             if _attempt.sent:
                 raise ReplyLost(f"no complete reply from {host}") from None
             raise NotSent(f"no connection to {host}") from None

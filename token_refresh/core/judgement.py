@@ -21,6 +21,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Final
 
 from token_refresh.core.error_words import ErrorWords, read_error
@@ -113,19 +114,24 @@ TRANSIENT: Final = frozenset(
     }
 )
 
-_LATER: Final = frozenset({408, 425, 429})
-_MAYBE: Final = frozenset({502, 504})
-_REUSE = re.compile(r"\bre-?us(?:e|ed|ing)\b|already (?:been )?used|used (?:already|twice|more than once)|replay", re.I)
+SUCCESS: Final = range(200, 300)
+CLIENT_ERROR: Final = range(400, 500)
+_SERVER_ERROR: Final = range(500, 600)
+_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+_MAYBE: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
+_REUSE = re.compile(
+    r"\bre-?us(?:e|ed|ing)\b|already (?:been )?used|used (?:already|twice|more than once)|replay", re.IGNORECASE
+)
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 # A provider that asks for more than a day is not asking, it is broken.
 _LONGEST_WAIT: Final = 86_400
 
 # https://developers.google.com/identity/protocols/oauth2/service-account#jwt-error-codes
 _ASSERTION_FAULTS: Final = (
-    (re.compile(r"short-lived|timeframe|\biat\b|\bexp\b|expired", re.I), "clock_skew"),
-    (re.compile(r"account not found|unknown account|deleted", re.I), "unknown_account"),
-    (re.compile(r"valid email|user ?id|subject", re.I), "unknown_subject"),
-    (re.compile(r"signature|\bkey\b", re.I), "disabled_key"),
+    (re.compile(r"short-lived|timeframe|\biat\b|\bexp\b|expired", re.IGNORECASE), "clock_skew"),
+    (re.compile(r"account not found|unknown account|deleted", re.IGNORECASE), "unknown_account"),
+    (re.compile(r"valid email|user ?id|subject", re.IGNORECASE), "unknown_subject"),
+    (re.compile(r"signature|\bkey\b", re.IGNORECASE), "disabled_key"),
 )
 
 
@@ -142,7 +148,7 @@ class Asked:
 def judge(reply: HttpReply, provider: Provider, asked: Asked) -> TokenOutcome:
     """Say what a reply means; never raises."""
     data = parse_body(reply)
-    success = 200 <= reply.status < 300
+    success = reply.status in SUCCESS
     if success and data is not None:
         refreshed = parse_refreshed(data, provider, now=asked.now, sent=asked.sent)
         if refreshed is not None:
@@ -153,8 +159,10 @@ def judge(reply: HttpReply, provider: Provider, asked: Asked) -> TokenOutcome:
     retry_after = parse_retry_after(reply.headers.get("retry-after"), asked.now)
     if reply.status in _MAYBE:
         return UnknownOutcome(status, detail)
-    if reply.status in _LATER or reply.status >= 500:
-        return Unavailable("rate_limited" if reply.status == 429 else status, detail, retry_after)
+    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Unavailable("rate_limited", detail, retry_after)
+    if reply.status in _LATER or reply.status in _SERVER_ERROR:
+        return Unavailable(status, detail, retry_after)
     later = Unavailable(status, detail, retry_after)
     judged = _judge_error(words, provider, asked.kind, detail, later)
     if judged is not None:
@@ -163,7 +171,7 @@ def judge(reply: HttpReply, provider: Provider, asked: Asked) -> TokenOutcome:
         if words.is_error:
             return replace(later, reason=_reason(detail.error))
         return UnknownOutcome("reply_too_large" if reply.too_large else "unreadable_reply", detail)
-    if 400 <= reply.status < 500 and words.codes:
+    if reply.status in CLIENT_ERROR and words.codes:
         return ClientRejected(_reason(detail.error), detail)
     return later
 
@@ -223,9 +231,7 @@ def _dead(words: ErrorWords, kind: GrantKind, detail: ErrorDetail) -> TokenOutco
     return GrantDead("revoked_or_expired", detail)
 
 
-def _first(
-    words: ErrorWords, entries: Iterable[str], is_match: Callable[[ErrorWords, str], bool]
-) -> str | None:
+def _first(words: ErrorWords, entries: Iterable[str], is_match: Callable[[ErrorWords, str], bool]) -> str | None:
     return next((entry for entry in entries if is_match(words, entry.casefold())), None)
 
 

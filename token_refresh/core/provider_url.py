@@ -20,6 +20,8 @@ _VALUE = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _AUTHORITY = re.compile(r"^(https?)://([^/?#]*)(.*)$", re.DOTALL)
 _HOST = re.compile(r"(?:[A-Za-z0-9_.{}-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 _PORT = re.compile(r":[0-9]+$")
+_LONGEST_HOST: Final = 253  # RFC 1035, section 2.3.4, as text
+_LONGEST_LABEL: Final = 63
 _RESERVED: Final = "localhost"  # RFC 6761: never anybody else's domain
 
 
@@ -157,4 +159,4 @@ def _is_host(host: str) -> bool:
     if ":" in host:  # urlsplit has taken the brackets off an IPv6 address
         return True
     labels = host.split(".")
-    return len(host) <= 253 and all(0 < len(label) <= 63 for label in labels)  # RFC 1035, section 2.3.4
+    return len(host) <= _LONGEST_HOST and all(0 < len(label) <= _LONGEST_LABEL for label in labels)
