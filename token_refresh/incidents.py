@@ -76,7 +76,7 @@ class Incidents:
         Before clearing, so that a crash repeats an event with the same id instead of losing it. Raises `StoreError`.
         """
         owed: list[str] = []
-        for event_id in (*status.owed, *recovery_ids(status, is_last_of_client=is_last_of_client)):
+        for event_id in dict.fromkeys((*status.owed, *recovery_ids(status, is_last_of_client=is_last_of_client))):
             if not self._publish(event_id, connection, status, facts, None):
                 owed.append(event_id)
         if owed:

@@ -44,8 +44,10 @@ class Known:
     def facts(self, connection: Connection, *, reread: bool = False) -> AccessTokenFacts | None:
         """Return what is known of the stored access token; the first look reads it, `reread` reads it again.
 
-        None when there is none, it cannot be read, or its secret does not exist.
+        None when there is none, it cannot be read, or its secret does not exist or is not even a secret's name.
         """
+        if connection.problem:
+            return None
         secret_id = connection.access_token_secret_id
         if reread:
             self._access_tokens.pop(secret_id, None)
