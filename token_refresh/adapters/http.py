@@ -109,13 +109,15 @@ class RequestsTransport:
     """Send requests to providers, keeping connections alive; safe for threads.
 
     `timeout` (s) bounds an exchange from the look-up of the name to the last byte. Proxies, netrc and cookies of the
-    environment are not used: an `Authorization` or a destination that nobody declared has no place here.
+    environment are not used: an `Authorization` or a destination that nobody declared has no place here. `ca_bundle`
+    names a file of trusted certificates instead of certifi's.
     """
 
-    def __init__(self, timeout: float, *, connections: int = 32) -> None:
+    def __init__(self, timeout: float, *, connections: int = 32, ca_bundle: str | None = None) -> None:
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.ERROR)
         self._timeout = timeout
+        self._verify = ca_bundle or True
         # An adapter without its session: no cookies, no redirects, no netrc.
         self._adapter = _Adapter(pool_connections=connections, pool_maxsize=connections)
 
@@ -143,7 +145,8 @@ class RequestsTransport:
     def _exchange(self, request: HttpRequest) -> HttpReply:
         prepared = requests.PreparedRequest()
         prepared.prepare(request.method, request.url, headers=dict(request.headers), data=request.body or None)
-        response = self._adapter.send(prepared, stream=True, timeout=Timeout(total=self._timeout))  # type: ignore[arg-type]
+        timeout: Any = Timeout(total=self._timeout)
+        response = self._adapter.send(prepared, stream=True, timeout=timeout, verify=self._verify)
         body = bytearray()
         whole = False
         try:
