@@ -5,6 +5,8 @@ A browser without a screen, just enough for plain HTML forms: cookies, redirects
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
@@ -71,6 +73,11 @@ class Browser:
     def open(self, url: str) -> None:
         """Follow a link and every redirect after it."""
         self._show(self._session.get(url, timeout=TIMEOUT))
+
+    def heading(self) -> str:
+        """Read the text of the page's first heading; empty without one."""
+        found = re.search(r"<h1[^>]*>(.*?)</h1>", self.page, re.DOTALL)
+        return " ".join(html.unescape(re.sub(r"<[^>]*>", "", found[1])).split()) if found else ""
 
     def forms(self) -> list[Form]:
         """Find the forms of the page."""

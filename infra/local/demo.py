@@ -14,10 +14,11 @@ import webbrowser
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 from rich.console import Console
+from rich.markup import escape
 
 from infra.local.browser import Browser
 from infra.local.samples import Sample, Secrets
@@ -55,6 +56,7 @@ EXPECTED = {
 RECONSENTED = ("gmail-alan", "calendar-barbara")
 PASSWORD = "demo"  # noqa: S105 -- of every sample account
 PROVIDER_SECONDS = 0.7
+Fact = TypeVar("Fact")
 
 
 class UnexpectedError(RuntimeError):
@@ -169,15 +171,18 @@ def consent_again(scene: Scene) -> None:
     scene.chapter("Two owners get a message with one link, and follow it")
     for name in RECONSENTED:
         sample = next(sample for sample in SAMPLES if sample.name == name)
-        link = find_link(scene, sample)
-        scene.say(f"{sample.owner} opens {link}")
+        subject, link = find_mail(scene, sample)
+        scene.say(f"To {sample.owner}: [bold]{escape(subject)}[/bold]")
+        scene.say(f"    opens {link}")
         browser = Browser()
         with closing(browser):
             browser.open(link)
             browser.go_ahead(email=sample.owner, password=PASSWORD)
             expect(browser.status == requests.codes.ok, f"the consent of {name} ended with {browser.status}")
-        scene.say("    presses the button, signs in, allows access; the page at the end says it worked")
-        await_events(scene, partial(is_recovery, name), 1)
+        page = escape(browser.heading())
+        scene.say(f"    presses the button, signs in, allows access; the page says: {page}")
+        (event,) = await_events(scene, partial(is_recovery, name), 1)
+        scene.say(f"    {event.attributes['ce-type']}: {json.loads(event.data)['message']}")
         use_token(scene, sample)
 
 
@@ -201,7 +206,7 @@ def look_back(scene: Scene) -> None:
     connections = get(status, headers={"Accept": "application/json"})["connections"]
     for one in connections:
         style = STYLES.get(one["state"], "default")
-        scene.say(f"{one['name']:<20} [{style}]{one['state']:<14}[/] {one.get('reason') or ''}".rstrip())
+        scene.say(f"{one['name']:<20} [{style}]{one['state']}[/] {one.get('reason') or ''}".rstrip())
     still = sorted(one["name"] for one in connections if one["state"] != "healthy")
     expect(still == ["calendar-edsger", "crm-alan"], f"these are not healthy: {still}")
     scene.say(f"Two are left for you: their consent links are on the status page, every password is `{PASSWORD}`.")
@@ -210,24 +215,23 @@ def look_back(scene: Scene) -> None:
 
 def use_token(scene: Scene, sample: Sample) -> None:
     """Read a connection's newest access token and call userinfo with it."""
-    text = scene.secrets.latest(f"{sample.name}-access-token")
-    expect(text is not None, f"{sample.name} has no access token")
-    token = json.loads(text or "{}")["access_token"]
+    text = eventually(lambda: scene.secrets.latest(f"{sample.name}-access-token"))
+    token = json.loads(expect(text, f"{sample.name} has no access token"))["access_token"]
     claims = get(scene.stack.authorization_server.userinfo_url, headers={"Authorization": f"Bearer {token}"})
     expect(claims["email"] == sample.owner, f"the token of {sample.name} belongs to {claims['email']}")
     scene.say(f"[green]200[/green]  {sample.name:<20} is {claims['email']}")
 
 
-def find_link(scene: Scene, sample: Sample) -> str:
-    """Find the consent link in the owner's mail."""
+def find_mail(scene: Scene, sample: Sample) -> tuple[str, str]:
+    """Find the owner's mail with the consent link; answers its subject and the link."""
     mark = f"/consent/{sample.name}?"
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        for mail in scene.stack.mail.mails():
-            if mark in mail.text and sample.owner in mail.recipients:
-                return next(word for word in mail.text.split() if mark in word).strip("<>()\"'.,")
-        time.sleep(0.1)
-    raise UnexpectedError(f"no mail with a link for {sample.name} reached {sample.owner}")
+
+    def look() -> tuple[str, str] | None:
+        mails = [mail for mail in scene.stack.mail.mails() if sample.owner in mail.recipients]
+        links = [(mail.subject, word) for mail in mails for word in mail.text.split() if mark in word]
+        return (links[0][0], links[0][1].strip("<>()\"'.,")) if links else None
+
+    return expect(eventually(look), f"no mail with a link for {sample.name} reached {sample.owner}")
 
 
 def is_recovery(name: str, event: PubsubMessage) -> bool:
@@ -255,7 +259,16 @@ def get(url: str, headers: dict[str, str]) -> dict[str, Any]:
         return body
 
 
-def expect(condition: bool, otherwise: str) -> None:  # noqa: FBT001 -- reads as a sentence
-    """Stop the story when it is not as told."""
-    if not condition:
+def eventually(look: Callable[[], Fact | None]) -> Fact | None:
+    """Look until there is something, for at most 30 s."""
+    end = time.monotonic() + 30
+    while (found := look()) is None and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
+
+
+def expect(fact: Fact | None, otherwise: str) -> Fact:
+    """Stop the story when it is not as told: a fact that is false or missing."""
+    if not fact:
         raise UnexpectedError(otherwise)
+    return fact

@@ -70,6 +70,11 @@ class Function:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def terminate(self) -> None:
+        """Ask it to end and do not wait."""
+        if self.process is not None:
+            self.process.terminate()
+
     def stop(self) -> None:
         """Stop it; harmless when it has not been started."""
         if self.process is not None:

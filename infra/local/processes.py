@@ -88,9 +88,13 @@ class Process:
             atexit.unregister(self.stop)
             _tell_warden("-", self.pid)
 
-    def stop(self) -> None:
-        """Ask the group to end (SIGTERM), kill what is left after 5 s; harmless when it has ended."""
+    def terminate(self) -> None:
+        """Ask the group to end (SIGTERM) and do not wait."""
         self._signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Ask the group to end, kill what is left after 5 s; harmless when it has ended."""
+        self.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(STOP_SECONDS)
         self.kill()

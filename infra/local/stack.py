@@ -110,6 +110,8 @@ class Stack:
         for function in self.functions.values():
             function.start()
             exits.callback(function.stop)
+        # They take half a second each to end: all of them are asked before any is waited for.
+        exits.callback(lambda: [function.terminate() for function in self.functions.values()])
         for function in self.functions.values():
             function.wait()
 

@@ -226,3 +226,13 @@ def test_the_example_that_up_prints_works_with_the_real_gcloud() -> None:
         headers = {"Authorization": f"Bearer {document['access_token']}"}
         claims = requests.get(stack.authorization_server.userinfo_url, headers=headers, timeout=10).json()
     assert claims["email"] == up.OWNER
+
+
+def test_the_demo_tells_its_story_and_ends_well() -> None:
+    command = python_module("infra.local", "demo")
+    run = subprocess.run(  # noqa: PLW1510 -- the output says more than an exception
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    for words in ("refreshed", "needs_consent", "invalid_client", "invalid_grant.v1", "recovered.v1", "status page"):
+        assert words in run.stdout
