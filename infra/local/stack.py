@@ -110,10 +110,14 @@ class Stack:
         for function in self.functions.values():
             function.start()
             exits.callback(function.stop)
-        # They take half a second each to end: all of them are asked before any is waited for.
-        exits.callback(lambda: [function.terminate() for function in self.functions.values()])
+        exits.callback(self._terminate_functions)
         for function in self.functions.values():
             function.wait()
+
+    def _terminate_functions(self) -> None:
+        # They take half a second each to end: all of them are asked before any is waited for.
+        for function in self.functions.values():
+            function.terminate()
 
     def _addresses(self) -> dict[str, str]:
         providers = self.directory / "providers.toml"
