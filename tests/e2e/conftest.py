@@ -1,0 +1,34 @@
+"""One stack for all end-to-end tests: functions-framework as processes, a real authorization server, Pub/Sub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from infra.local.stack import Stack
+from tests.e2e.world import World
+
+
+@pytest.fixture(scope="session")
+def running_world() -> Iterator[World]:
+    with (
+        Stack(functions=("refresh_http", "refresh"), environment={"CONFIRM_AFTER": "1"}) as stack,
+        stack.secret_manager.client() as client,
+        requests.Session() as session,
+    ):
+        session.trust_env = False
+        world = World(stack, client, session)
+        world.prepare()
+        yield world
+        stack.secret_manager.faults.clear()
+        world.pull_events()
+        world.assert_nothing_said()
+
+
+@pytest.fixture
+def world(running_world: World) -> Iterator[World]:
+    yield running_world
+    running_world.stack.secret_manager.faults.clear()
+    running_world.stack.authorization_server.clear_faults()

@@ -1,0 +1,54 @@
+"""A wrong environment stops the function at first use, with one message that lists every problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.e2e.world import World
+
+WRONG = {
+    "REFRESH_WORKERS": "-1",
+    "HTTP_TIMEOUT": "soon",
+    "EVENTS_TOPIC": "two words",
+    "CONSENT_URL": "http://consent.example.com",
+    "SECRET_MANAGER_EMULATOR_HOST": "nowhere",
+    "PROVIDERS_FILE": "/nonexistent/providers.toml",
+}
+
+
+def test_refresh_http_answers_500_with_every_problem(world: World, tmp_path: Path) -> None:
+    with world.other("refresh_http", tmp_path, WRONG) as function:
+        for _ in range(2):
+            answer = world.post(to=function.url)
+            assert answer.status_code == 500
+            for name in WRONG:
+                assert name in answer.json()["message"]
+        lines = [line for line in function.log().splitlines() if "HTTP_TIMEOUT" in line]
+        assert lines
+        assert all(line.startswith("{") for line in lines), "the message is a structured log line"
+        assert world.send("GET", function.url).status_code == 405
+
+
+def test_refresh_raises_and_the_log_has_every_problem(world: World, tmp_path: Path) -> None:
+    with world.other("refresh", tmp_path, WRONG) as function:
+        headers = {"ce-id": "1", "ce-source": "s", "ce-specversion": "1.0", "ce-type": "t"}
+        answer = world.post({}, to=function.url, headers={**headers, "Content-Type": "application/json"})
+        assert answer.status_code == 500
+        structured = [line for line in function.log().splitlines() if line.startswith("{")]
+        assert any(all(name in line for name in WRONG) for line in structured)
+
+
+def test_a_project_that_nobody_names_is_a_problem_too(world: World, tmp_path: Path) -> None:
+    nobody = {"GOOGLE_CLOUD_PROJECT": "", "HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path)}
+    with world.other("refresh_http", tmp_path, nobody) as function:
+        answer = world.post(to=function.url)
+    assert answer.status_code == 500
+    assert "GOOGLE_CLOUD_PROJECT" in answer.json()["message"]
+
+
+def test_numbers_may_have_fractions_and_blanks_mean_the_default(world: World, tmp_path: Path) -> None:
+    world.declare("gmail-odd-numbers")
+    odd = {"HTTP_TIMEOUT": "2.5", "REFRESH_WORKERS": "1.5", "CONFIRM_AFTER": " 0.5 ", "BREAKER_MIN": ""}
+    with world.other("refresh_http", tmp_path, odd) as function:
+        answer = world.post({"connections": ["gmail-odd-numbers"]}, to=function.url)
+    assert answer.json()["counts"] == {"refreshed": 1}
