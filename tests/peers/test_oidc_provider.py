@@ -22,10 +22,7 @@ from tests.peers.oidc_provider import OidcProvider, why_missing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [
-    pytest.mark.timeout(360),
-    pytest.mark.skipif(bool(why_missing()), reason=why_missing() or "it is here"),
-]
+pytestmark = pytest.mark.timeout(360)
 OWNER = "ada@example.com"
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -33,6 +30,8 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 @pytest.fixture(scope="module")
 def peer() -> Iterator[OidcProvider]:
+    if reason := why_missing():
+        pytest.skip(reason)
     with OidcProvider() as peer:
         yield peer
 

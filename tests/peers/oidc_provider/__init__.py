@@ -7,6 +7,7 @@ take any password. The account of an owner is the e-mail address.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -29,14 +30,22 @@ FILES = ("package.json", "package-lock.json", "server.mjs")
 OLDEST_NODE = 20
 
 
+@functools.cache
 def why_missing() -> str:
-    """Say why the peer cannot run here, for a skip; empty when it can."""
+    """Install the peer if need be, and say why it cannot run here, for a skip; empty when it can.
+
+    Call it in a fixture rather than in a mark: the first time it may take some seconds.
+    """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return "Node.js is missing: npm's oidc-provider cannot run"
     told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True)
     if int(told.stdout.strip().lstrip("v").split(".")[0]) < OLDEST_NODE:
         return f"Node.js {told.stdout.strip()} is too old for oidc-provider 9, which needs {OLDEST_NODE}"
+    try:
+        install()
+    except subprocess.CalledProcessError as failure:
+        return f"npm could not install oidc-provider: {failure.stderr.decode(errors='replace').strip()[-300:]}"
     return ""
 
 
