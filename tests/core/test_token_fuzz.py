@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from token_refresh.core.http import HttpReply
 from token_refresh.core.judgement import DEAD, Asked, GrantKind, judge
 from token_refresh.core.outcome import GrantDead, Refreshed, TokenOutcome
+from token_refresh.core.provider import Provider
+from token_refresh.core.provider_table import ProviderTableError, parse_providers
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_request import forms_of
 from token_refresh.providers import load_providers
@@ -96,6 +98,23 @@ def test_no_reply_is_dead_unless_it_says_a_word_of_the_tables(reply: HttpReply, 
         text = json.dumps(json.loads(reply.body), ensure_ascii=False).casefold()
         assert any(word.casefold() in text for word in (*DEAD, *provider.dead_errors))
         assert 200 <= reply.status < 500
+
+
+KEYS = st.sampled_from([*(f.name for f in dataclasses.fields(Provider)), "extends", "from", "url", "path"])
+TABLES = st.dictionaries(
+    st.sampled_from(["a", "b", "google", "A b", ""]),
+    VALUES | st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=3), max_size=8),
+    max_size=4,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(TABLES)
+def test_no_definition_file_raises_anything_but_its_list_of_problems(tables: dict[str, Any]) -> None:
+    try:
+        parse_providers(tables, {"google": {"token_url": "https://oauth2.googleapis.com/token"}})
+    except ProviderTableError as exc:
+        assert exc.problems  # noqa: PT017 - either way is fine, anything else is not
 
 
 @settings(max_examples=300, deadline=None)

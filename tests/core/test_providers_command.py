@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from token_refresh.errors import BadEnvironment
+from token_refresh.providers import BUILT_IN, load_providers, read_tables
+from token_refresh.providers.__main__ import main
+
+GOOD = """
+[acme]
+token_url = "https://{tenant}.acme.example/token"
+authorization_url = "https://{tenant}.acme.example/authorize"
+variables = { tenant = "" }
+client_auth = "client_secret_basic"
+
+[acme-assertion]
+extends = "acme"
+client_auth = "private_key_jwt"
+request_format = "query"
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Path:
+    return tmp_path / "providers.toml"
+
+
+def test_there_are_at_least_forty_built_in_providers() -> None:
+    assert len(load_providers()) >= 40
+    assert load_providers()["google"].rotates is False
+
+
+def test_every_built_in_provider_has_its_source_and_date_above_it() -> None:
+    blocks = BUILT_IN.read_text().split("\n\n")
+    tables = [block for block in blocks if "\n[" in block]
+    assert len(tables) == len(load_providers())
+    for block in tables:
+        comment = block.partition("\n[")[0]
+        assert "# https://" in comment, block
+        assert "(2026-" in comment, block
+
+
+def test_a_file_adds_to_the_built_in_providers(write: Path) -> None:
+    write.write_text(GOOD)
+    providers = load_providers(str(write))
+    assert providers["acme"].client_auth == "client_secret_basic"
+    assert "google" in providers
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[a]\n[b]\n", "PROVIDERS_FILE: a.token_url: is required; b.token_url: is required"),
+        (b"a = \n", "PROVIDERS_FILE: providers.toml is not TOML"),
+        (b"\xff", "PROVIDERS_FILE: providers.toml is not TOML"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_everything_at_once(write: Path, content: bytes, message: str) -> None:
+    write.write_bytes(content)
+    with pytest.raises(BadEnvironment) as caught:
+        load_providers(str(write))
+    assert str(caught.value).startswith(message)
+
+
+def test_a_file_that_is_not_there_is_named(write: Path) -> None:
+    with pytest.raises(BadEnvironment, match=r"providers.toml cannot be read"):
+        read_tables(write)
+
+
+def test_check_shows_the_exact_request_with_secrets_masked(write: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write.write_text(GOOD)
+    assert main(["check", str(write)]) == 0
+    shown = capsys.readouterr().out
+    assert "    POST https://TENANT.acme.example/token\n    Authorization: Basic ***\n" in shown
+    assert "grant_type=refresh_token&refresh_token=***\n" in shown
+    assert "grant_type=authorization_code&code=***&" in shown
+    assert "&client_assertion=***" in shown
+    assert "stand-in" not in shown
+    assert shown.endswith("2 providers, nothing wrong.\n")
+
+
+def test_check_says_what_is_wrong(write: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write.write_text("[a]\ntoken_uri = 1\n")
+    assert main(["check", str(write)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "2 problems:",
+        "a.token_url: is required",
+        "a.token_uri: there is no such key in a provider definition",
+    ]
+    assert main(["check", str(write.with_name("nowhere"))]) == 1
+    assert "nowhere cannot be read" in capsys.readouterr().out
+
+
+def test_check_counts_one_as_one(write: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write.write_text('[a]\ntoken_url = "https://a.example/token"\n')
+    assert main(["check", str(write)]) == 0
+    assert capsys.readouterr().out.endswith("1 provider, nothing wrong.\n")
+    write.write_text("[a]\n")
+    assert main(["check", str(write)]) == 1
+    assert capsys.readouterr().out.startswith("1 problem:\n")
+
+
+def test_list_is_a_table_with_one_row_per_provider(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 2 + len(load_providers())
+    assert all(row.count("|") == 9 for row in rows)
+    google = "| `google` | post | form | stays | 1 h | 180 d unused | id_token |  |"
+    assert google in rows

@@ -1,0 +1,83 @@
+"""`python -m token_refresh.providers check FILE` and `list`: for people who write a definition."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from token_refresh.core.provider import Provider
+from token_refresh.core.provider_table import ProviderTableError, parse_providers
+from token_refresh.errors import BadEnvironment
+from token_refresh.providers import BUILT_IN, load_providers, read_tables
+from token_refresh.providers.preview import preview_code, preview_refresh
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, or 1 when there is something wrong with the definitions."""
+    parser = argparse.ArgumentParser("python -m token_refresh.providers", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("check", help="say what is wrong with a PROVIDERS_FILE, and show what would be sent")
+    check.add_argument("file", type=Path)
+    commands.add_parser("list", help="print the built-in providers as a Markdown table")
+    arguments = parser.parse_args(argv)
+    code, lines = _check(arguments.file) if arguments.command == "check" else (0, list(_table()))
+    sys.stdout.write("\n".join(lines) + "\n")
+    return code
+
+
+def _check(file: Path) -> tuple[int, list[str]]:
+    try:
+        tables = read_tables(file)
+        providers = parse_providers(tables, read_tables(BUILT_IN))
+    except BadEnvironment as exc:
+        return 1, [str(exc)]
+    except ProviderTableError as exc:
+        return 1, [f"{len(exc.problems)} problem{'s' if len(exc.problems) > 1 else ''}:", *exc.problems]
+    lines: list[str] = []
+    for name in tables:
+        provider = providers[name]
+        lines += [f"{name}: a refresh sends", "", *_indented(preview_refresh(provider)), ""]
+        if provider.authorization_url:
+            lines += [f"{name}: a new consent sends", "", *_indented(preview_code(provider)), ""]
+    return 0, [*lines, f"{len(tables)} provider{'s' if len(tables) != 1 else ''}, nothing wrong."]
+
+
+def _indented(text: str) -> Iterator[str]:
+    return (f"    {line}".rstrip() for line in text.splitlines())
+
+
+def _table() -> Iterator[str]:
+    yield "| provider | client | request | refresh token | access token | refresh token lives | account | variables |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for name, provider in sorted(load_providers().items()):
+        cells = (
+            f"`{name}`",
+            provider.client_auth.removeprefix("client_secret_"),
+            provider.request_format,
+            {"never": "stays", "always": "is replaced", "maybe": "may be replaced"}[provider.rotates_refresh_tokens],
+            _span(provider.default_expires_in),
+            _lives(provider),
+            provider.subject.source if provider.subject else "",
+            ", ".join(f"`{name}`" for name in provider.variables),
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _lives(provider: Provider) -> str:
+    lives = [_span(provider.refresh_token_lifetime)] if provider.refresh_token_lifetime else []
+    if provider.refresh_token_idle_lifetime:
+        lives.append(f"{_span(provider.refresh_token_idle_lifetime)} unused")
+    return ", ".join(lives)
+
+
+def _span(seconds: int) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
