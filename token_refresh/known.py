@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from token_refresh.core.access_token import AccessTokenFacts, parse_facts
 from token_refresh.core.connection import ACCESS_TOKEN, Connection
+from token_refresh.core.due import Margins, margins
 from token_refresh.core.grant import Client, PayloadError, parse_client
 from token_refresh.core.outcome import Refreshed
-from token_refresh.core.policy import BackOff, Margins, margins
+from token_refresh.core.policy import BackOff
 from token_refresh.core.provider import Provider
 from token_refresh.errors import Misconfigured, SecretMissing, VersionMissing, VersionUnusable
 from token_refresh.ports import SecretStore

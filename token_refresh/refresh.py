@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document
 from token_refresh.core.connection import ACCESS_TOKEN, STATUS, Connection
 from token_refresh.core.consent_end import GrantEnd, find_end
+from token_refresh.core.death import explain_death
 from token_refresh.core.grant import (
     Client,
     ClientCredentialsGrant,
@@ -24,9 +25,9 @@ from token_refresh.core.grant import (
     render_rotated,
 )
 from token_refresh.core.outcome import GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
-from token_refresh.core.policy import Case, Verdict, explain_death, judge, judge_misconfigured, judge_never_consented
 from token_refresh.core.provider import Provider
 from token_refresh.core.status import HEALTHY, Lease, parse_status
+from token_refresh.core.verdict import Case, Verdict, judge, judge_misconfigured, judge_never_consented
 from token_refresh.errors import (
     Misconfigured,
     SecretMissing,

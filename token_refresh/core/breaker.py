@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from token_refresh.core.policy import Case, Verdict, doubling
 from token_refresh.core.status import HEALTHY, SUSPECT, Status
+from token_refresh.core.verdict import Case, Verdict, doubling
 
 MASS: str = "mass_invalid_grant"
 
