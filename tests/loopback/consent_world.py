@@ -244,7 +244,12 @@ def provider(name: str = "acme", **changes: Any) -> Provider:
 
 
 DEAD = Status(
-    state="needs_consent", reason="revoked_or_expired", since=NOW - 9000, version=1, event_id="invalid_grant-0815", attempts=2
+    state="needs_consent",
+    reason="revoked_or_expired",
+    since=NOW - 9000,
+    version=1,
+    event_id="invalid_grant-0815",
+    attempts=2,
 )
 
 

@@ -19,8 +19,9 @@ from token_refresh.overview import ORDER, Overview, Row
 from token_refresh.reconsent import Page, Reconsent, Redirect
 
 # The last segments count: a load balancer or the function's own name may stand before them.
-_CONSENT: Final = re.compile(r"(?:/[^/]*)*/consent/([A-Za-z0-9_-]{1,255})/?")
-_CALLBACK: Final = re.compile(r"(?:/[^/]*)*/callback/?")
+_PREFIX: Final = r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
+_CONSENT: Final = re.compile(_PREFIX + r"/consent/([A-Za-z0-9_-]{1,255})/?")
+_CALLBACK: Final = re.compile(_PREFIX + r"/callback/?")
 _LONGEST_QUERY: Final = 32_768
 
 

@@ -86,7 +86,8 @@ def _names(facts: Mapping[str, object], path: str, subject: str) -> set[str]:
     for person in (facts, beside):
         if isinstance(person, Mapping):
             names += [_text(person.get("preferred_username")), _text(person.get("login"))]
-            if person.get("email_verified") in (True, "true"):
+            verified = person.get("email_verified")
+            if verified is True or verified == "true":  # Cognito writes it as text
                 names.append(_text(person.get("email")))
     return {name.casefold() for name in names if name}
 
