@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import subprocess
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,19 @@ def make_plan(example: str) -> Plan:
         return Plan(json.loads(_terraform(folder, "show", "-json", out)))
 
 
+def resource_table() -> str:
+    """Write the table of planned resources that README.md shows."""
+    counts = [Counter(_type(address) for address in make_plan(example).created()) for example in EXAMPLES]
+    rows = [["resource", *(f"`examples/{example}`" for example in EXAMPLES)], ["---", *["---:"] * len(EXAMPLES)]]
+    rows += [[f"`{kind}`", *(str(count[kind] or "") for count in counts)] for kind in sorted(counts[0] | counts[1])]
+    rows.append(["all", *(f"**{count.total()}**" for count in counts)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _type(address: str) -> str:
+    return re.sub(r"module\.[a-z_]+(\[[^]]*\])?\.", "", address).split(".")[0]
+
+
 def _terraform(*arguments: str) -> str:
     environment = os.environ | {"TF_VAR_notify_urls": json.dumps([CANARY]), "CHECKPOINT_DISABLE": "1"}
     done = subprocess.run(  # noqa: S603 - our own arguments
@@ -55,3 +70,7 @@ def _terraform(*arguments: str) -> str:
     if done.returncode:
         raise RuntimeError(done.stdout + done.stderr)
     return done.stdout
+
+
+if __name__ == "__main__":
+    print(resource_table())  # noqa: T201 - a command

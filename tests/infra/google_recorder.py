@@ -1,0 +1,169 @@
+"""A recorder of Google Cloud requests: gcloud talks to it instead of Google, and it answers just enough to go on."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+PROJECT_NUMBER = "123456789012"
+HOST = "http://google.test"
+SERVICES = (
+    "ARTIFACTREGISTRY",
+    "CLOUDBUILD",
+    "CLOUDFUNCTIONS",
+    "CLOUDRESOURCEMANAGER",
+    "CLOUDSCHEDULER",
+    "IAM",
+    "PUBSUB",
+    "RUN",
+    "SECRETMANAGER",
+    "SERVICEUSAGE",
+    "STORAGE",
+)
+_LOCATION = "projects/my-project/locations/europe-west1"
+_DONE = {"name": "operations/done", "done": True, "response": {}}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it arrived; `path` begins with the service, its query is left out."""
+
+    method: str
+    path: str
+    query: str
+    body: Any
+
+
+class GoogleRecorder:
+    """A loopback server that keeps what it is sent; use it as a context."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        recorder = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                url = urlsplit(self.path)
+                request = Request(self.command, url.path, url.query, _body(data))
+                recorder.requests.append(request)
+                status, reply = recorder.reply(request)
+                body = json.dumps(reply).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - the names http.server asks for
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=10)
+
+    def environment(self, config: str) -> dict[str, str]:
+        """Return the variables that make gcloud talk to this server, as nobody, with its files in `config`.
+
+        The server is gcloud's proxy, since gcloud puts a region before the host of some addresses.
+        """
+        overrides = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{service}": f"{HOST}/{service}/" for service in SERVICES}
+        return overrides | {
+            "CLOUDSDK_PROXY_TYPE": "http",
+            "CLOUDSDK_PROXY_ADDRESS": "127.0.0.1",
+            "CLOUDSDK_PROXY_PORT": str(self._server.server_port),
+            "CLOUDSDK_CONFIG": config,
+            "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+            "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
+        }
+
+    def reply(self, request: Request) -> tuple[int, Mapping[str, Any]]:
+        """Answer so that gcloud goes on to the request that matters."""
+        method, path = request.method, request.path
+        if re.search(r"/CLOUDRESOURCEMANAGER/v1/projects/[^/:]+$", path):
+            return 200, {"projectId": path.rsplit("/", 1)[-1], "projectNumber": PROJECT_NUMBER}
+        if path.endswith(":generateServiceIdentity"):
+            identity = {"email": f"service-{PROJECT_NUMBER}@gcp-sa-secretmanager.iam.gserviceaccount.com"}
+            kind = "type.googleapis.com/google.api.serviceusage.v1beta1.ServiceIdentity"
+            return 200, _DONE | {"response": {"@type": kind, **identity}}
+        if path.startswith("/SERVICEUSAGE/"):
+            return 200, _DONE | {"state": "ENABLED", "services": []}
+        if path.startswith("/SECRETMANAGER/") and path.endswith(":addVersion"):
+            return 200, {"name": path.removeprefix("/SECRETMANAGER/v1/").replace(":addVersion", "/versions/1")}
+        if path.startswith("/SECRETMANAGER/") and method == "POST" and path.endswith("/secrets"):
+            secret_id = re.search(r"secretId=([^&]+)", request.query)
+            return 200, {"name": f"projects/{PROJECT_NUMBER}/secrets/{secret_id[1] if secret_id else ''}"}
+        if path.endswith("/defaultServiceAccount"):
+            return 200, {
+                "serviceAccountEmail": f"projects/p/serviceAccounts/{PROJECT_NUMBER}@cloudbuild.gserviceaccount.com"
+            }
+        if path.startswith("/CLOUDBUILD/"):
+            kind = "type.googleapis.com/google.devtools.cloudbuild.v1.Build"
+            build = {"id": "1", "name": f"{_LOCATION}/builds/1", "status": "SUCCESS"}
+            results = {"images": [{"name": "image", "digest": "sha256:0"}]}
+            return 200, _DONE | {"response": {"@type": kind, **build, "results": results}}
+        if path.startswith("/upload/"):
+            return 200, {"name": parse_qs(request.query)["name"][0], "size": str(request.body), "generation": "1"}
+        if path.startswith("/STORAGE/"):
+            asked = re.search(r"/b/([^/]+)", path) or re.search(r"prefix=([^&]+)", request.query)
+            bucket = {"id": asked[1], "name": asked[1]} if asked else {}
+            return 200, {"items": [bucket]} if path.endswith("/b") else bucket
+        if path.startswith("/CLOUDFUNCTIONS/"):
+            return self._functions_reply(request)
+        if path.startswith("/RUN/"):
+            return self._run_reply(request)
+        return 200, {}
+
+    def _functions_reply(self, request: Request) -> tuple[int, Mapping[str, Any]]:
+        if request.path.endswith("/runtimes"):
+            return 200, {"runtimes": [{"name": "python313", "environment": "GEN_2", "stage": "GA"}]}
+        if request.path.endswith("functions:generateUploadUrl"):
+            return 200, {"uploadUrl": f"{HOST}/upload", "storageSource": {"bucket": "uploads", "object": "source.zip"}}
+        if request.method == "GET" and "/functions/" in request.path:
+            return 404, {"error": {"code": 404, "status": "NOT_FOUND", "message": "no such function"}}
+        return 403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "recorded"}}
+
+    def _run_reply(self, request: Request) -> tuple[int, Mapping[str, Any]]:
+        if request.path.endswith("/builds:submit"):
+            image = request.body["imageUri"]
+            build = {"id": "1", "projectId": "my-project", "logUrl": HOST, "name": f"{_LOCATION}/builds/1"}
+            kind = "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata"
+            operation = {"name": f"{_LOCATION}/operations/1", "metadata": {"@type": kind, "build": build}}
+            return 200, {"buildOperation": operation, "baseImageUri": image}
+        if request.method == "GET" and not request.path.endswith(":getIamPolicy"):
+            return 404, {"error": {"code": 404, "status": "NOT_FOUND", "message": "no such service"}}
+        if request.method == "POST" and request.path.endswith("/services"):
+            return 403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "recorded"}}
+        return 200, {}
+
+
+def _body(data: bytes) -> Any:  # noqa: ANN401 - JSON, or the number of bytes uploaded
+    try:
+        return json.loads(data) if data else None
+    except ValueError:
+        pass
+    if not data.startswith(b"--"):
+        return len(data)
+    boundary, _, parts = data.partition(b"\n")
+    media = parts.split(b"\n" + boundary.rstrip())[1]
+    return len(re.split(rb"\r?\n\r?\n", media, maxsplit=1)[1].removesuffix(b"\r"))
