@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import flask
 import functions_framework
 from cloudevents.http import CloudEvent
 
 from token_refresh.adapters.web import handle_consent, handle_status
-from token_refresh.core.trigger import Trigger, parse_event_data, parse_http_body
-from token_refresh.errors import BadEnvironment, BadRequest, StoreError, UnknownConnection
+from token_refresh.core.trigger import parse_event_data, parse_http_body
+from token_refresh.errors import BadEnvironment, BadRequest, StoreError, TokenRefreshError, UnknownConnection
 from token_refresh.notify import parse_notice
 from token_refresh.wiring import parts
 
@@ -25,10 +28,11 @@ def refresh(event: CloudEvent) -> None:
     Raises `BadRequest` for a malformed message and `StoreUnavailable` for a run that could not be carried out: Pub/Sub
     delivers it again and, in the end, to the dead-letter topic. An unknown connection is logged and acknowledged.
     """
-    runner = parts().runner
-    trigger = parse_event_data(event.get_data())
-    if trigger is not None:
-        runner.run(Trigger(trigger.connections, trigger.force, trigger.versions, trigger.dry_run, trigger.clean, True))
+    with _logged():
+        runner = parts().runner
+        trigger = parse_event_data(event.get_data())
+        if trigger is not None:
+            runner.run(replace(trigger, only_known=True))
 
 
 @functions_framework.http
@@ -75,9 +79,10 @@ def notify(event: CloudEvent) -> None:
 
     Raises `Undeliverable`: Pub/Sub delivers the event again and, in the end, to the dead-letter topic.
     """
-    notice = parse_notice(event.get_attributes(), event.get_data())
-    if notice is not None:
-        parts().notifier.tell(notice)
+    with _logged():
+        notice = parse_notice(event.get_attributes(), event.get_data())
+        if notice is not None:
+            parts().notifier.tell(notice)
 
 
 @functions_framework.http
@@ -88,6 +93,16 @@ def status(request: flask.Request) -> flask.typing.ResponseReturnValue:
         return handle_status(request, instance.overview, instance.pages, instance.tickets, time.time)
     except BadEnvironment as fault:
         return _error("bad_environment", fault, 500)
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Log what is raised as one structured line; the framework writes no more than a traceback."""
+    try:
+        yield
+    except TokenRefreshError as fault:
+        log.error("%s", fault)  # noqa: TRY400 - a traceback comes from the framework anyway
+        raise
 
 
 def _error(code: str, fault: Exception, status: int) -> tuple[flask.Response, int]:

@@ -137,6 +137,7 @@ def parts(environ: Mapping[str, str] = os.environ) -> Parts:
 
 
 def _build(environ: Mapping[str, str]) -> Parts:
+    configure_logging()
     problems: list[str] = []
     settings, providers = Settings(), dict[str, Provider]()
     try:

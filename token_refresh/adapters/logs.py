@@ -6,7 +6,7 @@ import logging
 import threading
 
 import google.cloud.logging_v2
-from google.cloud.logging_v2.handlers import StructuredLogHandler
+from google.cloud.logging_v2.handlers import CloudLoggingFilter, StructuredLogHandler
 
 _LOGGER = "token_refresh"
 _lock = threading.Lock()
@@ -24,13 +24,17 @@ class _PlainHandler(StructuredLogHandler):
         return str(super().format(record))  # type: ignore[no-untyped-call]
 
 
-def configure_logging(project: str) -> None:
-    """Send this package's log lines to standard output as JSON, once per process."""
+def configure_logging(project: str | None = None) -> None:
+    """Send this package's log lines as JSON, once per process; a project, once known, names the traces."""
     logger = logging.getLogger(_LOGGER)
     with _lock:
-        if any(isinstance(h, _PlainHandler) for h in logger.handlers):
-            return
-        google.cloud.logging_v2._instrumentation_emitted = True  # noqa: SLF001 - a line about the library, not about us
-        logger.addHandler(_PlainHandler(project_id=project))  # type: ignore[no-untyped-call]
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
+        handlers = [h for h in logger.handlers if isinstance(h, _PlainHandler)]
+        if not handlers:
+            google.cloud.logging_v2._instrumentation_emitted = True  # noqa: SLF001 - a line about the library, not us
+            handlers = [_PlainHandler()]  # type: ignore[no-untyped-call]
+            logger.addHandler(handlers[0])
+            logger.setLevel(logging.INFO)
+            logger.propagate = False
+        for log_filter in handlers[0].filters:
+            if isinstance(log_filter, CloudLoggingFilter) and project:
+                log_filter.project = project

@@ -226,9 +226,11 @@ def build_client(settings: Settings) -> sm.SecretManagerServiceClient:
             SecretManagerServiceGrpcTransport,
         )
 
-        return sm.SecretManagerServiceClient(
-            transport=SecretManagerServiceGrpcTransport(channel=grpc.insecure_channel(host))
+        # As the library sets up its own channel; loopback needs no proxy.
+        channel = grpc.insecure_channel(
+            host, options=[("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0)]
         )
+        return sm.SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
     if settings.location:
         endpoint = f"secretmanager.{settings.location}.rep.googleapis.com"
         return sm.SecretManagerServiceClient(client_options=ClientOptions(api_endpoint=endpoint))
