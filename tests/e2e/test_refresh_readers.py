@@ -48,7 +48,8 @@ def test_the_document_has_every_field_in_its_form(world: World, name: str) -> No
     assert datetime.fromisoformat(document["expiry"]) == datetime.fromtimestamp(document["expires_at"], UTC)
 
 
-def test_it_is_a_token_of_requests_oauthlib(world: World, name: str) -> None:
+def test_it_is_a_token_of_requests_oauthlib(world: World, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     with closing(OAuth2Session(token=world.document(name))) as session:
         session.trust_env = False
         answer = session.get(world.stack.authorization_server.userinfo_url, timeout=30)
@@ -79,11 +80,11 @@ def test_format_text_is_the_bare_token_and_its_facts_stand_beside_the_grant(worl
     assert world.run("plain-text")["plain-text"]["outcome"] == "fresh"
 
 
-def test_a_reader_of_the_version_before_still_has_a_working_token(world: World, name: str) -> None:
+def test_the_version_before_stays_readable_until_the_next_refresh(world: World, name: str) -> None:
     before = world.document(name)["access_token"]
     world.run(name, force=True)
+    # Whether that token still works is the provider's matter; this one ends it.
     assert json.loads(world.read(f"{name}-access-token", 1))["access_token"] == before
-    assert world.userinfo(before).status_code == 200
     world.run(name, force=True)
     assert world.versions(f"{name}-access-token") == ["DESTROYED", "ENABLED", "ENABLED"]
     world.assert_token_works(name)

@@ -50,8 +50,8 @@ def test_a_success_that_cannot_be_stored_is_not_quoted(world: World) -> None:
     world.stack.secret_manager.faults.add(
         rpc="AddSecretVersion", secret="canary-unstored-access-token", code="PERMISSION_DENIED"
     )
-    outcome = world.run("canary-unstored", "canary-unstored")["canary-unstored"]
-    assert (outcome["outcome"], outcome["reason"]) == ("unavailable", "secret_manager")
+    assert world.post({"connections": ["canary-unstored"]}).status_code == 503
+    assert world.versions("canary-unstored-refresh-token") == ["ENABLED", "ENABLED"], "the grant is safe"
     world.assert_nothing_said()
     world.stack.secret_manager.faults.clear()
     assert world.run("canary-unstored", force=True)["canary-unstored"]["outcome"] == "refreshed"

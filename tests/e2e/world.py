@@ -148,7 +148,7 @@ class World:
         began, seen = len(self.stack.secret_manager.calls), list[Call]()
         yield seen
         for call in list(self.stack.secret_manager.calls)[began:]:
-            if not call.secret or not names or any(call.secret.startswith(f"{name}-") for name in names):
+            if not call.secret or not names or any(f"{call.secret}-".startswith(f"{name}-") for name in names):
                 seen.append(call)
 
     def sent(self, client: str) -> list[str]:
