@@ -3,6 +3,7 @@
 Prices in US dollars and quotas as published, each with its page and the day it was read; a month has 30 days. Reckoned
 with warm instances and access tokens of one hour, replaced 15 minutes before their end.
 """
+# ruff: noqa: INP001 - infra is a namespace package
 
 from __future__ import annotations
 

@@ -99,40 +99,20 @@ class GoogleRecorder:
 
     def reply(self, request: Request) -> tuple[int, Mapping[str, Any]]:
         """Answer so that gcloud goes on to the request that matters."""
-        method, path = request.method, request.path
-        if re.search(r"/CLOUDRESOURCEMANAGER/v1/projects/[^/:]+$", path):
-            return 200, {"projectId": path.rsplit("/", 1)[-1], "projectNumber": PROJECT_NUMBER}
-        if path.endswith(":generateServiceIdentity"):
-            identity = {"email": f"service-{PROJECT_NUMBER}@gcp-sa-secretmanager.iam.gserviceaccount.com"}
-            kind = "type.googleapis.com/google.api.serviceusage.v1beta1.ServiceIdentity"
-            return 200, _DONE | {"response": {"@type": kind, **identity}}
-        if path.startswith("/SERVICEUSAGE/"):
-            return 200, _DONE | {"state": "ENABLED", "services": []}
-        if path.startswith("/SECRETMANAGER/") and path.endswith(":addVersion"):
-            return 200, {"name": path.removeprefix("/SECRETMANAGER/v1/").replace(":addVersion", "/versions/1")}
-        if path.startswith("/SECRETMANAGER/") and method == "POST" and path.endswith("/secrets"):
-            secret_id = re.search(r"secretId=([^&]+)", request.query)
-            return 200, {"name": f"projects/{PROJECT_NUMBER}/secrets/{secret_id[1] if secret_id else ''}"}
-        if path.endswith("/defaultServiceAccount"):
-            return 200, {
-                "serviceAccountEmail": f"projects/p/serviceAccounts/{PROJECT_NUMBER}@cloudbuild.gserviceaccount.com"
-            }
-        if path.startswith("/CLOUDBUILD/"):
-            kind = "type.googleapis.com/google.devtools.cloudbuild.v1.Build"
-            build = {"id": "1", "name": f"{_LOCATION}/builds/1", "status": "SUCCESS"}
-            results = {"images": [{"name": "image", "digest": "sha256:0"}]}
-            return 200, _DONE | {"response": {"@type": kind, **build, "results": results}}
-        if path.startswith("/upload/"):
-            return 200, {"name": parse_qs(request.query)["name"][0], "size": str(request.body), "generation": "1"}
-        if path.startswith("/STORAGE/"):
-            asked = re.search(r"/b/([^/]+)", path) or re.search(r"prefix=([^&]+)", request.query)
-            bucket = {"id": asked[1], "name": asked[1]} if asked else {}
-            return 200, {"items": [bucket]} if path.endswith("/b") else bucket
-        if path.startswith("/CLOUDFUNCTIONS/"):
+        service = request.path.split("/")[1]
+        if service == "CLOUDFUNCTIONS":
             return self._functions_reply(request)
-        if path.startswith("/RUN/"):
+        if service == "RUN":
             return self._run_reply(request)
-        return 200, {}
+        answers = {
+            "CLOUDBUILD": _build_answer,
+            "CLOUDRESOURCEMANAGER": _project_answer,
+            "SECRETMANAGER": _secret_answer,
+            "SERVICEUSAGE": _service_answer,
+            "STORAGE": _bucket_answer,
+            "upload": _object_answer,
+        }
+        return 200, answers[service](request) if service in answers else {}
 
     def _functions_reply(self, request: Request) -> tuple[int, Mapping[str, Any]]:
         if request.path.endswith("/runtimes"):
@@ -157,7 +137,48 @@ class GoogleRecorder:
         return 200, {}
 
 
-def _body(data: bytes) -> Any:  # noqa: ANN401 - JSON, or the number of bytes uploaded
+def _build_answer(request: Request) -> Mapping[str, Any]:
+    if request.path.endswith("/defaultServiceAccount"):
+        return {"serviceAccountEmail": f"projects/p/serviceAccounts/{PROJECT_NUMBER}@cloudbuild.gserviceaccount.com"}
+    kind = "type.googleapis.com/google.devtools.cloudbuild.v1.Build"
+    build = {"id": "1", "name": f"{_LOCATION}/builds/1", "status": "SUCCESS"}
+    results = {"images": [{"name": "image", "digest": "sha256:0"}]}
+    return _DONE | {"response": {"@type": kind, **build, "results": results}}
+
+
+def _project_answer(request: Request) -> Mapping[str, Any]:
+    name = request.path.rsplit("/", 1)[-1]
+    return {} if ":" in name else {"projectId": name, "projectNumber": PROJECT_NUMBER}
+
+
+def _secret_answer(request: Request) -> Mapping[str, Any]:
+    if request.path.endswith(":addVersion"):
+        return {"name": request.path.removeprefix("/SECRETMANAGER/v1/").replace(":addVersion", "/versions/1")}
+    if request.path.endswith("/secrets"):
+        return {"name": f"projects/{PROJECT_NUMBER}/secrets/{parse_qs(request.query)['secretId'][0]}"}
+    return {}
+
+
+def _service_answer(request: Request) -> Mapping[str, Any]:
+    if request.path.endswith(":generateServiceIdentity"):
+        email = f"service-{PROJECT_NUMBER}@gcp-sa-secretmanager.iam.gserviceaccount.com"
+        kind = "type.googleapis.com/google.api.serviceusage.v1beta1.ServiceIdentity"
+        return _DONE | {"response": {"@type": kind, "email": email}}
+    return _DONE | {"state": "ENABLED", "services": []}
+
+
+def _bucket_answer(request: Request) -> Mapping[str, Any]:
+    asked = re.search(r"/b/([^/]+)", request.path) or re.search(r"prefix=([^&]+)", request.query)
+    bucket = {"id": asked[1], "name": asked[1]} if asked else {}
+    return {"items": [bucket]} if request.path.endswith("/b") else bucket
+
+
+def _object_answer(request: Request) -> Mapping[str, Any]:
+    name = parse_qs(request.query).get("name", ["source.zip"])[0]
+    return {"name": name, "size": str(request.body), "generation": "1"}
+
+
+def _body(data: bytes) -> Any:  # JSON, or the number of bytes uploaded
     try:
         return json.loads(data) if data else None
     except ValueError:

@@ -1,0 +1,62 @@
+"""Names that stand both in the code and in `infra/`: the events' fields, and the log lines that metrics are made of."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+
+from tests.infra.plans import ROOT, Plan
+
+
+def fields_logged() -> set[str]:
+    """Return the string keys of every dictionary in the modules that log events, displayed or assigned to."""
+    keys: set[str] = set()
+    modules = [text for file in (ROOT / "token_refresh").glob("*.py") if '"event": ' in (text := file.read_text())]
+    for node in (node for module in modules for node in ast.walk(ast.parse(module))):
+        if isinstance(node, ast.Dict):
+            keys |= {key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+        if (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.slice, ast.Constant)
+            and isinstance(node.slice.value, str)
+        ):
+            keys.add(node.slice.value)
+    return keys
+
+
+def test_the_schema_of_the_events_topic_has_the_fields_that_events_have() -> None:
+    """A field more in an event, and the topic would refuse it."""
+    source = ast.parse((ROOT / "token_refresh/core/incident.py").read_text())
+    build_event = next(node for node in source.body if isinstance(node, ast.FunctionDef) and node.name == "build_event")
+    data = next(node for node in ast.walk(build_event) if isinstance(node, ast.Dict))
+    in_code = [key.value for key in data.keys if isinstance(key, ast.Constant)]
+    in_schema = re.findall(r"^  \w+ (\w+) = \d+;$", (ROOT / "infra/event.proto").read_text(), re.MULTILINE)
+    assert set(in_schema) == set(in_code)
+
+
+def test_every_field_that_a_metric_reads_is_one_that_the_code_logs(plan: Plan) -> None:
+    metrics = plan.created("google_logging_metric")
+    read = {
+        field
+        for metric in metrics.values()
+        for text in [metric["filter"], metric["value_extractor"], *(metric["label_extractors"] or {}).values()]
+        for field in re.findall(r"jsonPayload\.(\w+)", text or "")
+    }
+    assert read <= fields_logged()
+
+
+def test_the_runbook_names_every_metric(plan: Plan) -> None:
+    runbook = (ROOT / "docs/runbook.md").read_text()
+    for metric in plan.created("google_logging_metric").values():
+        assert f"`{metric['name'].removeprefix('token-refresh/')}`" in runbook
+
+
+def test_every_query_of_dashboard_and_alerts_is_of_a_metric_that_exists(plan: Plan) -> None:
+    names = {metric["name"] for metric in plan.created("google_logging_metric").values()}
+    exist = {"logging_googleapis_com:user_" + re.sub(r"[^A-Za-z0-9]", "_", name) for name in names}
+    dashboard = next(iter(plan.created("google_monitoring_dashboard").values()))["dashboard_json"]
+    alerts = json.dumps(list(plan.created("google_monitoring_alert_policy").values()))
+    queried = set(re.findall(r"logging_googleapis_com:user_\w+", dashboard + alerts))
+    assert queried
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in queried} <= exist
