@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from token_refresh.core.connection import LEASE, STATUS, SUBJECT, Connection, SecretRecord
-from token_refresh.core.incident import build_event, recovery_ids
-from token_refresh.core.status import HEALTHY, Lease, Status, parse_lease, parse_status, render_lease, render_status
+from token_refresh.core.incident import build_event, recover, settle
+from token_refresh.core.status import Lease, Status, parse_lease, parse_status, render_lease, render_status
 from token_refresh.errors import EtagConflict, PublishError, StoreError, StoreUnavailable
 from token_refresh.ports import Publisher, SecretStore
 from token_refresh.settings import Settings
@@ -145,12 +145,13 @@ class Deposit:
         self._write(reservation, changes)
 
     def _end_incident(self, connection: Connection, status: Status, published: set[str]) -> Status | None:
-        """Publish what ends the incident; return what is still owed of it, if anything."""
-        ids = (*status.owed, *recovery_ids(status, is_last_of_client=False))
-        failed = tuple(i for i in dict.fromkeys(ids) if not self._publish(i, connection, status, published))
-        if not failed:
-            return None
-        return replace(status, state=HEALTHY, event_id="", attempts=0, next_attempt_at=0, hold_until=0, owed=failed)
+        """Publish what ends the incident, in order; return what is still owed of it, if anything."""
+        left = recover(status, self._clock())
+        for event_id in left.owed:
+            if not self._publish(event_id, connection, status, published):
+                return left
+            left = settle(left, event_id)
+        return None
 
     def _publish(self, event_id: str, connection: Connection, status: Status, published: set[str]) -> bool:
         if event_id in published:

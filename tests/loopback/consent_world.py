@@ -221,7 +221,9 @@ class FakeEndpoint:
         return Refreshed(Secret(ACCESS_TOKEN), int(NOW) + 3600, **reply)
 
     def fetch_json(self, provider: Provider, url: str, access_token: Secret) -> Mapping[str, object] | None:
-        assert provider.name and access_token.reveal() == ACCESS_TOKEN and url.startswith("https://")
+        assert provider.name
+        assert access_token.reveal() == ACCESS_TOKEN
+        assert url.startswith("https://")
         if isinstance(self.userinfo, Exception):
             raise self.userinfo
         return self.userinfo
@@ -330,6 +332,11 @@ class World:
         self.endpoint.ask = dict(parse_qsl(urlsplit(response.headers["Location"]).query))
         return self.endpoint.ask
 
+    def cookie(self, browser: FlaskClient | None = None) -> tuple[str, str]:
+        """Return name and value of the browser's only cookie."""
+        (cookie,) = ((browser or self.browser)._cookies or {}).values()
+        return cookie.key, cookie.value
+
     def finish(self, browser: FlaskClient | None = None, **query: str) -> Response:
         """Come back from the provider; by default with what it would send."""
         asked = {"code": CODE, "state": self.endpoint.ask.get("state", ""), "iss": ISSUER, **query}
@@ -338,7 +345,7 @@ class World:
 
     def consent(self, **query: str) -> Response:
         self.start()
-        return self.finish(**query)
+        return self.finish(None, **query)
 
     def is_untouched(self) -> bool:
         """Tell whether grant, incident and lease are as they were, and nobody was told anything."""
@@ -356,5 +363,5 @@ class World:
 
 
 def title(response: Response) -> str:
-    found = re.search(r"<h1>(.*?)</h1>", response.get_data(as_text=True), re.S)
+    found = re.search(r"<h1>(.*?)</h1>", response.get_data(as_text=True), re.DOTALL)
     return re.sub(r"<[^>]*>", "", found[1]).strip() if found else ""

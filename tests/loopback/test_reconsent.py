@@ -68,7 +68,7 @@ def test_the_button_leads_to_the_provider_with_everything_that_is_needed(world: 
 
 def test_the_verifier_that_is_redeemed_belongs_to_the_challenge_and_travels_nowhere_else(world: World) -> None:
     asked = world.start()
-    cookie = next(iter(world.browser._cookies.values())).value  # type: ignore[attr-defined]
+    _, cookie = world.cookie()
     world.finish()
     verifier = world.endpoint.redeemed[0]["code_verifier"].reveal()
     digest = hashlib.sha256(verifier.encode()).digest()
@@ -398,7 +398,8 @@ def test_log_lines_tell_the_steps_and_no_secret(world: World, caplog: pytest.Log
     asked = world.start(link)
     world.finish()
     world.finish()
-    steps = [r.json_fields["step"] for r in caplog.records if getattr(r, "json_fields", {}).get("event") == "consent"]
+    fields = [getattr(record, "json_fields", {}) for record in caplog.records]
+    steps = [one["step"] for one in fields if one.get("event") == "consent"]
     assert steps == ["page", "redirected", "granted", "refused"]
     text = caplog.text + "".join(str(vars(record)) for record in caplog.records)
     for secret in (*CANARIES, asked["state"], asked["nonce"], link.partition("ticket=")[2]):

@@ -102,7 +102,7 @@ def test_an_expired_ticket_opens_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("destroyed", [False, True], ids=["a newer version", "a newer version, destroyed"])
-def test_a_spent_ticket_opens_nothing(world: World, destroyed: bool) -> None:
+def test_a_spent_ticket_opens_nothing(world: World, *, destroyed: bool) -> None:
     link = world.link()
     world.store.add(SECRET, b"newer")
     if destroyed:
@@ -139,22 +139,22 @@ def test_a_state_of_another_browser_is_refused(world: World) -> None:
 
 def test_a_cookie_under_the_name_of_another_state_is_refused(world: World) -> None:
     world.start()
-    first = next(iter(world.browser._cookies.values()))  # type: ignore[attr-defined]
+    _, first = world.cookie()
     other = world.new_browser()
     asked = world.start(browser=other)
-    name = next(iter(other._cookies.values())).key  # type: ignore[attr-defined]
+    name, _ = world.cookie(other)
     attacked = world.new_browser()
-    attacked.set_cookie(name, first.value)
+    attacked.set_cookie(name, first)
     assert refused(world.finish(browser=attacked, state=asked["state"]))
     assert world.is_untouched()
 
 
 def test_a_state_is_good_for_one_answer(world: World) -> None:
     world.start()
-    cookie = next(iter(world.browser._cookies.values()))  # type: ignore[attr-defined]
+    name, value = world.cookie()
     world.endpoint.reply = {"refresh_token": None}
     assert title(world.finish()) == "The permission would not last"
-    world.browser.set_cookie(cookie.key, cookie.value)
+    world.browser.set_cookie(name, value)
     world.endpoint.reply = {}
     assert refused(world.finish())
     assert world.is_untouched()
@@ -162,10 +162,10 @@ def test_a_state_is_good_for_one_answer(world: World) -> None:
 
 def test_a_state_that_has_done_its_work_is_good_for_nothing(world: World) -> None:
     world.start()
-    cookie = next(iter(world.browser._cookies.values()))  # type: ignore[attr-defined]
+    name, value = world.cookie()
     world.finish()
     for browser in (world.browser, world.new_browser()):
-        browser.set_cookie(cookie.key, cookie.value)
+        browser.set_cookie(name, value)
         assert refused(world.finish(browser=browser))
     world.reconsent = world.instance()  # another instance has not seen it, and finds the ticket spent
     assert refused(world.finish())
@@ -400,7 +400,7 @@ def test_nothing_in_the_address_chooses_where_the_browser_is_sent(world: World, 
     assert response.headers["Location"].startswith(f"{ISSUER}/authorize?")
     assert "evil" not in response.headers["Location"]
     world.start()
-    page = world.finish(**{name: "https://evil.example"})
+    page = world.finish(None, **{name: "https://evil.example"})
     assert "Location" not in page.headers
     assert "evil" not in page.get_data(as_text=True)
 

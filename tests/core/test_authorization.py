@@ -1,0 +1,276 @@
+"""The front channel as pure functions: URL, callback, issuer, scopes, account, payload."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from token_refresh.core.account import WrongAccountError, identify, subject_source
+from token_refresh.core.authorization import (
+    CallbackError,
+    build_authorization_url,
+    code_challenge,
+    is_issuer,
+    missing_scopes,
+    parse_callback,
+    requested_scopes,
+)
+from token_refresh.core.connection import Connection, SecretRecord
+from token_refresh.core.grant import parse_grant
+from token_refresh.core.new_grant import render_new_grant
+from token_refresh.core.outcome import Refreshed
+from token_refresh.core.provider import Provider, SubjectSource
+from token_refresh.core.refusals import REFUSALS
+from token_refresh.core.secrecy import Secret
+
+URL = "https://provider.example/authorize"
+
+
+def provider(**changes: Any) -> Provider:
+    return Provider("acme", "https://provider.example/token", "https://provider.example/token", URL, **changes)
+
+
+def connection(**changes: Any) -> Connection:
+    return Connection("mail", SecretRecord("mail-refresh-token", {}, {}, "1"), **changes)
+
+
+def build(definition: Provider, url: str = URL, **changes: Any) -> list[tuple[str, str]]:
+    arguments: dict[str, Any] = {
+        "client_id": "id-1",
+        "redirect_uri": "https://consent.example/callback",
+        "scopes": ("a", "b"),
+        "state": "the-state",
+        "code_verifier": Secret("v" * 43),
+        "nonce": "the-nonce",
+        "login_hint": None,
+        "values": {},
+    }
+    return parse_qsl(urlsplit(build_authorization_url(definition, url, **{**arguments, **changes})).query)
+
+
+def test_the_challenge_is_that_of_rfc_7636_appendix_b() -> None:
+    verifier = Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+    assert code_challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+
+def test_the_request_has_what_rfc_6749_and_7636_ask_for() -> None:
+    assert dict(build(provider())) == {
+        "response_type": "code",
+        "client_id": "id-1",
+        "scope": "a b",
+        "redirect_uri": "https://consent.example/callback",
+        "state": "the-state",
+        "code_challenge": code_challenge(Secret("v" * 43)),
+        "code_challenge_method": "S256",
+    }
+
+
+@pytest.mark.parametrize(
+    ("definition", "changes", "expected"),
+    [
+        ({"openid": True}, {}, {"nonce": "the-nonce"}),
+        ({}, {"login_hint": "a@b.c"}, {"login_hint": "a@b.c"}),
+        ({"scope_separator": ","}, {}, {"scope": "a,b"}),
+        ({"param_names": {"client_id": "client_key"}}, {}, {"client_key": "id-1"}),
+        ({"authorization_params": {"access_type": "offline"}}, {}, {"access_type": "offline"}),
+        ({"authorization_params": {"scope": "{scopes} offline_access"}}, {}, {"scope": "a b offline_access"}),
+        ({"authorization_params": {"aud": "{tenant}"}}, {"values": {"tenant": "t1"}}, {"aud": "t1"}),
+    ],
+    ids=["nonce", "login hint", "separator", "renamed", "offline", "scopes in a template", "variable in a template"],
+)
+def test_a_definition_bends_the_request(definition: Any, changes: Any, expected: dict[str, str]) -> None:
+    assert expected.items() <= dict(build(provider(**definition), **changes)).items()
+
+
+def test_no_definition_weakens_the_request() -> None:
+    guarded = {"state": "x", "redirect_uri": "x", "nonce": "x", "code_challenge": "x", "code_challenge_method": "plain"}
+    asked = dict(build(provider(openid=True, authorization_params=guarded)))
+    assert "x" not in asked.values()
+    assert asked["code_challenge_method"] == "S256"
+
+
+def test_a_query_of_the_authorization_url_stays_and_nothing_comes_twice() -> None:
+    pairs = build(provider(), url=URL + "?version=2&state=fixed")
+    assert ("version", "2") in pairs
+    assert [value for name, value in pairs if name == "state"] == ["the-state"]
+
+
+def test_an_empty_parameter_is_left_out() -> None:
+    assert "prompt" not in dict(build(provider(authorization_params={"prompt": ""})))
+
+
+@pytest.mark.parametrize(
+    ("openid", "owner", "subject", "scopes", "expected"),
+    [
+        (False, "a@b.c", None, ("x",), "x"),
+        (True, "a@b.c", None, ("x",), "x openid email"),
+        (True, "a@b.c", "sub-1", ("x",), "x openid"),
+        (True, "alice", None, ("x",), "x openid"),
+        (True, "a@b.c", None, ("openid", "https://www.googleapis.com/auth/userinfo.email"), None),
+    ],
+    ids=["no openid", "first consent", "later", "owner by login", "asked for already"],
+)
+def test_openid_scopes_are_added_where_the_account_would_stay_unknown(
+    *, openid: bool, owner: str, subject: str | None, scopes: tuple[str, ...], expected: str | None
+) -> None:
+    asked = requested_scopes(connection(scopes=scopes, owner=owner, subject=subject), provider(openid=openid))
+    assert " ".join(asked) == (expected or " ".join(scopes))
+
+
+@pytest.mark.parametrize(
+    ("required", "granted", "missing"),
+    [
+        ("a b", None, ""),
+        ("a b", "b a", ""),
+        ("a b", "a", "b"),
+        ("a b", "", "a b"),
+        ("a b", "a,b", ""),
+        ("email", "https://www.googleapis.com/auth/userinfo.email", ""),
+        ("https://www.googleapis.com/auth/userinfo.profile", "profile", ""),
+        ("User.Read", "user.read https://graph.microsoft.com/Mail.Read", ""),
+        ("Mail.Read", "https://graph.microsoft.com/Mail.Read", ""),
+        ("openid offline_access a", "a", ""),
+        ("a", "aa ab", "a"),
+        ("read,write", "read,write", ""),
+    ],
+)
+def test_granted_scopes_are_compared_as_providers_spell_them(required: str, granted: str | None, missing: str) -> None:
+    assert " ".join(missing_scopes(required.split(), granted)) == missing
+
+
+@pytest.mark.parametrize(
+    ("iss", "issuer", "tid", "expected"),
+    [
+        ("https://i.example", "https://i.example", None, True),
+        ("https://i.example/", "https://i.example", None, False),
+        ("accounts.google.com", "https://accounts.google.com", None, True),
+        (None, "https://i.example", None, False),
+        (7, None, None, False),
+        ("https://provider.example/realms/a", None, None, True),
+        ("https://provider.example:8443", None, None, False),
+        ("http://provider.example", None, None, False),
+        ("https://[", None, None, False),
+        ("", None, None, False),
+        (
+            "https://login.microsoftonline.com/t-1/v2.0",
+            "https://login.microsoftonline.com/common/v2.0",
+            "t-1",
+            True,
+        ),
+        (
+            "https://login.microsoftonline.com/t-1/v2.0",
+            "https://login.microsoftonline.com/t-2/v2.0",
+            "t-1",
+            False,
+        ),
+        ("https://i.example/t-1", "https://i.example/common", "t-1", False),
+    ],
+)
+def test_issuers_are_compared_as_text(iss: object, issuer: str | None, tid: str | None, *, expected: bool) -> None:
+    assert is_issuer(iss, issuer, URL, {"tid": tid} if tid else None) is expected
+
+
+def test_a_callback_is_read() -> None:
+    callback = parse_callback([("state", "s"), ("code", "c"), ("iss", "https://i"), ("realmId", "9"), ("realmId", "8")])
+    assert callback.code is not None
+    assert (callback.state, callback.code.reveal(), callback.iss) == ("s", "c", "https://i")
+    assert callback.more == {"realmId": "9"}
+    assert repr(callback.code) == "***"
+
+
+def test_an_error_is_one_line_of_bounded_length() -> None:
+    callback = parse_callback([("state", "s"), ("error", "e\nf"), ("error_description", "a\r\nb" * 300)])
+    assert callback.error == "e f"
+    assert callback.error_description is not None
+    assert len(callback.error_description) <= 500
+    assert "\n" not in callback.error_description
+
+
+@given(st.lists(st.tuples(st.sampled_from(["state", "code", "error", "iss", "x"]), st.text(max_size=20)), max_size=6))
+def test_a_callback_is_read_or_refused(query: list[tuple[str, str]]) -> None:
+    try:
+        callback = parse_callback(query)
+    except CallbackError:
+        return
+    assert callback.state
+    assert (callback.code is None) != (callback.error is None)
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        ({}, None),
+        ({"openid": True}, SubjectSource("id_token")),
+        ({"openid": True, "subject": SubjectSource("userinfo", "id", "https://u")}, "userinfo"),
+    ],
+)
+def test_an_openid_provider_always_tells_the_account(definition: Any, expected: Any) -> None:
+    source = subject_source(provider(**definition))
+    assert source == expected or (source is not None and source.source == expected)
+
+
+@pytest.mark.parametrize(
+    ("spec", "path", "facts", "expected"),
+    [
+        ({}, "sub", {"sub": "1"}, "1"),
+        ({}, "id", {"id": 17}, "17"),
+        ({"subject": "1"}, "sub", {"sub": "1"}, "1"),
+        ({"subject": "1"}, "sub", {"sub": "2"}, WrongAccountError),
+        ({"subject": "1"}, "sub", {}, WrongAccountError),
+        ({"owner": "ann"}, "data.id", {"data": {"id": 5, "login": "Ann"}}, "5"),
+        ({"owner": "ann"}, "data.id", {"data": {"id": 5, "login": "Bob"}}, WrongAccountError),
+        ({"owner": "ann"}, "athlete.id", {"athlete.id": 5, "login": "ann"}, "5"),
+        ({"owner": "ann", "subject": "5"}, "id", {"id": 5, "login": "bob"}, "5"),
+        ({"owner": "a@b.c"}, "sub", {"sub": "1", "email": "a@b.c", "email_verified": "true"}, "1"),
+        ({"owner": "a@b.c"}, "sub", {"sub": "1", "email": "a@b.c"}, WrongAccountError),
+    ],
+)
+def test_accounts_are_identified(spec: Any, path: str, facts: Any, expected: Any) -> None:
+    source = SubjectSource("userinfo", path, "https://u")
+    if expected is WrongAccountError:
+        with pytest.raises(WrongAccountError):
+            identify(connection(**spec), source, facts)
+    else:
+        assert identify(connection(**spec), source, facts) == expected
+
+
+@pytest.mark.parametrize(("spec", "accepted"), [({}, True), ({"owner": "a"}, False), ({"subject": "1"}, False)])
+def test_where_nobody_can_tell_the_account_nobody_may_be_named(spec: Any, *, accepted: bool) -> None:
+    if accepted:
+        assert identify(connection(**spec), None, {}) is None
+    else:
+        with pytest.raises(WrongAccountError, match="unknowable"):
+            identify(connection(**spec), None, {})
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=50))
+def test_a_new_grant_is_read_back_by_the_next_run(token: str) -> None:
+    refreshed = Refreshed(Secret("a"), 1, refresh_token=Secret(token), refresh_token_expires_at=99)
+    for old in (None, b"bare", b'{"refresh_token": "old", "note": 1}'):
+        payload = render_new_grant(old, refreshed, asked="x y", subject="7", variables={}, now=5.5)
+        if old == b"bare":
+            assert payload == token.encode()
+            continue
+        data = json.loads(payload)
+        assert data["refresh_token"] == token
+        assert (data["issued_at"], data["expires_at"], data["scope"], data["sub"]) == (5, 99, "x y", "7")
+        assert parse_grant(payload)
+
+
+def test_a_grant_without_refresh_token_is_none() -> None:
+    with pytest.raises(ValueError, match="refresh token"):
+        render_new_grant(None, Refreshed(Secret("a"), 1), asked="", subject=None, variables={}, now=0)
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_every_refusal_names_the_way_forward(reason: str) -> None:
+    refusal = REFUSALS[reason]
+    assert refusal.status in (200, 403, 404, 500, 502, 503)
+    assert refusal.title
+    assert refusal.happened.endswith(".")
+    assert refusal.way_forward.endswith(".")
