@@ -122,6 +122,7 @@ def test_naming_an_absolute_expiry_alone_means_it() -> None:
         pytest.param("headers", {"A": "a\r\nB: c"}, "p.headers.A: must be printable ASCII", id="header value"),
         pytest.param("param_names", {"a": ""}, "p.param_names: a parameter's new name is empty", id="empty name"),
         pytest.param("param_names", {"a": "c", "b": "c"}, "p.param_names: gives two parameters", id="same name"),
+        pytest.param("param_names", {"code": "scope"}, "p.param_names: gives two parameters", id="taken name"),
         pytest.param("scope_separator", "", "p.scope_separator: must be a string", id="separator"),
         pytest.param("response", {"token": "a"}, "p.response.token: must be one of access_token", id="response key"),
         pytest.param("response", {"scope": "a b"}, "p.response.scope: is no dotted path", id="response path"),

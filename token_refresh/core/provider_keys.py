@@ -29,6 +29,9 @@ _PATH = re.compile(r"[^.\s]+(?:\.[^.\s]+)*")
 # These belong to the request itself: a definition that sets one breaks it.
 _OUR_HEADERS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection", "dpop"})
 _URL_KEYS: Final = ("token_url", "refresh_url", "authorization_url", "revocation_url", "issuer")
+_PARAMS: Final = frozenset(
+    {"grant_type", "refresh_token", "client_id", "client_secret", "code", "redirect_uri", "scope"}
+)
 _RESPONSE_KEYS: Final = ("access_token", "refresh_token", "expires_in", "expires_at", "scope")
 
 
@@ -189,7 +192,7 @@ class _Keys:
         table = self._table("param_names")
         if not all(table.values()):
             self.wrong("param_names", "a parameter's new name is empty")
-        if len(set(table.values())) < len(table):
+        if len(set(table.values())) < len(table) or (_PARAMS - set(table)) & set(table.values()):
             self.wrong("param_names", "gives two parameters one name")
         return table
 
