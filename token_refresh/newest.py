@@ -26,19 +26,15 @@ def read_newest(
     unusable: VersionUnusable | None = None
     try:
         best = store.access(secret_id)
-    except VersionMissing:
-        if not floor:
-            raise
+    except VersionMissing:  # `latest` may not have heard of the first version yet
+        probe = True
     except VersionUnusable as fault:
-        if not floor:
-            raise
         unusable, probe = fault, True
     if floor > (best.number if best else 0):
         try:
             best, unusable = store.access(secret_id, floor), None
         except VersionMissing:  # whoever named it was wrong: numbers are given out one by one
-            if best is None:
-                raise unusable or VersionMissing(f"secret {secret_id} has no version") from None
+            floor = 0
         except VersionUnusable as fault:
             best, unusable, probe = None, fault, True
     if probe or takeover:

@@ -32,6 +32,7 @@ from token_refresh.errors import (
     Misconfigured,
     SecretMissing,
     StoreError,
+    StoreUnavailable,
     VersionMissing,
     VersionUnusable,
 )
@@ -127,6 +128,9 @@ class Refresher:
         except (Misconfigured, PayloadError, VersionUnusable, SecretMissing) as fault:
             self._release_if_held(turn)
             return self._attempt(turn, judge_misconfigured(turn.case, str(fault)), tried=False)
+        except StoreError:
+            self._release_if_held(turn)
+            raise
         return self._spend(turn)
 
     def _prepare(self, turn: _Turn, lowest_version: int) -> None:
@@ -179,16 +183,22 @@ class Refresher:
 
         taken = self._leases.take(turn.connection, turn.version.number, is_done)
         turn.connection, turn.lease = taken.connection, taken.lease
-        newest_known = max(taken.before.version, lowest_version)
-        if taken.was_abandoned or taken.before.version > turn.version.number:
+        before, turn.maybe_spent = taken.before, taken.was_abandoned
+        # Without a lease that says which version is next, a stale `latest` would be the only witness.
+        is_unknown = before.version == 0
+        if taken.was_abandoned or is_unknown or before.version > turn.version.number:
             version = read_newest(
-                self._store, turn.connection.secret_id, floor=newest_known, takeover=taken.was_abandoned
+                self._store,
+                turn.connection.secret_id,
+                floor=max(before.version, lowest_version),
+                probe=is_unknown,
+                takeover=taken.was_abandoned,
             )
             if version.number != turn.version.number:
                 self._use(turn, version)
                 self._check(turn)
         # Nothing newer was stored: the last holder may have spent this very token.
-        turn.maybe_spent = taken.was_abandoned and turn.version.number <= taken.before.version
+        turn.maybe_spent = taken.was_abandoned and turn.version.number <= before.version
 
     # -- the exchange ------------------------------------------------------------------------------------------------
 
@@ -278,6 +288,9 @@ class Refresher:
             current = saved
         self._known.unsaved.pop(turn.connection.name, None)
         turn.maybe_spent = False
+        if turn.lease and turn.lease.until <= self._clock():
+            # Somebody may have exchanged the new refresh token meanwhile, and this access token with it.
+            raise StoreUnavailable(f"the lease of {turn.connection.secret_id} ended before everything was stored")
         return self._publish_access_token(turn, refreshed, current, now, end)
 
     def _save_rotated(self, turn: _Turn, payload: bytes) -> int | None:
