@@ -34,6 +34,5 @@ module "connection" {
   variables             = each.value.variables
   consumers             = each.value.consumers
 
-  # Secret Manager tries to publish when a secret is given a topic, and needs its keys at once.
-  depends_on = [google_pubsub_topic_iam_binding.refresh_publisher, google_kms_crypto_key_iam_member.agent]
+  depends_on = [time_sleep.iam]
 }

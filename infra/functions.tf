@@ -101,16 +101,7 @@ resource "google_cloudfunctions2_function" "function" {
     }
   }
 
-  depends_on = [
-    google_project_service.service,
-    google_artifact_registry_repository_iam_binding.images,
-    google_kms_crypto_key_iam_member.agent,
-    google_project_iam_member.build_logs,
-    google_project_iam_member.build_source,
-    google_storage_bucket_iam_binding.source,
-    module.notify_urls,
-    module.signing_key,
-  ]
+  depends_on = [module.notify_urls, module.signing_key, time_sleep.iam]
 }
 
 # Authoritative: who is not listed here cannot call the function.

@@ -7,6 +7,7 @@ locals {
     "artifactregistry.googleapis.com",
     "cloudbuild.googleapis.com",
     "cloudfunctions.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
     "cloudscheduler.googleapis.com",
     "iam.googleapis.com",
     "logging.googleapis.com",
@@ -52,4 +53,19 @@ resource "google_project_service_identity" "agent" {
   project    = var.project_id
   service    = each.key
   depends_on = [google_project_service.service]
+}
+
+# IAM is eventually consistent. Without this pause the first apply fails where Google tries a permission out at once: the build
+# of the functions, and Secret Manager's publishing to the topic of a secret.
+resource "time_sleep" "iam" {
+  create_duration = "60s"
+
+  depends_on = [
+    google_artifact_registry_repository_iam_binding.images,
+    google_kms_crypto_key_iam_member.agent,
+    google_project_iam_member.build_logs,
+    google_project_iam_member.build_source,
+    google_pubsub_topic_iam_binding.refresh_publisher,
+    google_storage_bucket_iam_binding.source,
+  ]
 }

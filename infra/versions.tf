@@ -21,5 +21,9 @@ terraform {
       source  = "hashicorp/random"
       version = ">= 3.7, < 4"
     }
+    time = {
+      source  = "hashicorp/time"
+      version = ">= 0.11, < 1"
+    }
   }
 }

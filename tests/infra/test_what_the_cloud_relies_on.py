@@ -5,6 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
+from contextlib import nullcontext
+
+import pytest
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.json_format import Parse, ParseError
+from google.protobuf.message_factory import GetMessageClass
 
 from tests.infra.plans import ROOT, Plan
 
@@ -60,3 +67,39 @@ def test_every_query_of_dashboard_and_alerts_is_of_a_metric_that_exists(plan: Pl
     queried = set(re.findall(r"logging_googleapis_com:user_\w+", dashboard + alerts))
     assert queried
     assert {re.sub("_(bucket|sum|count)$", "", name) for name in queried} <= exist
+
+
+@pytest.mark.parametrize(
+    ("data", "is_accepted"),
+    [
+        (
+            {
+                "connection": "gmail-alice",
+                "version": 7,
+                "access_token_expires_at": 1_795_179_781,
+                "error": "invalid_grant",
+            },
+            True,
+        ),
+        ({"version": "7", "first_failed_at": 1_795_179_781.5}, True),
+        ({}, True),
+        ({"refresh_token": "never"}, False),
+        ({"version": "x"}, False),
+        ({"connection": 5}, False),
+    ],
+)
+def test_an_event_is_plain_json_and_yet_valid_under_the_schema(data: dict[str, object], is_accepted: bool) -> None:  # noqa: FBT001
+    """By the JSON mapping of Protocol Buffers, which Pub/Sub applies; its emulator knows Avro only."""
+    types = {"string": FieldDescriptorProto.TYPE_STRING, "int64": FieldDescriptorProto.TYPE_INT64}
+    types |= {"double": FieldDescriptorProto.TYPE_DOUBLE}
+    fields = re.findall(r"^  (\w+) (\w+) = (\d+);$", (ROOT / "infra/event.proto").read_text(), re.MULTILINE)
+    file = FileDescriptorProto(name="event.proto", syntax="proto3")
+    message = file.message_type.add(name="Event")
+    for kind, name, number in fields:
+        optional = FieldDescriptorProto.LABEL_OPTIONAL
+        message.field.add(name=name, number=int(number), type=types[kind], label=optional)
+    pool = DescriptorPool()
+    pool.Add(file)
+    event = GetMessageClass(pool.FindMessageTypeByName("Event"))()
+    with nullcontext() if is_accepted else pytest.raises(ParseError):
+        Parse(json.dumps(data), event)
