@@ -16,7 +16,7 @@ from token_refresh.core.http import HttpRequest
 from token_refresh.core.judgement import SUCCESS, Asked, GrantKind, judge
 from token_refresh.core.outcome import Refreshed, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.core.provider import Provider
-from token_refresh.core.provider_url import UrlError, resolve_url, resolve_values, unknown_variables
+from token_refresh.core.provider_url import UrlError, resolve_url, resolve_values, unknown_variables, variables_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_reply import parse_body
 from token_refresh.core.token_request import (
@@ -197,6 +197,10 @@ class TokenEndpoint:
             raise Misconfigured(f'{where}: provider {provider.name} needs "client_secret" ({provider.client_auth})')
         if client.dpop_private_key is not None:
             self._check_key(client.dpop_private_key, f"{where}: dpop_private_key")
+        secret = client.client_secret.reveal() if client.client_secret else ""
+        in_header = any("client_secret" in variables_of(template) for template in provider.headers.values())
+        if in_header and not (secret.isascii() and secret.isprintable()):
+            raise Misconfigured(f"{where}: client_secret has characters that cannot stand in a header")
 
     def _check_key(self, key: Secret, where: str) -> None:
         try:

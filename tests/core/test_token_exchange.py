@@ -266,6 +266,15 @@ FAULTS: dict[str, tuple[Callable[[TokenEndpoint], object], str]] = {
         ),
         'needs "client_secret"',
     ),
+    "a secret that breaks headers": (
+        lambda e: e.check(
+            provider(client_auth="none", headers={"Authorization": "Bearer {client_secret}"}),
+            Client("c", Secret("canary\n")),
+            GRANT,
+            {},
+        ),
+        "client_secret has characters that cannot stand in a header",
+    ),
     "no key": (
         lambda e: e.check(provider(client_auth="private_key_jwt"), CLIENT, GRANT, {}),
         'of client: provider p needs "private_key"',
