@@ -15,17 +15,22 @@ from token_refresh.ports import AccessedVersion, SecretStore
 _PROBE_LIMIT: Final = 1000
 
 
-def read_newest(
-    store: SecretStore, secret_id: str, *, floor: int = 0, probe: bool = False, takeover: bool = False
+def read_newest(  # noqa: PLR0913 - what is known and how sure one must be
+    store: SecretStore,
+    secret_id: str,
+    *,
+    known: AccessedVersion | None = None,
+    floor: int = 0,
+    probe: bool = False,
+    takeover: bool = False,
 ) -> AccessedVersion:
-    """Read the newest of `latest`, version `floor`, and (with `probe` or `takeover`) whatever lies above.
+    """Read the newest of `latest` (or `known`), version `floor`, and (with `probe` or `takeover`) whatever lies above.
 
     Raises `VersionMissing` when there is no version at all, `VersionUnusable`, `SecretMissing`.
     """
-    best: AccessedVersion | None = None
-    unusable: VersionUnusable | None = None
+    best, unusable = known, None
     try:
-        best = store.access(secret_id)
+        best = best or store.access(secret_id)
     except VersionMissing:  # `latest` may not have heard of the first version yet
         probe = True
     except VersionUnusable as fault:

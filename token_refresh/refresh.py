@@ -184,19 +184,18 @@ class Refresher:
         taken = self._leases.take(turn.connection, turn.version.number, is_done)
         turn.connection, turn.lease = taken.connection, taken.lease
         before, turn.maybe_spent = taken.before, taken.was_abandoned
-        # Without a lease that says which version is next, a stale `latest` would be the only witness.
-        is_unknown = before.version == 0
-        if taken.was_abandoned or is_unknown or before.version > turn.version.number:
-            version = read_newest(
-                self._store,
-                turn.connection.secret_id,
-                floor=max(before.version, lowest_version),
-                probe=is_unknown,
-                takeover=taken.was_abandoned,
-            )
-            if version.number != turn.version.number:
-                self._use(turn, version)
-                self._check(turn)
+        # `latest` may be stale for hours. What is exchanged next buries every version below it, so look by number.
+        version = read_newest(
+            self._store,
+            turn.connection.secret_id,
+            known=turn.version,
+            floor=max(before.version, lowest_version),
+            probe=True,
+            takeover=taken.was_abandoned,
+        )
+        if version.number != turn.version.number:
+            self._use(turn, version)
+            self._check(turn)
         # Nothing newer was stored: the last holder may have spent this very token.
         turn.maybe_spent = taken.was_abandoned and turn.version.number <= before.version
 
