@@ -25,7 +25,7 @@ from token_refresh.core.connection import STATUS
 from token_refresh.core.events import words_for
 from token_refresh.core.refusals import REFUSALS
 from token_refresh.core.session import SESSION_SECONDS, Session, Ticket, TicketError
-from token_refresh.core.status import HEALTHY, parse_status
+from token_refresh.core.status import NEEDS_CONSENT, parse_status
 from token_refresh.deposit import ConnectionBusy, Deposit
 from token_refresh.errors import PublishError, StoreError
 from token_refresh.pace import Paces
@@ -105,7 +105,7 @@ class Reconsent:
             return _refuse(refused)
         _log("page", case.connection.name)
         status = parse_status(case.connection.record.annotations.get(STATUS))
-        unhealthy = status if status and status.state != HEALTHY else None
+        waiting = status if status and status.state == NEEDS_CONSENT else None
         facts = {
             "connection": case.connection.name,
             "provider": case.provider.name,
@@ -113,8 +113,8 @@ class Reconsent:
             "authorization_url": case.authorization_url,
             "owner": case.connection.owner,
             "scopes": case.connection.scopes,
-            "why": words_for(unhealthy.reason) if unhealthy else None,
-            "since": unhealthy.since if unhealthy else None,
+            "why": words_for(waiting.reason) if waiting else None,
+            "since": waiting.since if waiting else None,
             "is_first": case.ticket.version == 0,
         }
         return Page(200, "ask", facts)

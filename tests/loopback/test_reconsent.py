@@ -124,7 +124,7 @@ def test_the_first_consent_of_a_new_connection_takes_the_same_road(world: World)
 
 def test_a_healthy_connection_may_be_renewed_and_nothing_is_said_about_it(world: World) -> None:
     world.store.note(SECRET, "status", None)
-    assert "You can renew its permission" in world.open().get_data(as_text=True)
+    assert "You can renew the permission" in world.open().get_data(as_text=True)
     assert world.consent().status_code == 200
     assert world.store.newest() == 2
     assert world.publisher.events == []
