@@ -17,6 +17,7 @@ from token_refresh.core.grant import Client, Grant, RefreshTokenGrant
 from token_refresh.core.outcome import TokenOutcome
 from token_refresh.core.provider import Provider
 from token_refresh.errors import PublishError
+from token_refresh.holds import Holds
 from token_refresh.incidents import Incidents
 from token_refresh.known import Known
 from token_refresh.pace import Pace
@@ -164,4 +165,5 @@ def build_runner(  # noqa: PLR0913 - the parts of an instance
     incidents = Incidents(store, publisher, FakeLinks(), clock)
     worker = Worker(store, refresher, incidents, known, settings, clock)
     janitor = Janitor(store, known, Pace(settings.secret_writes_per_minute / 60, clock, clock.sleep), clock)
-    return Runner(store, worker, Verdicts(worker, incidents, settings, clock), settings, clock, janitor.clean)
+    verdicts = Verdicts(worker, incidents, Holds(known, incidents, settings, clock), clock)
+    return Runner(store, worker, verdicts, settings, clock, janitor.clean)

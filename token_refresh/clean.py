@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from token_refresh.core.access_token import AccessTokenFacts, parse_facts
-from token_refresh.core.connection import LEASE, STATUS, Connection
-from token_refresh.core.status import parse_lease, parse_status
-from token_refresh.errors import StoreError
+from token_refresh.core.access_token import parse_facts
+from token_refresh.core.connection import LEASE, Connection
+from token_refresh.core.status import parse_lease, status_of
+from token_refresh.errors import StoreError, VersionUnusable
 from token_refresh.known import Known
 from token_refresh.pace import Pace
 from token_refresh.ports import SecretStore
@@ -61,23 +61,22 @@ class Janitor:
         return sorted(stray)
 
     def _has_expired(self, connection: Connection, version: int) -> bool:
-        newest = self.known.facts(connection)
         self.pace.wait()
-        if connection.access_token_format == "text":
-            # The bare token does not tell; it lived as long as its successor does.
-            created_at = self.store.created_at(connection.access_token_secret_id, version)
-            return newest is not None and created_at + newest.life <= self.clock()
-        facts: AccessTokenFacts | None = None
         try:
             facts = parse_facts(self.store.access(connection.access_token_secret_id, version).payload)
-        except StoreError:  # disabled: nobody can read it, and nothing is known about it
-            return False
-        return facts is not None and not facts.is_valid(self.clock())
+        except VersionUnusable:
+            facts = None
+        if facts:
+            return not facts.is_valid(self.clock())
+        # Bare text, or disabled: it lived as long as its successor does.
+        newest = self.known.facts(connection)
+        self.pace.wait()
+        created_at = self.store.created_at(connection.access_token_secret_id, version)
+        return newest is not None and created_at + newest.life <= self.clock()
 
     def _stray_grants(self, connection: Connection) -> list[int]:
-        notes = connection.record.annotations
-        lease = parse_lease(notes.get(LEASE))
-        if parse_status(notes.get(STATUS)) or (lease and lease.holder):
+        lease = parse_lease(connection.record.annotations.get(LEASE))
+        if status_of(connection) or (lease and lease.holder):
             return []
         facts = self.known.facts(connection)
         if facts is None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import STATUS, Connection
 from token_refresh.core.events import CONSENT_EXPIRING, build_event_id
-from token_refresh.core.incident import build_event, owe, recovery_ids, remind, reminder_due, settle
+from token_refresh.core.incident import HOUR, build_event, owe, remind, reminder_due, settle
+from token_refresh.core.policy import DAY
 from token_refresh.core.status import HEALTHY, Status, render_status
 from token_refresh.errors import EtagConflict, PublishError, StoreError
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore
@@ -52,41 +53,26 @@ class Incidents:
         status: Status,
         facts: AccessTokenFacts | None,
         description: str | None = None,
-    ) -> tuple[Connection, Status]:
+    ) -> tuple[Connection, Status | None]:
         """Publish what the status owes and write what is left; returns connection and status as they then are.
 
-        What the topic does not take stays owed for a later run.
+        What the topic does not take stays owed for a later run, and so does all that comes after it.
         """
         left = status
         for event_id in status.owed:
-            if self._publish(event_id, connection, status, facts, description):
-                left = settle(left, event_id)
-        if left != status:
-            try:
-                connection = self.write(connection, None if is_settled(left) else left) or connection
-            except StoreError as fault:  # published again by a later run, with the same id
-                log.warning("could not note what was published for %s: %s", connection.name, fault)
-        return connection, left
-
-    def recover(
-        self, connection: Connection, status: Status, facts: AccessTokenFacts | None, *, is_last_of_client: bool
-    ) -> None:
-        """End the incidents of a connection that is healthy again: publish, then clear the status.
-
-        Before clearing, so that a crash repeats an event with the same id instead of losing it. Raises `StoreError`.
-        """
-        owed: list[str] = []
-        for event_id in dict.fromkeys((*status.owed, *recovery_ids(status, is_last_of_client=is_last_of_client))):
-            if not self._publish(event_id, connection, status, facts, None):
-                owed.append(event_id)
-        if owed:
-            self.write(connection, replace(status, state=HEALTHY, since=self.clock(), owed=tuple(owed)))
-        else:
-            self.write(connection, None)
+            if not self._publish(event_id, connection, status, facts, description):
+                break
+            left = settle(left, event_id)
+        kept = None if left.state == HEALTHY and not left.owed else left
+        try:
+            connection = self.write(connection, kept) or connection
+        except StoreError as fault:  # published again by a later run, with the same id
+            log.warning("could not note what was published for %s: %s", connection.name, fault)
+        return connection, kept
 
     def remind(
         self, connection: Connection, status: Status, facts: AccessTokenFacts | None
-    ) -> tuple[Connection, Status]:
+    ) -> tuple[Connection, Status | None]:
         """Publish `consent_overdue` when the owner has kept an incident waiting for so long. Raises `StoreError`."""
         hours = reminder_due(status, self.clock())
         if hours is None:
@@ -95,13 +81,14 @@ class Incidents:
         written = self.write(connection, reminded)
         return self.publish_owed(written, reminded, facts) if written else (connection, status)
 
-    def warn_of_end(self, connection: Connection, facts: AccessTokenFacts | None, end: float, days: int) -> None:
-        """Publish `consent_expiring`; a status is written only if the topic did not take it."""
-        event_id = build_event_id(CONSENT_EXPIRING, connection.name, days, int(end // 3600))
-        version = facts.connection_version if facts else 0
-        message = f"its grant ends in about {days} day{'s' if days != 1 else ''}: ask for a new consent before that"
+    def warn_of_end(
+        self, connection: Connection, status: Status | None, facts: AccessTokenFacts | None, end: float, days: int
+    ) -> None:
+        """Publish `consent_expiring`; a status is written only if the topic does not take it. Raises `StoreError`."""
         now = self.clock()
-        status = Status(HEALTHY, "healthy", since=now, version=version, message=message)
+        event_id = build_event_id(CONSENT_EXPIRING, connection.name, days, round(end / HOUR))
+        version = facts.connection_version if facts else 0
+        status = replace(status or Status(HEALTHY, HEALTHY, now), version=version, message=_words_of_end(end - now))
         if not self._publish(event_id, connection, status, facts, None):
             self.write(connection, owe(status, event_id))
 
@@ -125,7 +112,7 @@ class Incidents:
         try:
             self.publisher.publish(event)
         except PublishError as fault:
-            log.error("event %s of %s is owed: %s", event.type, event.subject, fault)
+            log.error("event %s of %s is owed: %s", event.type, event.subject, fault)  # noqa: TRY400 - no traceback
             return False
         log.info(
             "published %s for %s",
@@ -136,6 +123,6 @@ class Incidents:
         return True
 
 
-def is_settled(status: Status) -> bool:
-    """Tell whether nothing is left that a status would have to remember."""
-    return status.state == HEALTHY and not status.owed
+def _words_of_end(seconds: float) -> str:
+    left = f"{round(seconds / DAY)} days" if seconds >= 2 * DAY else f"{max(round(seconds / HOUR), 0)} hours"
+    return f"its grant ends in about {left}: ask for a new consent before that"

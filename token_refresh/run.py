@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from token_refresh.core.connection import SUFFIX, Connection, parse_connection
+from token_refresh.core.connection import SUFFIX, Connection, is_secret_id, parse_connection
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import SecretMissing, StoreUnavailable, UnknownConnection
 from token_refresh.ports import SecretStore
@@ -55,7 +55,8 @@ class Runner:
         if trigger.clean and not trigger.dry_run:
             report.destroyed = self.clean(chosen)
         report.log(began, self.clock())
-        if report.works and all(w.reason == "secret_manager" for w in report.works):
+        awake = [w for w in report.works if not w.connection.paused]
+        if awake and all(w.reason == "secret_manager" for w in awake):
             raise StoreUnavailable("every connection failed at Secret Manager: try again")
         return report
 
@@ -81,11 +82,14 @@ class Runner:
             raise UnknownConnection("no such connection: " + ", ".join(n[:255] for n in unknown))
         for name in unknown:
             log.info("ignored: %s is no connection", name[:255])
-        return [c for name in trigger.connections for c in by_name[name]]
+        chosen = [c for name in trigger.connections for c in by_name[name]]
+        return [c for c in chosen if trigger.secret_id in (None, c.secret_id)]
 
     def _find(self, name: str) -> Connection | None:
         """Look at the secret itself: lists are eventually consistent, and a new connection may not be on them."""
         for secret_id in (name + SUFFIX, name):
+            if not is_secret_id(secret_id):
+                continue
             try:
                 connection = parse_connection(self.store.get(secret_id))
             except SecretMissing:

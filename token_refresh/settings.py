@@ -6,16 +6,17 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from token_refresh.core.secrecy import Secret
 from token_refresh.errors import BadEnvironment
 
+_UNSET: Final = Secret("")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
-def _setting(name: str, default: object, help_text: str) -> object:
+def _setting(name: str, default: object, help_text: str) -> Any:
     """Declare a field with its environment variable and the sentence README.md shows."""
     return field(default=default, metadata={"env": name, "help": help_text})
 
@@ -26,42 +27,44 @@ class Settings:
 
     project: str = _setting(
         "GOOGLE_CLOUD_PROJECT", "", "project of the secrets; from ADC or the metadata server when unset"
-    )  # type: ignore[assignment]
-    location: str = _setting("SECRET_MANAGER_LOCATION", "", "location of regional secrets; unset = global")  # type: ignore[assignment]
-    events_topic: str = _setting("EVENTS_TOPIC", "token-refresh-events", "topic of the events, short id or full name")  # type: ignore[assignment]
-    refresh_topic: str = _setting("REFRESH_TOPIC", "token-refresh", "topic that triggers refresh runs")  # type: ignore[assignment]
+    )
+    location: str = _setting("SECRET_MANAGER_LOCATION", "", "location of regional secrets; unset = global")
+    events_topic: str = _setting("EVENTS_TOPIC", "token-refresh-events", "topic of the events, short id or full name")
+    refresh_topic: str = _setting("REFRESH_TOPIC", "token-refresh", "topic that triggers refresh runs")
     refresh_before_expiry: float = _setting(
         "REFRESH_BEFORE_EXPIRY", 900.0, "refresh this long before the access token runs out; at most 25 % of its life"
-    )  # type: ignore[assignment]
-    confirm_after: float = _setting("CONFIRM_AFTER", 60.0, "wait before the second attempt that confirms a dead grant")  # type: ignore[assignment]
+    )
+    confirm_after: float = _setting("CONFIRM_AFTER", 60.0, "wait before the second attempt that confirms a dead grant")
     breaker_min: float = _setting(
         "BREAKER_MIN", 5.0, "so many dead grants of one client in one run point at the client"
-    )  # type: ignore[assignment]
-    breaker_hold: float = _setting("BREAKER_HOLD", 3600.0, "no owner is asked for consent for so long after that")  # type: ignore[assignment]
+    )
+    breaker_hold: float = _setting("BREAKER_HOLD", 3600.0, "no owner is asked for consent for so long after that")
     lease_seconds: float = _setting(
         "LEASE_SECONDS", 120.0, "lease of a connection whose refresh token is replaced; more than 2 x HTTP_TIMEOUT + 2"
-    )  # type: ignore[assignment]
-    http_timeout: float = _setting("HTTP_TIMEOUT", 10.0, "token endpoint")  # type: ignore[assignment]
-    refresh_workers: float = _setting("REFRESH_WORKERS", 32.0, "threads of one run")  # type: ignore[assignment]
+    )
+    http_timeout: float = _setting("HTTP_TIMEOUT", 10.0, "token endpoint")
+    refresh_workers: float = _setting("REFRESH_WORKERS", 32.0, "threads of one run")
     secret_writes_per_minute: float = _setting(
         "SECRET_WRITES_PER_MINUTE", 480.0, "80 % of the project quota of 600; clean-up paces itself"
-    )  # type: ignore[assignment]
-    token_requests_per_second: float = _setting("TOKEN_REQUESTS_PER_SECOND", 5.0, "per token-endpoint host")  # type: ignore[assignment]
-    fan_out_over: float = _setting("FAN_OUT_OVER", 500.0, "reserved for fan-out")  # type: ignore[assignment]
-    fan_out_batch: float = _setting("FAN_OUT_BATCH", 100.0, "reserved for fan-out")  # type: ignore[assignment]
+    )
+    token_requests_per_second: float = _setting("TOKEN_REQUESTS_PER_SECOND", 5.0, "per token-endpoint host")
+    fan_out_over: float = _setting("FAN_OUT_OVER", 500.0, "reserved for fan-out")
+    fan_out_batch: float = _setting("FAN_OUT_BATCH", 100.0, "reserved for fan-out")
     providers_file: str = _setting(
         "PROVIDERS_FILE", "", "TOML with more providers, or other definitions of the built-in ones"
-    )  # type: ignore[assignment]
-    consent_url: str = _setting("CONSENT_URL", "", "public base URL of `consent`; without it events carry no link")  # type: ignore[assignment]
-    consent_signing_key: Secret = _setting(
-        "CONSENT_SIGNING_KEY", Secret(""), "signs tickets, state and cookies; needed with CONSENT_URL"
-    )  # type: ignore[assignment]
-    consent_ticket_ttl: float = _setting("CONSENT_TICKET_TTL", 604800.0, "life of a link")  # type: ignore[assignment]
-    notify_urls: Secret = _setting("NOTIFY_URLS", Secret(""), "Apprise URLs, one per line; `{owner}` is replaced")  # type: ignore[assignment]
+    )
+    consent_url: str = _setting("CONSENT_URL", "", "public base URL of `consent`; without it events carry no link")
+    consent_signing_key: Secret = _setting(  # noqa: RUF009 - declares a field
+        "CONSENT_SIGNING_KEY", _UNSET, "signs tickets, state and cookies; needed with CONSENT_URL"
+    )
+    consent_ticket_ttl: float = _setting("CONSENT_TICKET_TTL", 604800.0, "life of a link")
+    notify_urls: Secret = _setting(  # noqa: RUF009 - likewise
+        "NOTIFY_URLS", _UNSET, "Apprise URLs, one per line; `{owner}` is replaced"
+    )
     secret_manager_emulator_host: str = _setting(
         "SECRET_MANAGER_EMULATOR_HOST", "", "`host:port` of a local Secret Manager (plaintext gRPC)"
-    )  # type: ignore[assignment]
-    pubsub_emulator_host: str = _setting("PUBSUB_EMULATOR_HOST", "", "`host:port` of a local Pub/Sub")  # type: ignore[assignment]
+    )
+    pubsub_emulator_host: str = _setting("PUBSUB_EMULATOR_HOST", "", "`host:port` of a local Pub/Sub")
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -96,7 +99,6 @@ def _positive_number(name: str, text: str, problems: list[str]) -> float:
         value = math.nan
     if not 0 < value < math.inf:
         problems.append(f"{name} must be a positive number, not {text[:40]!r}")
-        return 1e9 if name == "LEASE_SECONDS" else 1e-9  # so that the checks below do not complain a second time
     return value
 
 
@@ -121,12 +123,6 @@ def _check_key(s: Settings) -> str | None:
     return None
 
 
-def _check_lease(s: Settings) -> str | None:
-    if s.lease_seconds <= 2 * s.http_timeout + 2:
-        return "LEASE_SECONDS must be more than 2 x HTTP_TIMEOUT + 2, or no exchange could ever start"
-    return None
-
-
 def _check_names(s: Settings) -> str | None:
     for name, topic in (("EVENTS_TOPIC", s.events_topic), ("REFRESH_TOPIC", s.refresh_topic)):
         if not re.fullmatch(r"(projects/[^/]+/topics/)?[A-Za-z][A-Za-z0-9._~+%-]{2,254}", topic):
@@ -147,7 +143,6 @@ def _check_emulators(s: Settings) -> str | None:
 _CHECKS: Final[tuple[Callable[[Settings], str | None], ...]] = (
     _check_consent,
     _check_key,
-    _check_lease,
     _check_names,
     _check_emulators,
 )

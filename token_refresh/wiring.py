@@ -23,6 +23,7 @@ from token_refresh.core.provider import Provider
 from token_refresh.deposit import Deposit
 from token_refresh.errors import BadEnvironment
 from token_refresh.exchange import TokenEndpoint
+from token_refresh.holds import Holds
 from token_refresh.incidents import Incidents
 from token_refresh.known import Known
 from token_refresh.notify import Notifier, read_urls
@@ -84,7 +85,8 @@ class Parts:
         )
         janitor = Janitor(self.store, self.known, Pace(self.settings.secret_writes_per_minute / 60), time.time)
         worker = Worker(self.store, refresher, self.incidents, self.known, self.settings, time.time)
-        verdicts = Verdicts(worker, self.incidents, self.settings, time.time)
+        holds = Holds(self.known, self.incidents, self.settings, time.time)
+        verdicts = Verdicts(worker, self.incidents, holds, time.time)
         return Runner(self.store, worker, verdicts, self.settings, time.time, janitor.clean)
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import LEASE, STATUS, Connection
 from token_refresh.core.policy import Decision, Look, decide, needs_newest
-from token_refresh.core.status import REJECTED, UNAVAILABLE, Status, parse_lease, parse_status
+from token_refresh.core.status import REJECTED, UNAVAILABLE, Status, parse_lease, parse_status, status_of
 from token_refresh.core.trigger import Trigger
+from token_refresh.core.verdict import Case, judge_waiting
 from token_refresh.errors import (
     EtagConflict,
     Misconfigured,
@@ -97,14 +98,15 @@ class Worker:
         except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
             # Neither text nor traceback of what nobody foresaw: it may hold anything.
             work.outcome, work.reason = UNAVAILABLE, "internal_error"
-            log.error("defect while working on %s: %s at %s", connection.name, type(fault).__name__, _place(fault))
+            where = _place(fault)
+            log.error("defect while working on %s: %s at %s", connection.name, type(fault).__name__, where)  # noqa: TRY400
         return work
 
     def _work_on(self, work: Work, trigger: Trigger) -> None:
         if not trigger.dry_run and not work.connection.paused:
             work.connection = self._mend(work.connection)
         connection = work.connection
-        work.status = parse_status(connection.record.annotations.get(STATUS))
+        work.status = status_of(connection)
         decision = self._decide(work, trigger)
         work.outcome, work.reason = decision.outcome, decision.reason
         if work.status and not decision.attempt:
@@ -112,13 +114,29 @@ class Worker:
         if trigger.dry_run or connection.paused:
             return
         if work.status and work.status.owed:
-            # Only an event about an incident that goes on: what a success ends is published with the recovery.
             work.connection, work.status = self.incidents.publish_owed(work.connection, work.status, work.facts)
-        if not decision.attempt:
-            if work.status:
-                work.connection, work.status = self.incidents.remind(work.connection, work.status, work.facts)
-            return
-        self.attempt(work, trigger)
+        if decision.attempt:
+            self.attempt(work, trigger)
+        else:
+            self._wait(work)
+
+    def _wait(self, work: Work) -> None:
+        """Say what must be said although nothing is tried: somebody has waited for too long."""
+        connection, back_off = work.connection, self.known.back_offs.get(work.connection.name)
+        if work.status:
+            work.connection, work.status = self.incidents.remind(connection, work.status, work.facts)
+        elif back_off and work.outcome == UNAVAILABLE:
+            case = Case(
+                name=connection.name,
+                now=self.clock(),
+                version=work.facts.connection_version if work.facts else 0,
+                facts=work.facts,
+                margin=self.known.margins(connection).margin,
+                client=connection.client_secret_id,
+            )
+            verdict = judge_waiting(case, back_off)
+            if verdict:
+                work.take(Attempt(connection, verdict, case, facts=work.facts, tried=False))
 
     def _mend(self, connection: Connection) -> Connection:
         """Remove what someone edited into nonsense; it has been treated as absent."""
@@ -166,7 +184,7 @@ class Worker:
         )
 
     def _look_for_newer(self, connection: Connection, status: Status | None) -> tuple[int, int]:
-        """Return the newest visible version of the connection secret, and of the client where the client is at fault."""
+        """Return the newest visible version of the connection secret, and of the client where that is at fault."""
         try:
             newest = self.store.access(connection.secret_id).number
         except (VersionMissing, SecretMissing):

@@ -69,6 +69,11 @@ def connection_name(secret_id: str) -> str:
     return name or secret_id
 
 
+def is_secret_id(text: str) -> bool:
+    """Tell whether a secret could have this id."""
+    return _SECRET_ID.fullmatch(text) is not None
+
+
 def parse_connection(record: SecretRecord) -> Connection | None:
     """Read the spec from labels and annotations; None for a secret that declares no connection.
 
@@ -86,7 +91,7 @@ def parse_connection(record: SecretRecord) -> Connection | None:
 
     def secret_id(key: str, default: str) -> str:
         value = note.get(key) or default
-        if not _SECRET_ID.fullmatch(value):
+        if not is_secret_id(value):
             problems.append(f'annotation "{PREFIX}{key}" is not a secret id (letters, digits, "-", "_")')
         return value
 

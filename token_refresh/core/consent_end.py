@@ -1,4 +1,4 @@
-"""When a grant will end by itself, and when its owner is told: 7 days before (10 % of a shorter life), and 1 day before."""
+"""When a grant will end by itself, and when its owner is told: 7 days (10 % of a shorter life) and 1 day before."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from token_refresh.core.provider import Provider
 
 _EARLIEST: Final = 7 * DAY
 _SHARE: Final = 0.1
-# Ends that are told as "in so many seconds" wobble by as much from one reply to the next.
-_WOBBLE: Final = 60.0
+# An end told as "in so many seconds" wobbles by a second or two from one reply to the next.
+_GRAIN: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,10 @@ def crossed_warning(end: GrantEnd, looked_at: float | None, now: float) -> int |
     The last look is the last refresh, so no memory is needed. A first look reports a moment that has passed.
     """
     first = min(_EARLIEST, end.life * _SHARE) if end.life else _EARLIEST
-    moments = [(end.at - first, 7)]
+    at = round(end.at / _GRAIN) * _GRAIN
+    moments = [(at - first, 7)]
     if first > DAY:
-        moments.append((end.at - DAY, 1))
-    since = looked_at - _WOBBLE if looked_at is not None else float("-inf")
+        moments.append((at - DAY, 1))
+    since = looked_at if looked_at is not None else float("-inf")
     crossed = [days for moment, days in moments if since < moment <= now]
     return crossed[-1] if crossed else None

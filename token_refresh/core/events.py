@@ -34,8 +34,7 @@ REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
     "never_consented": ("reconsent", "Nobody has consented yet."),
     "testing_mode_expiry": (
         "reconsent",
-        "The grant died about seven days after it was issued: the consent screen is in Testing. "
-        "Publish the app, or this will happen every week.",
+        "The grant died about seven days after it was issued: the consent screen is in Testing. Publish the app.",
     ),
     "idle_expiry": ("reconsent", "The grant was not used for longer than the provider allows."),
     "lost_rotation": (
@@ -44,8 +43,7 @@ REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "refresh_token_reused": (
         "reconsent",
-        "The provider says that a refresh token was used twice and has revoked the grant. "
-        "Make sure that nothing else refreshes this connection.",
+        "The provider saw a refresh token twice and revoked the grant: does anything else refresh this connection?",
     ),
     "consent_expiring": ("reconsent", "The grant is about to end."),
     "reauth_required": (
@@ -61,8 +59,7 @@ REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
     "disabled_client": ("fix_client", "The OAuth client is disabled at the provider."),
     "mass_invalid_grant": (
         "fix_client",
-        "Many grants of one client died at once, which points at the client and not at the owners; "
-        "nobody is asked to consent until this is settled.",
+        "Many grants of one client died at once, which points at the client: no owner is asked to consent for now.",
     ),
     "invalid_scope": ("fix_configuration", "The provider refuses the scopes."),
     "invalid_request": ("fix_configuration", "The provider cannot read the request: check the provider definition."),

@@ -24,7 +24,7 @@ from token_refresh.core.events import (
     remedy_for,
     words_for,
 )
-from token_refresh.core.status import MISCONFIGURED, NEEDS_CONSENT, UNAVAILABLE, Status
+from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, UNAVAILABLE, Status
 
 HOUR: Final = 3600
 REMINDERS: Final = (24, 72)  # hours into an incident
@@ -38,8 +38,12 @@ def announce(status: Status, event_type: str, name: str) -> Status:
 
 
 def announce_client(status: Status) -> Status:
-    """Begin an incident of the client, with this connection as the one that reports it."""
-    event_id = build_event_id(CLIENT_REJECTED, status.client, status.reason, status.since) + _CLIENT
+    """Begin an incident of the client, with this connection as the one that reports it.
+
+    Instances that work on other connections of the client find out at the same time: the minute is precise enough.
+    """
+    minute = int(status.since // 60)
+    event_id = build_event_id(CLIENT_REJECTED, status.client, status.reason, status.client_version, minute) + _CLIENT
     return join_client(replace(status, owed=_with(status.owed, event_id)), event_id)
 
 
@@ -62,17 +66,18 @@ def settle(status: Status, event_id: str) -> Status:
     return replace(status, owed=tuple(i for i in status.owed if i != event_id))
 
 
-def recovery_ids(status: Status, *, is_last_of_client: bool) -> tuple[str, ...]:
-    """Return the ids of the `recovered` events that end this status' incidents.
+def recover(status: Status, now: float, *, ends_client: bool = False) -> Status:
+    """End the incidents of a connection: it is healthy, and owes the news of that.
 
-    A client's incident ends with the last of its connections.
+    A client's incident ends with the last of its connections, which then owes that news, too.
     """
-    ids: list[str] = []
+    owed = status.owed
     if status.event_id and not is_of_client(status.event_id):
-        ids.append(build_event_id(RECOVERED, status.event_id))
-    if status.client_event_id and is_last_of_client:
-        ids.append(build_event_id(RECOVERED, status.client_event_id) + _CLIENT)
-    return tuple(ids)
+        owed = _with(owed, build_event_id(RECOVERED, status.event_id))
+    if status.client_event_id and ends_client:
+        owed = _with(owed, build_event_id(RECOVERED, status.client_event_id) + _CLIENT)
+    over = replace(status, event_id="", client_event_id="", attempts=0, next_attempt_at=0, hold_until=0)
+    return replace(over, state=HEALTHY, since=now, owed=owed)
 
 
 def reminder_due(status: Status, now: float) -> int | None:
@@ -122,7 +127,7 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
             "message": _message(event_type, reason, connection, status, of_client=of_client),
             "consent_url": consent_url if asks_owner else None,
             "connection_secret": None if of_client else connection.secret_id,
-            "version": status.version if not of_client else None,
+            "version": None if of_client else _version(event_type, status, facts),
             "access_token_expires_at": int(facts.expires_at) if facts and not of_client else None,
             "first_failed_at": int(status.first_failed_at) or None,
             "error": None if event_type == RECOVERED else status.error,
@@ -132,6 +137,10 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
     )
     subject = status.client if of_client else connection.name
     return Event(event_id, event_type, subject, now, data)
+
+
+def _version(event_type: str, status: Status, facts: AccessTokenFacts | None) -> int:
+    return facts.connection_version if event_type == RECOVERED and facts else status.version
 
 
 def _reason(event_type: str, status: Status) -> str:

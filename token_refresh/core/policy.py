@@ -1,13 +1,14 @@
-"""When to exchange, and what an answer changes: the states of a connection (contract 5).
+"""When to exchange: what is to be done about a connection now, and why (contract 5).
 
 state           entered by                                left by
 (absent)        a refresh
 suspect         GrantDead once                            second attempt after CONFIRM_AFTER
 needs_consent   GrantDead for the same version again      a newer version; one probe a day
 rejected        ClientRejected                            back-off 1 min .. 1 h; a newer connection or client version
-unavailable     Unavailable/UnknownOutcome, half the      back-off 1 min .. 15 min with jitter, Retry-After
-margin gone
-misconfigured   a fault on our side, nothing was sent     the fault is gone; back-off like rejected
+unavailable     silence, less than half the margin left   back-off 1 min .. 15 min with jitter, Retry-After
+misconfigured   a fault on our side, nothing was sent     the fault is gone: looked for in each run, at no cost
+
+What an answer changes: `token_refresh.core.verdict`.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ class Decision:
 
 
 def needs_newest(status: Status | None) -> bool:
-    """Tell whether the state makes a newer version of the connection secret worth a look in each run."""
-    return status is not None and status.state in (NEEDS_CONSENT, REJECTED, MISCONFIGURED)
+    """Tell whether a newer version of the connection secret is worth a look: it ends every wait."""
+    return status is not None and status.state != HEALTHY
 
 
 def decide(look: Look) -> Decision:
@@ -113,13 +114,12 @@ def _decide_rejected(look: Look, status: Status) -> Decision:
     return _decide_back_off(look, status)
 
 
-def _decide_misconfigured(look: Look, status: Status) -> Decision:
-    # Finding the fault costs nothing and bothers no provider: it is looked for in each run.
-    return _attempt("forced" if look.force else "recheck") if status else _decide_healthy(look)
+def _decide_misconfigured(look: Look, status: Status) -> Decision:  # noqa: ARG001 - one of a table
+    return _attempt("recheck")
 
 
 def _decide_unavailable(look: Look, status: Status) -> Decision:
-    if look.lowest_version > status.version:
+    if _has_newer(look, status):
         return _attempt("newer_version")
     return _decide_back_off(look, status)
 

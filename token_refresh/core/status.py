@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Final
 
+from token_refresh.core.connection import STATUS, Connection
+
 HEALTHY: Final = "healthy"
 SUSPECT: Final = "suspect"
 NEEDS_CONSENT: Final = "needs_consent"
@@ -99,6 +101,11 @@ def render_status(status: Status) -> str:
     data["error"] = status.error[:_MAX_TEXT]
     data["error_subtype"] = status.error_subtype[:_MAX_TEXT]
     return json.dumps({k: v for k, v in data.items() if v != "" or k == "event_id"}, ensure_ascii=False)
+
+
+def status_of(connection: Connection) -> Status | None:
+    """Return the status that the connection carries; None when healthy."""
+    return parse_status(connection.record.annotations.get(STATUS))
 
 
 def parse_lease(text: str | None) -> Lease | None:

@@ -30,6 +30,7 @@ class Trigger:
     clean: bool = False
     # A notification may name a secret that is no connection: then there is nothing to do.
     only_known: bool = False
+    secret_id: str | None = None  # the one that a notification is about
 
 
 def parse_http_body(body: bytes) -> Trigger | None:
@@ -101,14 +102,15 @@ def _parse_notification(attributes: Mapping[str, object]) -> Trigger | None:
     kind, secret = attributes.get("eventType"), attributes.get("secretId")
     if kind not in ("SECRET_VERSION_ADD", "SECRET_ROTATE") or not isinstance(secret, str):
         return None
-    name = connection_name(secret.rsplit("/", 1)[-1])
+    secret_id = secret.rsplit("/", 1)[-1]
+    name = connection_name(secret_id)
     if kind == "SECRET_ROTATE":
-        return Trigger(connections=(name,), force=True, only_known=True)
+        return Trigger(connections=(name,), force=True, only_known=True, secret_id=secret_id)
     version = attributes.get("versionId")
     number = version.rsplit("/", 1)[-1] if isinstance(version, str) else ""
     if not (number.isascii() and number.isdigit()) or not 0 < int(number) <= _MAX_VERSION:
         raise BadRequest("SECRET_VERSION_ADD without a usable versionId")
-    return Trigger(connections=(name,), versions={name: int(number)}, only_known=True)
+    return Trigger(connections=(name,), versions={name: int(number)}, only_known=True, secret_id=secret_id)
 
 
 def _parse_names(value: object) -> tuple[str, ...]:

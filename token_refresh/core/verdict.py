@@ -1,12 +1,12 @@
 """What an answer of the provider changes for the connection (the states: `token_refresh.core.policy`).
 
-A failure that is nobody's verdict never leaves `suspect`, `needs_consent` or `rejected`: it only moves the next attempt.
+A provider's silence never ends `suspect`, `needs_consent` or `rejected`: it only moves the next attempt.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.due import spread
@@ -23,6 +23,8 @@ from token_refresh.core.outcome import (
 from token_refresh.core.policy import DAY, BackOff
 from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, SUSPECT, UNAVAILABLE, Status
 
+_NO_DETAIL: Final = ErrorDetail()
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -35,7 +37,7 @@ class Verdict:
     back_off: BackOff | None = None
     is_death: bool = False
     message: str = ""
-    detail: ErrorDetail = ErrorDetail()
+    detail: ErrorDetail = _NO_DETAIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,15 @@ def judge_misconfigured(case: Case, message: str) -> Verdict:
     return Verdict(MISCONFIGURED, "misconfigured", status, announce=CLIENT_REJECTED, message=message)
 
 
+def judge_waiting(case: Case, back_off: BackOff) -> Verdict | None:
+    """Judge a back-off in memory whose end is still to come: its state begins once half the margin is gone."""
+    if (case.previous and case.previous.state != HEALTHY) or not _is_low(case):
+        return None
+    status = _status(case, UNAVAILABLE, back_off.reason, next_attempt_at=back_off.next_attempt_at)
+    status = replace(status, attempts=back_off.attempts)
+    return Verdict(UNAVAILABLE, back_off.reason, status, announce=REFRESH_FAILING)
+
+
 def doubling(attempt: int) -> float:
     """Return the back-off after so many attempts: 1 min doubling to 1 h, in seconds."""
     return min(60.0 * 2.0 ** min(attempt - 1, 10), 3600.0)
@@ -126,9 +137,16 @@ def _judge_rejection(case: Case, reason: str, detail: ErrorDetail) -> Verdict:
     if previous and previous.state == NEEDS_CONSENT and previous.version == case.version:
         # A probe of a dead grant says nothing new about the grant.
         return Verdict(REJECTED, reason, _again(case, previous, doubling(7)), detail=detail)
-    if previous and previous.state == REJECTED and previous.reason == reason:
-        status = _again(case, previous, doubling(previous.attempts + 1))
-        status = replace(status, version=case.version, client_version=case.client_version)
+    if previous and previous.state == REJECTED and previous.client == case.client:
+        # Still the same incident, even if the provider now words it differently.
+        status = replace(
+            _again(case, previous, doubling(previous.attempts + 1)),
+            reason=reason,
+            version=case.version,
+            client_version=case.client_version,
+            error=detail.error or "",
+            error_subtype=detail.error_subtype or "",
+        )
         return Verdict(REJECTED, reason, status, detail=detail)
     status = _status(case, REJECTED, reason, next_attempt_at=case.now + doubling(1), detail=detail)
     return Verdict(REJECTED, reason, status, announce=CLIENT_REJECTED, detail=detail)
@@ -143,28 +161,33 @@ def _judge_silence(case: Case, reason: str, detail: ErrorDetail, retry_after: fl
     if previous and previous.state == UNAVAILABLE:
         status = replace(_again(case, previous, delay), reason=reason, version=case.version)
         return Verdict(UNAVAILABLE, reason, status, detail=detail)
-    low = case.facts is None or case.facts.expires_at - case.now < case.margin / 2
-    if not low and previous is None:
+    if not _is_low(case) and previous is None:
         back_off = BackOff(attempts, case.now + delay, reason)
         return Verdict(UNAVAILABLE, reason, case.previous, back_off=back_off, detail=detail)
-    if not low and previous:  # what was misconfigured is mended, but nothing proves it yet
+    if not _is_low(case) and previous:  # what was misconfigured is mended, but nothing proves it yet
         return Verdict(UNAVAILABLE, reason, _again(case, previous, delay), detail=detail)
     status = _status(case, UNAVAILABLE, reason, next_attempt_at=case.now + delay, detail=detail)
     status = replace(status, attempts=attempts)
     return Verdict(UNAVAILABLE, reason, status, announce=REFRESH_FAILING, detail=detail)
 
 
-def _status(
+def _is_low(case: Case) -> bool:
+    """Tell whether less than half the margin is left, or nothing at all."""
+    return case.facts is None or case.facts.expires_at - case.now < case.margin / 2
+
+
+def _status(  # noqa: PLR0913 - what is new in a state
     case: Case,
     state: str,
     reason: str,
     *,
     next_attempt_at: float,
-    detail: ErrorDetail = ErrorDetail(),
+    detail: ErrorDetail = _NO_DETAIL,
     message: str = "",
 ) -> Status:
     """Enter a state. What the connection's unhealthy time has gathered (first failure, client incident) stays."""
-    previous = case.previous or Status(state="", reason="", since=0)
+    previous = case.previous or Status(HEALTHY, "", since=0)
+    began = previous.first_failed_at if previous.state != HEALTHY else 0
     return Status(
         state=state,
         reason=reason,
@@ -174,7 +197,7 @@ def _status(
         next_attempt_at=next_attempt_at,
         event_id=previous.event_id,
         tried_at=case.now,
-        first_failed_at=previous.first_failed_at or case.now,
+        first_failed_at=began or case.now,
         message=message,
         error=detail.error or "",
         error_subtype=detail.error_subtype or "",
