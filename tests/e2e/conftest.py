@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 import requests
@@ -32,3 +32,13 @@ def world(running_world: World) -> Iterator[World]:
     yield running_world
     running_world.stack.secret_manager.faults.clear()
     running_world.stack.authorization_server.clear_faults()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the processes wrote last beside a failure."""
+    report = yield
+    world = getattr(item, "funcargs", {}).get("world")
+    if report.failed and isinstance(world, World):
+        report.sections.append(("the processes' last lines", "\n".join(world.stack.log().splitlines()[-40:])))
+    return report

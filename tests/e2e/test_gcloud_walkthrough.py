@@ -31,7 +31,9 @@ def test_a_connection_is_declared_refreshed_and_read_with_gcloud(world: World, t
 
     def gcloud(*arguments: str, data: str | None = None) -> str:
         command = ["gcloud", "secrets", *arguments]
-        run = subprocess.run(command, env=environment, input=data, capture_output=True, text=True, timeout=60)
+        run = subprocess.run(
+            command, env=environment, input=data, capture_output=True, text=True, timeout=60, check=False
+        )
         assert run.returncode == 0, run.stderr
         return run.stdout
 

@@ -18,7 +18,7 @@ def steady_refresh(world: World, name: str) -> list[Call]:
         if outcome["outcome"] == "fresh":
             assert rpcs(calls) == [], "an idle run makes list calls only"
         kept[:] = calls
-        return outcome["version"] == 4
+        return bool(outcome["version"] == 4)
 
     assert eventually(refreshed_for_the_fourth_time)
     return kept

@@ -59,7 +59,9 @@ def test_a_notification_without_data_refreshes_its_connection(world: World) -> N
 @pytest.mark.parametrize(
     "attributes",
     [
-        pytest.param({"eventType": "TOPIC_CONFIGURED", "secretId": "projects/1/secrets/quiet-refresh-token"}, id="topic"),
+        pytest.param(
+            {"eventType": "TOPIC_CONFIGURED", "secretId": "projects/1/secrets/quiet-refresh-token"}, id="topic"
+        ),
         pytest.param({"eventType": "SECRET_UPDATE", "secretId": "projects/1/secrets/quiet-refresh-token"}, id="update"),
         pytest.param({"eventType": "SECRET_ROTATE", "secretId": "projects/1/secrets/no-connection"}, id="stranger"),
         pytest.param(
@@ -87,7 +89,9 @@ def test_other_notifications_are_acknowledged_and_ignored(world: World, attribut
         pytest.param({"message": {"data": 7}}, "base64", id="a number"),
         pytest.param(push_body(b"{"), "JSON", id="truncated"),
         pytest.param(push_body({"everything": True}), "everything", id="unknown key"),
-        pytest.param(push_body(eventType="SECRET_VERSION_ADD", secretId="projects/1/secrets/a"), "versionId", id="version"),
+        pytest.param(
+            push_body(eventType="SECRET_VERSION_ADD", secretId="projects/1/secrets/a"), "versionId", id="version"
+        ),
     ],
 )
 def test_a_malformed_message_is_refused_by_name_of_its_fault(world: World, body: object, fault: str) -> None:

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 import google.auth.transport.requests
 import pytest
 from google.oauth2.credentials import Credentials
-from requests_oauthlib import OAuth2Session
+from requests_oauthlib import OAuth2Session  # type: ignore[import-untyped]
 
 from tests.e2e.world import OWNER, World
 
 
 @pytest.fixture
 def name(world: World, request: pytest.FixtureRequest) -> str:
-    name = request.node.name.replace("_", "-")[-40:].strip("-")
+    name = str(request.node.name).replace("_", "-")[-40:].strip("-")
     world.declare(name)
     world.run(name)
     return name

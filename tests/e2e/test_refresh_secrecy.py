@@ -22,7 +22,7 @@ def test_a_dead_grant_is_reported_without_its_token(world: World) -> None:
     assert world.run("canary-dead", force=True)["canary-dead"]["outcome"] == "suspect"
 
     def confirmed() -> bool:
-        return world.run("canary-dead", force=True)["canary-dead"]["outcome"] == "needs_consent"
+        return bool(world.run("canary-dead", force=True)["canary-dead"]["outcome"] == "needs_consent")
 
     assert eventually(confirmed), "CONFIRM_AFTER is one second here"
     assert eventually(lambda: [e for e in world.pull_events() if e.attributes["ce-subject"] == "canary-dead"])
@@ -38,7 +38,10 @@ def test_a_provider_that_quotes_what_it_was_sent_is_not_quoted(world: World, sta
     name = f"canary-echo-{status}"
     token = world.declare(name)
     secret = json.loads(world.read("oauth-client-mailbox"))["client_secret"]
-    quoting = {"error": f"bad {token}", "error_description": f"token {token} of client with secret {secret} was refused"}
+    quoting = {
+        "error": f"bad {token}",
+        "error_description": f"token {token} of client with secret {secret} was refused",
+    }
     echo(world, "mailbox", status, json.dumps(quoting), **{"Content-Type": "application/json"})
     outcome = world.run(name)[name]
     assert outcome["outcome"] in {"rejected", "unavailable", "suspect"}

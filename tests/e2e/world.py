@@ -57,7 +57,7 @@ class World:
             pair = f"{registered.client_id}:{registered.client_secret}"
             self.canaries |= {registered.client_secret, base64.b64encode(pair.encode()).decode()}
 
-    def declare(
+    def declare(  # noqa: PLR0913 - one keyword for each thing that may be odd
         self,
         name: str,
         client: str = "mailbox",
