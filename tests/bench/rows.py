@@ -103,7 +103,7 @@ def _words(calls: Counter[str]) -> str:
 
 
 NOTE = (
-    f"Medians of {ROUNDS} runs on a warm instance. The {DUE} due connections: {TOKEN_SECONDS * 1000:.0f} ms at the token "
-    f"endpoint, {SECRET_SECONDS * 1000:.0f} ms at Secret Manager, pacing off. The plain loop (tests/plain_sequential.py) "
-    f"is measured over 2 x {SAMPLE} of them in the same run; its median is taken {DUE} times."
+    f"Medians of {ROUNDS} runs on a warm instance. The {DUE} due connections: {TOKEN_SECONDS * 1000:.0f} ms at the "
+    f"token endpoint, {SECRET_SECONDS * 1000:.0f} ms at Secret Manager, pacing off. The plain loop is "
+    f"tests/plain_sequential.py, measured over 2 x {SAMPLE} of them in the same run; its median is taken {DUE} times."
 )
