@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_refresh.core.account import WrongAccountError, identify, subject_source
 from token_refresh.core.authorization import (
     CallbackError,
     build_authorization_url,
@@ -24,7 +23,7 @@ from token_refresh.core.connection import Connection, SecretRecord
 from token_refresh.core.grant import parse_grant
 from token_refresh.core.new_grant import render_new_grant
 from token_refresh.core.outcome import Refreshed
-from token_refresh.core.provider import Provider, SubjectSource
+from token_refresh.core.provider import Provider
 from token_refresh.core.refusals import REFUSALS
 from token_refresh.core.secrecy import Secret
 
@@ -199,53 +198,6 @@ def test_a_callback_is_read_or_refused(query: list[tuple[str, str]]) -> None:
         return
     assert callback.state
     assert (callback.code is None) != (callback.error is None)
-
-
-@pytest.mark.parametrize(
-    ("definition", "expected"),
-    [
-        ({}, None),
-        ({"openid": True}, SubjectSource("id_token")),
-        ({"openid": True, "subject": SubjectSource("userinfo", "id", "https://u")}, "userinfo"),
-    ],
-)
-def test_an_openid_provider_always_tells_the_account(definition: Any, expected: Any) -> None:
-    source = subject_source(provider(**definition))
-    assert source == expected or (source is not None and source.source == expected)
-
-
-@pytest.mark.parametrize(
-    ("spec", "path", "facts", "expected"),
-    [
-        ({}, "sub", {"sub": "1"}, "1"),
-        ({}, "id", {"id": 17}, "17"),
-        ({"subject": "1"}, "sub", {"sub": "1"}, "1"),
-        ({"subject": "1"}, "sub", {"sub": "2"}, WrongAccountError),
-        ({"subject": "1"}, "sub", {}, WrongAccountError),
-        ({"owner": "ann"}, "data.id", {"data": {"id": 5, "login": "Ann"}}, "5"),
-        ({"owner": "ann"}, "data.id", {"data": {"id": 5, "login": "Bob"}}, WrongAccountError),
-        ({"owner": "ann"}, "athlete.id", {"athlete.id": 5, "login": "ann"}, "5"),
-        ({"owner": "ann", "subject": "5"}, "id", {"id": 5, "login": "bob"}, "5"),
-        ({"owner": "a@b.c"}, "sub", {"sub": "1", "email": "a@b.c", "email_verified": "true"}, "1"),
-        ({"owner": "a@b.c"}, "sub", {"sub": "1", "email": "a@b.c"}, WrongAccountError),
-    ],
-)
-def test_accounts_are_identified(spec: Any, path: str, facts: Any, expected: Any) -> None:
-    source = SubjectSource("userinfo", path, "https://u")
-    if expected is WrongAccountError:
-        with pytest.raises(WrongAccountError):
-            identify(connection(**spec), source, facts)
-    else:
-        assert identify(connection(**spec), source, facts) == expected
-
-
-@pytest.mark.parametrize(("spec", "accepted"), [({}, True), ({"owner": "a"}, False), ({"subject": "1"}, False)])
-def test_where_nobody_can_tell_the_account_nobody_may_be_named(spec: Any, *, accepted: bool) -> None:
-    if accepted:
-        assert identify(connection(**spec), None, {}) is None
-    else:
-        with pytest.raises(WrongAccountError, match="unknowable"):
-            identify(connection(**spec), None, {})
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=50))

@@ -1,0 +1,145 @@
+"""Whose grant is it? ID tokens and accounts as tables."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from token_refresh.core.account import (
+    IdTokenError,
+    WrongAccountError,
+    identify,
+    read_id_token,
+    subject_source,
+)
+from token_refresh.core.connection import Connection, SecretRecord
+from token_refresh.core.provider import Provider, SubjectSource
+from token_refresh.core.secrecy import Secret
+
+ISSUER = "https://provider.example"
+NOW = 1_800_000_000
+CLAIMS: dict[str, object] = {"iss": ISSUER, "aud": "id-1", "exp": NOW + 60, "nonce": "n-1", "sub": "s-1"}
+
+
+def provider(**changes: Any) -> Provider:
+    return Provider("acme", f"{ISSUER}/token", f"{ISSUER}/token", f"{ISSUER}/authorize", **changes)
+
+
+def connection(**changes: Any) -> Connection:
+    return Connection("mail", SecretRecord("mail-refresh-token", {}, {}, "1"), **changes)
+
+
+def encode(data: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(data).encode()).rstrip(b"=").decode()
+
+
+def read(token: Secret | None) -> Any:
+    where = f"{ISSUER}/authorize"
+    return read_id_token(token, issuer=ISSUER, authorization_url=where, client_id="id-1", nonce="n-1", now=NOW)
+
+
+def token(**changes: object) -> Secret:
+    return Secret(f"e30.{encode({**CLAIMS, **changes})}.c2ln")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"aud": ["id-1"]},
+        {"aud": ["id-1", "other"], "azp": "id-1"},
+        {"azp": "id-1"},
+        {"exp": NOW - 9},
+        {"exp": NOW + 0.5},
+    ],
+    ids=["plain", "list of one", "list of two", "azp", "a slow clock", "a fraction"],
+)
+def test_an_id_token_that_holds_is_read(changes: dict[str, object]) -> None:
+    assert read(token(**changes))["sub"] == "s-1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "claim"),
+    [
+        ({"iss": "https://evil.example"}, "iss"),
+        ({"iss": None}, "iss"),
+        ({"aud": "other"}, "aud"),
+        ({"aud": None}, "aud"),
+        ({"aud": ["id-1", "other"]}, "azp"),
+        ({"azp": "other"}, "azp"),
+        ({"exp": NOW - 10}, "exp"),
+        ({"exp": True}, "exp"),
+        ({"exp": "later"}, "exp"),
+        ({"nonce": "n-2"}, "nonce"),
+        ({"nonce": None}, "nonce"),
+    ],
+)
+def test_an_id_token_that_does_not_hold_names_the_claim(changes: dict[str, object], claim: str) -> None:
+    with pytest.raises(IdTokenError, match=f"^{claim}$"):
+        read(token(**changes))
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "a.b", "a.b.c.d", "a.!.c", "a.WzFd.c", "a.bm8.c", "a." + encode([1]) + ".c"]
+)
+def test_what_is_no_id_token_is_refused(text: str | None) -> None:
+    with pytest.raises(IdTokenError, match=r"^id_token$"):
+        read(None if text is None else Secret(text))
+
+
+@given(st.text(max_size=60))
+def test_no_text_breaks_the_reading(text: str) -> None:
+    with pytest.raises(IdTokenError):
+        read(Secret(f"a.{text}.c"))
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        ({}, None),
+        ({"openid": True}, SubjectSource("id_token")),
+        ({"openid": True, "subject": SubjectSource("userinfo", "id", "https://u")}, "userinfo"),
+    ],
+)
+def test_an_openid_provider_always_tells_the_account(definition: Any, expected: Any) -> None:
+    source = subject_source(provider(**definition))
+    assert source == expected or (source is not None and source.source == expected)
+
+
+@pytest.mark.parametrize(
+    ("spec", "path", "facts", "expected"),
+    [
+        ({}, "sub", {"sub": "1"}, "1"),
+        ({}, "id", {"id": 17}, "17"),
+        ({"subject": "1"}, "sub", {"sub": "1"}, "1"),
+        ({"subject": "1"}, "sub", {"sub": "2"}, WrongAccountError),
+        ({"subject": "1"}, "sub", {}, WrongAccountError),
+        ({"owner": "ann"}, "data.id", {"data": {"id": 5, "login": "Ann"}}, "5"),
+        ({"owner": "ann"}, "data.id", {"data": {"id": 5, "login": "Bob"}}, WrongAccountError),
+        ({"owner": "ann"}, "athlete.id", {"athlete.id": 5, "login": "ann"}, "5"),
+        ({"owner": "ann", "subject": "5"}, "id", {"id": 5, "login": "bob"}, "5"),
+        ({"owner": "a@b.c"}, "sub", {"sub": "1", "email": "a@b.c", "email_verified": "true"}, "1"),
+        ({"owner": "a@b.c"}, "sub", {"sub": "1", "email": "a@b.c"}, WrongAccountError),
+    ],
+)
+def test_accounts_are_identified(spec: Any, path: str, facts: Any, expected: Any) -> None:
+    source = SubjectSource("userinfo", path, "https://u")
+    if expected is WrongAccountError:
+        with pytest.raises(WrongAccountError):
+            identify(connection(**spec), source, facts)
+    else:
+        assert identify(connection(**spec), source, facts) == expected
+
+
+@pytest.mark.parametrize(("spec", "accepted"), [({}, True), ({"owner": "a"}, False), ({"subject": "1"}, False)])
+def test_where_nobody_can_tell_the_account_nobody_may_be_named(spec: Any, *, accepted: bool) -> None:
+    if accepted:
+        assert identify(connection(**spec), None, {}) is None
+    else:
+        with pytest.raises(WrongAccountError, match="unknowable"):
+            identify(connection(**spec), None, {})
