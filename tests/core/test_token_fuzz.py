@@ -108,7 +108,7 @@ TABLES = st.dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(TABLES)
 def test_no_definition_file_raises_anything_but_its_list_of_problems(tables: dict[str, Any]) -> None:
     try:
