@@ -30,7 +30,7 @@ def refresh_all(
             if len(seconds) == most:
                 break
             began = time.perf_counter()
-            credentials: Any = Credentials(
+            credentials: Any = Credentials(  # type: ignore[no-untyped-call, unused-ignore]
                 None,
                 refresh_token=_read(client, secret.name),
                 token_uri=token_uri,
