@@ -64,6 +64,12 @@ REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
     "invalid_scope": ("fix_configuration", "The provider refuses the scopes."),
     "invalid_request": ("fix_configuration", "The provider cannot read the request: check the provider definition."),
     "unsupported_grant_type": ("fix_configuration", "The provider does not support this grant type."),
+    # Grants without an owner: a service account's assertion, a client that stands for itself.
+    "clock_skew": ("fix_configuration", "The assertion is not within its hour: the clock is wrong."),
+    "unknown_account": ("fix_configuration", "The service account does not exist any more: store another key."),
+    "disabled_key": ("fix_configuration", "The service account's key was disabled or deleted: store another key."),
+    "unknown_subject": ("fix_configuration", "The user to stand for does not exist: correct token-refresh.owner."),
+    "invalid_grant": ("fix_configuration", "The provider refuses the service account's or the client's own grant."),
     "misconfigured": ("fix_configuration", "The connection cannot be used as it is configured."),
     "refresh_failing": ("wait", "The provider does not answer; the access token is about to run out."),
 }
