@@ -25,12 +25,12 @@ def refresh_all(
     seconds: list[float] = []
     with requests.Session() as session:
         session.trust_env = False
-        request = google.auth.transport.requests.Request(session)  # type: ignore[no-untyped-call]
+        request = google.auth.transport.requests.Request(session)
         for secret in client.list_secrets(request={"parent": project, "filter": "labels.token-refresh=enabled"}):
             if len(seconds) == most:
                 break
             began = time.perf_counter()
-            credentials: Any = Credentials(  # type: ignore[no-untyped-call, unused-ignore]
+            credentials: Any = Credentials(  # type: ignore[no-untyped-call]
                 None,
                 refresh_token=_read(client, secret.name),
                 token_uri=token_uri,

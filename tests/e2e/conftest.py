@@ -19,6 +19,8 @@ def running_world() -> Iterator[World]:
         requests.Session() as session,
     ):
         session.trust_env = False
+        # A server that is asked to stop waits for idle connections.
+        session.headers["Connection"] = "close"
         world = World(stack, client, session)
         world.prepare()
         yield world
