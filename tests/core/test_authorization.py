@@ -26,6 +26,7 @@ from token_refresh.core.outcome import Refreshed
 from token_refresh.core.provider import Provider
 from token_refresh.core.refusals import REFUSALS
 from token_refresh.core.secrecy import Secret
+from token_refresh.core.session import SESSION_SECONDS, Session, Ticket, TicketError
 
 URL = "https://provider.example/authorize"
 
@@ -73,6 +74,7 @@ def test_the_request_has_what_rfc_6749_and_7636_ask_for() -> None:
     ("definition", "changes", "expected"),
     [
         ({"openid": True}, {}, {"nonce": "the-nonce"}),
+        ({"pkce": False}, {}, {"state": "the-state"}),
         ({}, {"login_hint": "a@b.c"}, {"login_hint": "a@b.c"}),
         ({"scope_separator": ","}, {}, {"scope": "a,b"}),
         ({"param_names": {"client_id": "client_key"}}, {}, {"client_key": "id-1"}),
@@ -80,7 +82,16 @@ def test_the_request_has_what_rfc_6749_and_7636_ask_for() -> None:
         ({"authorization_params": {"scope": "{scopes} offline_access"}}, {}, {"scope": "a b offline_access"}),
         ({"authorization_params": {"aud": "{tenant}"}}, {"values": {"tenant": "t1"}}, {"aud": "t1"}),
     ],
-    ids=["nonce", "login hint", "separator", "renamed", "offline", "scopes in a template", "variable in a template"],
+    ids=[
+        "nonce",
+        "no pkce",
+        "login hint",
+        "separator",
+        "renamed",
+        "offline",
+        "scopes in a template",
+        "variable in a template",
+    ],
 )
 def test_a_definition_bends_the_request(definition: Any, changes: Any, expected: dict[str, str]) -> None:
     assert expected.items() <= dict(build(provider(**definition), **changes)).items()
@@ -212,6 +223,29 @@ def test_a_new_grant_is_read_back_by_the_next_run(token: str) -> None:
         assert data["refresh_token"] == token
         assert (data["issued_at"], data["expires_at"], data["scope"], data["sub"]) == (5, 99, "x y", "7")
         assert parse_grant(payload)
+
+
+def test_what_the_callback_told_goes_into_the_payload() -> None:
+    refreshed = Refreshed(Secret("a"), 1, refresh_token=Secret("new"))
+    payload = render_new_grant(None, refreshed, asked="", subject=None, variables={"realmId": "9"}, now=0)
+    assert json.loads(payload) == {"refresh_token": "new", "issued_at": 0, "scope": "", "variables": {"realmId": "9"}}
+
+
+@pytest.mark.parametrize("name", ["code", "state", "iss", "error"])
+def test_a_huge_parameter_is_refused(name: str) -> None:
+    with pytest.raises(CallbackError, match="too long"):
+        parse_callback([(name, "x" * 10_000)])
+
+
+def test_a_ticket_error_says_whether_time_has_passed() -> None:
+    assert [str(TicketError()), str(TicketError(expired=True))] == ["forged", "expired"]
+    assert SESSION_SECONDS == 3600
+
+
+def test_a_session_prints_no_secret() -> None:
+    session = Session(Ticket("mail", 1), "the-state", Secret("the-verifier"), "the-nonce", "name", "the-cookie")
+    for secret in ("the-state", "the-verifier", "the-nonce", "the-cookie"):
+        assert secret not in repr(session)
 
 
 def test_a_grant_without_refresh_token_is_none() -> None:

@@ -6,18 +6,21 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from flask import Flask, Response, request
 from flask.testing import FlaskClient
 
+from tests.fake_faults import Faults
+from tests.fake_store import Cloud, FakeStore
+from tests.fakes import FakePublisher, FrozenClock
 from token_refresh.adapters.pages import Pages
 from token_refresh.adapters.tickets import Tickets
 from token_refresh.adapters.web import handle_consent, handle_status
 from token_refresh.consent_case import Cases
-from token_refresh.core.connection import SecretRecord
+from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SecretRecord
 from token_refresh.core.events import Event
 from token_refresh.core.grant import Client
 from token_refresh.core.outcome import Refreshed, TokenOutcome
@@ -25,17 +28,9 @@ from token_refresh.core.provider import Provider, SubjectSource
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import Status, render_status
 from token_refresh.deposit import Deposit
-from token_refresh.errors import (
-    EtagConflict,
-    PublishError,
-    SecretMissing,
-    StoreUnavailable,
-    VersionMissing,
-    VersionUnusable,
-)
+from token_refresh.errors import PublishError
 from token_refresh.overview import Overview
 from token_refresh.pace import Paces
-from token_refresh.ports import AccessedVersion, VersionInfo
 from token_refresh.reconsent import Reconsent
 from token_refresh.redemption import Redemption
 from token_refresh.settings import Settings
@@ -56,123 +51,76 @@ CLIENT_SECRET = "canary-client-secret"
 CANARIES = (CODE, OLD_TOKEN, NEW_TOKEN, ACCESS_TOKEN, CLIENT_SECRET, KEY.reveal())
 
 
-class FakeStore:
-    """Secret Manager in memory: versions, annotations and etags; `journal` lists the writes in order."""
+class Secrets(FakeStore):
+    """Secret Manager with the few words that these tests need; `journal` has the writes and events in order."""
 
-    def __init__(self) -> None:
-        self.records: dict[str, SecretRecord] = {}
-        self.versions: dict[str, dict[int, bytes | None]] = {}  # None = destroyed
+    def __init__(self, clock: Callable[[], float], cloud: Cloud | None = None, faults: Faults | None = None) -> None:
+        super().__init__(clock, cloud, faults)
         self.journal: list[tuple[str, str]] = []
-        self.add_failures = 0
-        self.down = False
         self.before_annotate: list[Callable[[], None]] = []
-        self.before_add: list[Callable[[], None]] = []
 
-    def create(self, secret_id: str, labels: Mapping[str, str] | None = None, **annotations: str) -> None:
-        notes = {f"token-refresh.{name.replace('_', '-')}": value for name, value in annotations.items()}
-        self.records[secret_id] = SecretRecord(secret_id, dict(labels or {}), notes, "1")
-        self.versions[secret_id] = {}
+    def declare(self, secret_id: str, payload: bytes | str | None = None, state: str = "enabled", **notes: str) -> None:
+        """Declare a connection at `acme`; `notes` are its annotations."""
+        labels = {LABEL: state, LABEL_PROVIDER: "acme"}
+        self.create(secret_id, payload, labels=labels, annotations={PREFIX + k: v for k, v in notes.items()})
 
-    def note(self, secret_id: str, name: str, value: str | None) -> None:
-        """Write an annotation as somebody else would."""
-        record = self.records[secret_id]
-        notes = {**record.annotations, f"token-refresh.{name}": value}
-        kept = {k: v for k, v in notes.items() if v is not None}
-        self.records[secret_id] = replace(record, annotations=kept, etag=str(int(record.etag) + 1))
+    def note(self, name: str, value: str | None) -> None:
+        """Write an annotation of the connection as somebody else would."""
+        self.set_annotations(SECRET, {PREFIX + name: value})
 
-    def annotation(self, name: str, secret_id: str = SECRET) -> str | None:
-        return self.records[secret_id].annotations.get(f"token-refresh.{name}")
+    def annotation(self, name: str) -> str | None:
+        return self.annotations(SECRET).get(PREFIX + name)
 
-    def newest(self, secret_id: str = SECRET) -> int:
-        return max(self.versions[secret_id], default=0)
+    def newest(self) -> int:
+        return len(self.cloud.secrets[SECRET].versions)
 
-    def payload(self, version: int, secret_id: str = SECRET) -> Any:
-        return self.versions[secret_id][version]
+    def forget_versions(self) -> None:
+        self.cloud.secrets[SECRET].versions.clear()
 
-    # -- ports.SecretStore
+    def set_payload(self, payload: bytes | str) -> None:
+        """Replace the only version's payload."""
+        self.forget_versions()
+        self.put(SECRET, payload)
 
-    def list_connections(self) -> list[SecretRecord]:
-        self._check()
-        return [record for record in self.records.values() if "token-refresh" in record.labels]
+    @property
+    def down(self) -> bool:
+        return any(fault.operation == "*" for fault in self.faults.active)
 
-    def get(self, secret_id: str) -> SecretRecord:
-        self._check()
-        if secret_id not in self.records:
-            raise SecretMissing(secret_id)
-        return self.records[secret_id]
-
-    def access(self, secret_id: str, version: int | None = None) -> AccessedVersion:
-        self.get(secret_id)
-        versions = self.versions[secret_id]
-        number = self.newest(secret_id) if version is None else version
-        if number not in versions:
-            raise VersionMissing(f"{secret_id} {number}")
-        payload = versions[number]
-        if payload is None:
-            raise VersionUnusable(f"{secret_id} {number}")
-        return AccessedVersion(number, payload)
+    @down.setter
+    def down(self, down: bool) -> None:
+        self.faults.active.clear()
+        if down:
+            self.faults.fail("*", times=10**6)
 
     def add(self, secret_id: str, payload: bytes) -> int:
-        self.get(secret_id)
-        if self.before_add:
-            self.before_add.pop(0)()
-        if self.add_failures:
-            self.add_failures -= 1
-            raise StoreUnavailable("quota")
-        number = self.newest(secret_id) + 1
-        self.versions[secret_id][number] = payload
+        number = super().add(secret_id, payload)
         self.journal.append(("add", secret_id))
         return number
 
-    def destroy(self, secret_id: str, version: int) -> None:
-        self.versions[secret_id][version] = None
-
     def annotate(self, record: SecretRecord, changes: Mapping[str, str | None]) -> SecretRecord:
-        self._check()
         if self.before_annotate:
             self.before_annotate.pop(0)()
-        current = self.records[record.secret_id]
-        if current.etag != record.etag:
-            raise EtagConflict(record.secret_id)
-        notes = {k: v for k, v in {**current.annotations, **changes}.items() if v is not None}
-        written = replace(current, annotations=notes, etag=str(int(current.etag) + 1))
-        self.records[record.secret_id] = written
+        written = super().annotate(record, changes)
         self.journal.append(("annotate", record.secret_id))
         return written
 
-    def list_versions(self, secret_id: str) -> list[VersionInfo]:
-        self.get(secret_id)
-        return [VersionInfo(n, "ENABLED") for n in sorted(self.versions[secret_id], reverse=True)]
 
-    def created_at(self, secret_id: str, version: int) -> float:
-        self.access(secret_id, version)
-        return NOW - 1000
+class Topics(FakePublisher):
+    """The topics; `journal` is the store's."""
 
-    def _check(self) -> None:
-        if self.down:
-            raise StoreUnavailable("secret manager is down")
-
-
-class FakePublisher:
-    """The topics in memory."""
-
-    def __init__(self, store: FakeStore) -> None:
-        self._store = store
-        self.events: list[Event] = []
-        self.requests: list[Mapping[str, object]] = []
-        self.down = False
-        self.requests_down = False
-
-    def publish(self, event: Event) -> None:
-        if self.down:
-            raise PublishError("the topic is down")
-        self.events.append(event)
-        self._store.journal.append(("publish", event.type))
+    def __init__(self, journal: list[tuple[str, str]], faults: Faults | None = None) -> None:
+        super().__init__(faults)
+        self._journal = journal
+        self.refresh_topic_down = False
 
     def request_refresh(self, message: Mapping[str, object]) -> None:
-        if self.requests_down:
-            raise PublishError("the topic is down")
-        self.requests.append(message)
+        if self.refresh_topic_down:
+            raise PublishError("cannot publish: the refresh topic is down")
+        super().request_refresh(message)
+
+    def publish(self, event: Event) -> None:
+        super().publish(event)
+        self._journal.append(("publish", event.type))
 
 
 def id_token(**claims: object) -> Secret:
@@ -255,35 +203,19 @@ DEAD = Status(
 )
 
 
-@dataclass
-class Clock:
-    now: float = NOW
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
 class World:
     """One connection with a dead grant, its owner's browser, and everything in between."""
 
     def __init__(self, **definition: Any) -> None:
-        self.clock = Clock()
-        self.store = FakeStore()
-        self.publisher = FakePublisher(self.store)
+        self.clock = FrozenClock(NOW)
+        self.store = Secrets(self.clock)
+        self.publisher = Topics(self.store.journal)
         self.endpoint = FakeEndpoint()
         self.providers = {"acme": provider(**definition)}
         self.settings = Settings(consent_url=BASE, consent_signing_key=KEY)
-        self.store.create("oauth-client-acme")
-        self.store.add("oauth-client-acme", json.dumps({"client_id": "id-1", "client_secret": CLIENT_SECRET}).encode())
-        labels = {"token-refresh": "enabled", "token-refresh-provider": "acme"}
-        self.store.create(SECRET, labels, scopes="openid mail.read", owner=OWNER, status=render_status(DEAD))
-        self.store.add(SECRET, json.dumps({"refresh_token": OLD_TOKEN, "note": "kept"}).encode())
-        self.store.journal.clear()
+        self.store.create("oauth-client-acme", json.dumps({"client_id": "id-1", "client_secret": CLIENT_SECRET}))
+        payload = json.dumps({"refresh_token": OLD_TOKEN, "note": "kept"})
+        self.store.declare(SECRET, payload, scopes="openid mail.read", owner=OWNER, status=render_status(DEAD))
         self.tickets = Tickets(KEY, BASE, self.settings.consent_ticket_ttl, self.clock)
         self.pages = Pages()
         self.reconsent = self.instance()
@@ -354,7 +286,7 @@ class World:
             and self.store.annotation("status") == render_status(DEAD)
             and self.store.annotation("lease") is None
             and not self.publisher.events
-            and not self.publisher.requests
+            and not self.publisher.refresh_requests
         )
 
     def _keep(self, response: Any) -> Response:

@@ -21,14 +21,14 @@ def nothing() -> None:
 
 
 def test_a_lost_race_for_the_lease_is_run_again(world: World) -> None:
-    world.store.before_annotate = [lambda: world.store.note(SECRET, "access-token", "x")]
+    world.store.before_annotate = [lambda: world.store.note("access-token", "x")]
     assert world.consent().status_code == 200
     assert world.store.newest() == 2
 
 
 def test_whoever_took_over_the_lease_decides_from_then_on(world: World) -> None:
     theirs = render_lease(Lease("another-run", NOW + 300, 2))
-    world.store.before_annotate = [nothing, lambda: world.store.note(SECRET, "lease", theirs)]
+    world.store.before_annotate = [nothing, lambda: world.store.note("lease", theirs)]
     assert world.consent().status_code == 200
     assert world.store.annotation("lease") == theirs
     assert world.store.annotation("status") == render_status(DEAD)
@@ -36,7 +36,7 @@ def test_whoever_took_over_the_lease_decides_from_then_on(world: World) -> None:
 
 
 def test_metadata_that_keeps_changing_is_left_to_the_next_run(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    changes = [lambda n=n: world.store.note(SECRET, "access-token", str(n)) for n in range(20)]
+    changes = [lambda n=n: world.store.note("access-token", str(n)) for n in range(20)]
     world.store.before_annotate = [nothing, *changes]
     assert world.consent().status_code == 200
     assert world.store.newest() == 2
@@ -54,7 +54,7 @@ def test_a_store_that_fails_after_the_add_has_lost_nothing(world: World, caplog:
     world.store.before_annotate = [nothing, fail]
     assert "is connected" in title(world.consent())
     assert world.store.newest() == 2
-    assert world.publisher.requests == [{"connections": [NAME], "versions": {NAME: 2}}]
+    assert world.publisher.refresh_requests == [{"connections": [NAME], "versions": {NAME: 2}}]
     assert "its status is not cleared yet" in caplog.text
     assert NEW_TOKEN not in caplog.text
 
@@ -73,14 +73,14 @@ def test_a_lease_that_cannot_be_given_back_ends_by_itself(world: World, caplog: 
 
 
 def test_events_that_were_owed_go_out_before_the_recovery(world: World) -> None:
-    world.store.note(SECRET, "status", render_status(DEAD).replace("}", ', "owed": ["invalid_grant.1"]}'))
+    world.store.note("status", render_status(DEAD).replace("}", ', "owed": ["invalid_grant.1"]}'))
     world.consent()
     assert [event.type for event in world.publisher.events] == ["invalid_grant", "recovered"]
     assert world.store.annotation("status") is None
 
 
 def test_what_is_owed_stays_in_order(world: World) -> None:
-    world.store.note(SECRET, "status", render_status(DEAD).replace("}", ', "owed": ["invalid_grant.1"]}'))
+    world.store.note("status", render_status(DEAD).replace("}", ', "owed": ["invalid_grant.1"]}'))
     world.publisher.down = True
     world.consent()
     left = parse_status(world.store.annotation("status"))
@@ -89,7 +89,7 @@ def test_what_is_owed_stays_in_order(world: World) -> None:
 
 
 def test_an_incident_that_nobody_was_told_of_needs_no_recovery(world: World) -> None:
-    world.store.note(SECRET, "status", render_status(DEAD).replace(DEAD.event_id, ""))
+    world.store.note("status", render_status(DEAD).replace(DEAD.event_id, ""))
     world.consent()
     assert world.publisher.events == []
     assert world.store.annotation("status") is None

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from infra.local.mail import MailServer
-from tests.loopback.consent_world import NAME, OWNER, SECRET, Clock, FakeStore
+from tests.fakes import FrozenClock
+from tests.loopback.consent_world import NAME, NOW, OWNER, SECRET, Secrets
 from token_refresh.adapters.messages import AppriseMessenger
 from token_refresh.core.message import Message
 from token_refresh.core.secrecy import Secret
@@ -38,9 +39,9 @@ class FakeMessenger:
 
 class World:
     def __init__(self, urls: str = f"# people\n{OPERATORS}\n\n{OWNERS}\n") -> None:
-        self.clock = Clock()
-        self.store = FakeStore()
-        self.store.create(SECRET, {"token-refresh": "enabled"}, owner=OWNER)
+        self.clock = FrozenClock(NOW)
+        self.store = Secrets(self.clock)
+        self.store.declare(SECRET, owner=OWNER)
         self.messenger = FakeMessenger()
         pace = Pace(5, self.clock, self.clock.sleep)
         self.notifier = Notifier(self.store, self.messenger, read_urls(Secret(urls)), pace, self.clock)
@@ -120,12 +121,12 @@ def test_operators_hear_of_it_even_when_the_owner_cannot_be_looked_up(world: Wor
 
 
 def test_a_connection_without_owner_is_the_operators_matter(world: World) -> None:
-    world.store.note(SECRET, "owner", None)
+    world.store.note("owner", None)
     assert world.tell("invalid_grant") == [OPERATORS]
 
 
 def test_a_connection_that_is_gone_needs_nobody_but_operators(world: World) -> None:
-    world.store.records.clear()
+    world.store.cloud.secrets.clear()
     assert world.tell("invalid_grant") == [OPERATORS]
 
 
@@ -136,7 +137,7 @@ def test_without_urls_for_owners_no_secret_is_read() -> None:
 
 
 def test_an_address_cannot_add_parameters_to_the_url(world: World) -> None:
-    world.store.note(SECRET, "owner", "eve@example.com&cc=mallory@example.com#x y")
+    world.store.note("owner", "eve@example.com&cc=mallory@example.com#x y")
     (url,) = [url for url in world.tell("invalid_grant") if url != OPERATORS]
     assert url.endswith("?to=eve@example.com%26cc%3Dmallory@example.com%23x%20y")
 
@@ -144,7 +145,7 @@ def test_an_address_cannot_add_parameters_to_the_url(world: World) -> None:
 def test_a_burst_is_spread(world: World) -> None:
     for number in range(10):
         world.tell("invalid_grant", f"id-{number}")
-    assert world.clock.now - 1_795_000_000.0 == pytest.approx(19 / 5)
+    assert world.clock.now - NOW == pytest.approx(19 / 5)
 
 
 def test_log_lines_have_no_url_and_no_link(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -226,9 +227,9 @@ def test_an_event_of_ours_that_cannot_be_read_is_delivered_again(attributes: Any
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 def test_a_mail_arrives_at_its_owner() -> None:
     with MailServer() as server:
-        store = FakeStore()
-        store.create(SECRET, {"token-refresh": "enabled"}, owner="alice+mail@example.com")
-        clock = Clock()
+        clock = FrozenClock(NOW)
+        store = Secrets(clock)
+        store.declare(SECRET, owner="alice+mail@example.com")
         urls = read_urls(Secret(server.notify_urls))
         notifier = Notifier(store, AppriseMessenger(), urls, Pace(100, clock, clock.sleep), clock)
         notifier.tell(notice("invalid_grant", consent_url=LINK, remedy="reconsent"))

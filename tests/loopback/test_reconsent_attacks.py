@@ -71,8 +71,7 @@ def test_a_link_scanner_that_follows_the_link_changes_nothing(world: World) -> N
 )
 def test_a_forged_or_swapped_ticket_opens_nothing(world: World, spoil: Any, method: str) -> None:
     if spoil(world.link()).startswith("/consent/gmail-bob"):
-        labels = {"token-refresh": "enabled", "token-refresh-provider": "acme"}
-        world.store.create("gmail-bob-refresh-token", labels, scopes="mail.read")
+        world.store.declare("gmail-bob-refresh-token", scopes="mail.read")
     assert refused(world.browser.open(spoil(world.link()), method=method))
     assert world.is_untouched()
 
@@ -326,10 +325,10 @@ def test_the_owner_is_known_by_any_of_their_names_whatever_the_case(world: World
 
 
 def test_once_a_subject_is_recorded_nothing_else_counts(world: World) -> None:
-    world.store.note(SECRET, "subject", "alice-0")
+    world.store.note("subject", "alice-0")
     assert title(world.consent()) == "That was a different account"
     assert world.store.newest() == 1
-    world.store.note(SECRET, "subject", "alice-1")
+    world.store.note("subject", "alice-1")
     world.endpoint.claims = {"email": "new-address@example.com"}
     assert "connected" in title(world.consent())
     assert world.store.annotation("subject") == "alice-1"
@@ -415,7 +414,7 @@ MARKUP = '"><script>alert(1)</script>{{7*7}}'
 
 @pytest.mark.parametrize("where", ["scopes", "owner"])
 def test_markup_in_an_annotation_is_text(world: World, where: str) -> None:
-    world.store.note(SECRET, where, MARKUP.replace(" ", ""))
+    world.store.note(where, MARKUP.replace(" ", ""))
     text = world.open().get_data(as_text=True)
     assert "<script>" not in text
     assert "49" not in text

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.loopback.consent_world import ACCESS_TOKEN, CANARIES, DEAD, NAME, NOW, OWNER, SECRET, World
+from tests.loopback.consent_world import ACCESS_TOKEN, CANARIES, DEAD, NAME, NOW, OWNER, World
 from token_refresh.core.access_token import build_annotation, build_document, parse_facts
 from token_refresh.core.outcome import Refreshed
 from token_refresh.core.secrecy import Secret
@@ -51,14 +51,14 @@ def page(world: World, query: str = "") -> str:
 
 def give_token(world: World, secret_id: str = f"{NAME}-access-token", version: int = 1) -> None:
     refreshed = Refreshed(Secret(ACCESS_TOKEN), int(NOW) + 1800)
-    if secret_id not in world.store.records:
+    if secret_id not in world.store.cloud.secrets:
         world.store.create(secret_id)
     document = build_document(refreshed, connection=NAME, connection_version=version, now=int(NOW) - 1800)
     world.store.add(secret_id, document)
 
 
 def make_healthy(world: World) -> None:
-    world.store.note(SECRET, "status", None)
+    world.store.note("status", None)
     give_token(world)
 
 
@@ -87,7 +87,7 @@ def test_a_healthy_connection_has_a_consent_link_too(world: World) -> None:
 
 def test_the_version_is_the_newest_that_metadata_knows(world: World) -> None:
     make_healthy(world)
-    world.store.note(SECRET, "lease", render_lease(Lease("", 0, 7)))
+    world.store.note("lease", render_lease(Lease("", 0, 7)))
     (row,) = listed(world)
     assert row["version"] == 7
 
@@ -98,34 +98,33 @@ def test_a_token_in_text_form_is_known_by_its_annotation(world: World) -> None:
     assert facts is not None
     world.store.create(f"{NAME}-access-token")
     world.store.add(f"{NAME}-access-token", ACCESS_TOKEN.encode())
-    world.store.note(SECRET, "format", "text")
-    world.store.note(SECRET, "access-token", build_annotation(facts))
+    world.store.note("format", "text")
+    world.store.note("access-token", build_annotation(facts))
     (row,) = listed(world)
     assert row["access_token_expires_at"] == NOW + 1800
 
 
 def test_before_the_first_run_the_versions_tell(world: World) -> None:
-    world.store.note(SECRET, "status", None)
+    world.store.note("status", None)
     assert [(row["state"], row["version"]) for row in listed(world)] == [("healthy", 1)]
-    world.store.versions[SECRET].clear()
+    world.store.forget_versions()
     assert [(row["state"], row["reason"]) for row in listed(world)] == [("needs_consent", "never_consented")]
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_every_state_is_shown(world: World, state: str) -> None:
     status = Status(state=state, reason="some_reason", since=NOW - 60, version=1, next_attempt_at=NOW + 60)
-    world.store.note(SECRET, "status", render_status(status))
+    world.store.note("status", render_status(status))
     (row,) = listed(world)
     assert (row["state"], row["reason"], row["next_attempt_at"]) == (state, "some_reason", NOW + 60)
     assert f'data-state="{state}"' in page(world)
 
 
 def test_paused_twins_and_nonsense_are_shown_as_what_they_are(world: World) -> None:
-    labels = {"token-refresh-provider": "acme"}
-    world.store.create("paused-refresh-token", {**labels, "token-refresh": "paused"})
-    world.store.create("odd-refresh-token", {**labels, "token-refresh": "yes"})
-    world.store.create("twin-refresh-token", {**labels, "token-refresh": "enabled"})
-    world.store.create("twin", {**labels, "token-refresh": "enabled"})
+    world.store.declare("paused-refresh-token", state="paused")
+    world.store.declare("odd-refresh-token", format="xml")
+    world.store.declare("twin-refresh-token")
+    world.store.declare("twin")
     states = [(row["name"], row["state"]) for row in listed(world)]
     assert states == [
         (NAME, "needs_consent"),
@@ -140,7 +139,7 @@ def test_paused_twins_and_nonsense_are_shown_as_what_they_are(world: World) -> N
 def test_an_owed_event_does_not_make_a_connection_ill(world: World) -> None:
     make_healthy(world)
     status = Status(state="healthy", reason="x", since=NOW, version=1, owed=("recovered.1",))
-    world.store.note(SECRET, "status", render_status(status))
+    world.store.note("status", render_status(status))
     (row,) = listed(world)
     assert (row["state"], row["reason"], row["since"]) == ("healthy", None, None)
 
@@ -148,11 +147,11 @@ def test_an_owed_event_does_not_make_a_connection_ill(world: World) -> None:
 def test_the_refresh_tokens_life_is_shown_where_the_provider_limits_it() -> None:
     world = World(refresh_token_lifetime=90 * 86400)
     text = re.sub(r"<[^>]+>", " ", page(world))
-    assert "89 d left" in text
+    assert "90 d left" in text
 
 
 def test_a_secret_that_nobody_may_list_leaves_the_link_out(world: World) -> None:
-    world.store.note(SECRET, "status", None)
+    world.store.note("status", None)
 
     def denied(secret_id: str) -> list[VersionInfo]:
         raise StoreUnavailable(f"permission denied on {secret_id}")
@@ -199,9 +198,9 @@ def test_the_page_runs_its_own_script_and_nobody_elses(world: World) -> None:
 
 
 def test_markup_anywhere_is_text(world: World) -> None:
-    world.store.note(SECRET, "owner", "<script>alert(1)</script>")
+    world.store.note("owner", "<script>alert(1)</script>")
     status = Status(state="misconfigured", reason="<b>x</b>", since=NOW, message="<img src=x onerror=alert(1)>")
-    world.store.note(SECRET, "status", render_status(status))
+    world.store.note("status", render_status(status))
     text = page(world, "?requested=%3Cscript%3E")
     assert "<script>alert" not in text
     assert "<img" not in text
@@ -211,13 +210,13 @@ def test_markup_anywhere_is_text(world: World) -> None:
 @pytest.mark.parametrize("since", [0, 1e18, -1.0])
 def test_times_beyond_the_calendar_break_nothing(world: World, since: float) -> None:
     status = json.loads(render_status(DEAD))
-    world.store.note(SECRET, "status", json.dumps({**status, "since": since, "next_attempt_at": 1e18}))
+    world.store.note("status", json.dumps({**status, "since": since, "next_attempt_at": 1e18}))
     assert NAME in page(world)
     assert world.open().status_code == 200
 
 
 def test_without_connections_the_page_says_how_to_get_one(world: World) -> None:
-    world.store.records.clear()
+    world.store.cloud.secrets.clear()
     assert "No connections yet" in page(world)
     assert listed(world) == []
 
@@ -245,7 +244,7 @@ def test_refresh_now_asks_for_a_forced_refresh_and_comes_back(world: World) -> N
     form = {"connection": NAME, "action": action(world)}
     response = world.browser.post("/status", data=form, headers={"Sec-Fetch-Site": "same-origin"})
     assert (response.status_code, response.headers["Location"]) == (303, f"?requested={NAME}")
-    assert world.publisher.requests == [{"connections": [NAME], "force": True}]
+    assert world.publisher.refresh_requests == [{"connections": [NAME], "force": True}]
     assert "has been requested" in page(world, f"?requested={NAME}")
 
 
@@ -268,7 +267,7 @@ def test_refresh_now_answers_json_to_those_who_ask_for_it(world: World) -> None:
 def test_another_sites_page_cannot_press_the_button(world: World, headers: dict[str, str]) -> None:
     form = {"connection": NAME, "action": action(world)}
     assert world.browser.post("/status", data=form, headers=headers).status_code == 403
-    assert world.publisher.requests == []
+    assert world.publisher.refresh_requests == []
 
 
 @pytest.mark.parametrize("spoil", ["", "nonsense", "other", "ticket", "old"])
@@ -281,7 +280,7 @@ def test_the_button_needs_a_page_of_ours(world: World, spoil: str) -> None:
     if spoil == "old":
         world.clock.now += 13 * 3600
     assert world.browser.post("/status", data={"connection": NAME, "action": token}).status_code == 403
-    assert world.publisher.requests == []
+    assert world.publisher.refresh_requests == []
 
 
 def test_a_connection_that_does_not_exist_is_not_refreshed(world: World) -> None:
@@ -290,7 +289,7 @@ def test_a_connection_that_does_not_exist_is_not_refreshed(world: World) -> None
 
 
 def test_a_topic_that_is_down_is_said_to_be(world: World) -> None:
-    world.publisher.requests_down = True
+    world.publisher.refresh_topic_down = True
     form = {"connection": NAME, "action": action(world)}
     assert world.browser.post("/status", data=form).status_code == 503
 
