@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 
 import pytest
 
@@ -108,7 +109,10 @@ def test_a_version_that_the_function_wrote_itself_does_not_come_back_as_a_refres
 
     # One for the version that the operator added, one for the refresh token that the function stored.
     assert eventually(lambda: len(runs()) >= 2)
-    assert sorted(map(str, runs())) == ["{'fresh': 1}", "{'refreshed': 1}"]
+    # The second may come while the first is still at work.
+    assert Counter(outcome for counts in runs() for outcome in counts if outcome not in {"fresh", "busy"}) == {
+        "refreshed": 1
+    }
     assert len(world.versions("event-rotating-refresh-token")) == 2
     assert world.assert_token_works("event-rotating")["connection_version"] == "2"
 
