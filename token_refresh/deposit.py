@@ -172,6 +172,7 @@ class Deposit:
             try:
                 self._store.annotate(record, changes(record))
             except EtagConflict:
+                self._sleep(_POLL)  # metadata may be read late
                 record = self._store.get(record.secret_id)
                 lease = parse_lease(record.annotations.get(LEASE))
                 if lease is None or lease.holder != reservation.holder:
