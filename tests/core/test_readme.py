@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -29,3 +31,10 @@ def settings_table() -> str:
 
 def test_readme_shows_every_setting_with_its_default() -> None:
     assert section("settings") == settings_table()
+
+
+def test_readme_shows_every_built_in_provider() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "token_refresh.providers", "list"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert section("providers") == listed.stdout
