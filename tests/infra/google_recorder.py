@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
@@ -11,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+import google_crc32c
+
 PROJECT_NUMBER = "123456789012"
 HOST = "http://google.test"
 SERVICES = (
@@ -19,7 +22,9 @@ SERVICES = (
     "CLOUDFUNCTIONS",
     "CLOUDRESOURCEMANAGER",
     "CLOUDSCHEDULER",
+    "CLOUDASSET",
     "IAM",
+    "LOGGING",
     "PUBSUB",
     "RUN",
     "SECRETMANAGER",
@@ -107,6 +112,7 @@ class GoogleRecorder:
         answers = {
             "CLOUDBUILD": _build_answer,
             "CLOUDRESOURCEMANAGER": _project_answer,
+            "PUBSUB": lambda _: {"messageIds": ["1"]} if request.path.endswith(":publish") else {},
             "SECRETMANAGER": _secret_answer,
             "SERVICEUSAGE": _service_answer,
             "STORAGE": _bucket_answer,
@@ -153,7 +159,11 @@ def _project_answer(request: Request) -> Mapping[str, Any]:
 
 def _secret_answer(request: Request) -> Mapping[str, Any]:
     if request.path.endswith(":addVersion"):
-        return {"name": request.path.removeprefix("/SECRETMANAGER/v1/").replace(":addVersion", "/versions/1")}
+        name = request.path.removeprefix("/SECRETMANAGER/v1/").replace(":addVersion", "/versions/1")
+        return {"name": name, "clientSpecifiedPayloadChecksum": True}
+    if request.path.endswith(":access"):
+        data = b"{}"
+        return {"payload": {"data": base64.b64encode(data).decode(), "dataCrc32c": str(google_crc32c.value(data))}}
     if request.path.endswith("/secrets"):
         return {"name": f"projects/{PROJECT_NUMBER}/secrets/{parse_qs(request.query)['secretId'][0]}"}
     return {}

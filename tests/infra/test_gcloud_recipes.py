@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.infra.google_recorder import PROJECT_NUMBER, GoogleRecorder, Request
+from tests.infra.google_recorder import PROJECT_NUMBER, Request
 from tests.infra.plans import ROOT
+from tests.infra.recording import Recording
 from token_refresh.settings import read_settings
 
 # gcloud takes about half a second to start, some sixty times.
@@ -35,31 +34,6 @@ def recipe(name: str) -> str:
     )
     assert found, f"README.md has no recipe {name}"
     return found[1]
-
-
-class Recording:
-    """What gcloud would have sent, and what it said."""
-
-    def __init__(self, script: str, folder: Path) -> None:
-        (folder / "main.py").write_text("def refresh(event): ...\n")
-        for name in ("requirements.txt", "client_secret.json", "notify-urls.txt"):
-            (folder / name).write_text("{}\n")
-        with GoogleRecorder() as recorder:
-            done = subprocess.run(
-                ["bash", "-c", script],
-                cwd=folder,
-                env=os.environ | recorder.environment(str(folder / "gcloud")),
-                capture_output=True,
-                text=True,
-                timeout=400,
-                check=False,
-            )
-        self.requests: list[Request] = recorder.requests
-        self.complaints = re.findall(r"^.*(?:ERROR|command not found|unbound).*$", done.stderr, re.MULTILINE)
-
-    def sent(self, method: str, path: str) -> list[Request]:
-        """Return the requests of a method whose path matches."""
-        return [r for r in self.requests if r.method == method and re.search(path, r.path)]
 
 
 @pytest.fixture(scope="module")
