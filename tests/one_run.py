@@ -1,0 +1,84 @@
+"""One refresh run in a process of its own, forked from a warm one: to be killed, raced, and looked at afterwards.
+
+The process imports nothing any more, so that a run takes the time of its calls. It may live in the future: `later`
+seconds are added to the clock, so that nobody waits for a lease to end.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tests.one_run", "flask", "main", "google.cloud.pubsub_v1", "grpc"])
+
+
+class OneRun:
+    """A run under way; a context manager that leaves no process behind."""
+
+    def __init__(
+        self, environ: Mapping[str, str], body: Mapping[str, object], *, logs: Path, later: float = 0, times: int = 1
+    ) -> None:
+        """Start it; `times` > 1 carries out that many runs, one after the other."""
+        self._answers, theirs = _CONTEXT.Pipe(duplex=False)
+        self._process = _CONTEXT.Process(
+            target=carry_out, args=(dict(environ), dict(body), str(logs), later, times, theirs), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def answer(self, seconds: float = 60) -> tuple[int, dict[str, Any]]:
+        """Wait for the answer of `refresh_http`: status and body. Raises EOFError when the process died first."""
+        assert self._answers.poll(seconds), "the run did not end in time"
+        status, text = self._answers.recv()
+        return status, json.loads(text)
+
+    def kill(self) -> None:
+        """Kill it (-9)."""
+        self._process.kill()
+        self._process.join(10)
+
+    @property
+    def running(self) -> bool:
+        return self._process.is_alive()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._answers.close()
+
+
+def carry_out(  # noqa: PLR0913, PLR0917 - a process's arguments
+    environ: dict[str, str], body: dict[str, object], logs: str, later: float, times: int, answers: Connection
+) -> None:
+    """Be the process."""
+    output = os.open(logs, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.stderr = os.fdopen(2, "w", buffering=1)
+    os.environ.update(environ)
+
+    import flask  # noqa: PLC0415 - this process's, and loaded already
+
+    import main  # noqa: PLC0415
+    from token_refresh import wiring  # noqa: PLC0415
+
+    logging.basicConfig(stream=sys.stderr, level=logging.DEBUG)
+    wiring.time = SimpleNamespace(time=lambda: time.time() + later, sleep=time.sleep)  # type: ignore[assignment]
+    app = flask.Flask("one-run")
+    for _ in range(times):
+        with app.test_request_context("/", method="POST", data=json.dumps(body).encode()):
+            reply = app.make_response(main.refresh_http(flask.request))
+        answers.send((reply.status_code, reply.get_data(as_text=True)))
+    answers.close()
