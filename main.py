@@ -12,10 +12,10 @@ import flask
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from token_refresh.adapters.web import handle_consent, handle_status
 from token_refresh.core.trigger import parse_event_data, parse_http_body
 from token_refresh.errors import BadEnvironment, BadRequest, StoreError, TokenRefreshError, UnknownConnection
 from token_refresh.notify import parse_notice
+from token_refresh.web import handle_consent, handle_status
 from token_refresh.wiring import parts
 
 log = logging.getLogger("token_refresh")

@@ -29,9 +29,9 @@ from token_refresh.core.events import (
     TYPES,
     remedy_for,
 )
-from token_refresh.core.message import Message, build_message
+from token_refresh.core.message import Message, Undeliverable, build_message
 from token_refresh.core.secrecy import Secret
-from token_refresh.errors import BadRequest, SecretMissing, StoreUnavailable, TokenRefreshError
+from token_refresh.errors import BadRequest, SecretMissing, StoreUnavailable
 from token_refresh.pace import Pace
 from token_refresh.ports import SecretStore
 from token_refresh.recently import Recently
@@ -43,10 +43,6 @@ _PUBSUB: Final = "google.cloud.pubsub.topic.v1.messagePublished"
 _FOR_OWNERS: Final = (INVALID_GRANT, CONSENT_EXPIRING, CONSENT_OVERDUE)
 _OWNERS_REMEDIES: Final = ("reconsent", "reauthenticate")
 _REMEMBERED: Final = 24 * 3600  # s; a redelivery comes within minutes
-
-
-class Undeliverable(TokenRefreshError):
-    """A message did not leave: to be redelivered, then dead-lettered. Names services, never URLs."""
 
 
 class Messenger(Protocol):

@@ -18,7 +18,6 @@ from tests.fake_store import Cloud, FakeStore
 from tests.fakes import FakePublisher, FrozenClock
 from token_refresh.adapters.pages import Pages
 from token_refresh.adapters.tickets import Tickets
-from token_refresh.adapters.web import handle_consent, handle_status
 from token_refresh.consent_case import Cases
 from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SecretRecord
 from token_refresh.core.events import Event
@@ -34,6 +33,7 @@ from token_refresh.pace import Paces
 from token_refresh.reconsent import Reconsent
 from token_refresh.redemption import Redemption
 from token_refresh.settings import Settings
+from token_refresh.web import handle_consent, handle_status
 
 KEY = Secret("a-signing-key-for-tests")
 NOW = 1_795_000_000.0

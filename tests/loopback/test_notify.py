@@ -13,10 +13,10 @@ from infra.local.mail import MailServer
 from tests.fakes import FrozenClock
 from tests.loopback.consent_world import NAME, NOW, OWNER, SECRET, Secrets
 from token_refresh.adapters.messages import AppriseMessenger
-from token_refresh.core.message import Message
+from token_refresh.core.message import Message, Undeliverable
 from token_refresh.core.secrecy import Secret
 from token_refresh.errors import BadRequest
-from token_refresh.notify import Notice, Notifier, Undeliverable, parse_notice, read_urls
+from token_refresh.notify import Notice, Notifier, parse_notice, read_urls
 from token_refresh.pace import Pace
 
 pytestmark = pytest.mark.timeout(60)

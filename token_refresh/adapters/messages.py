@@ -10,9 +10,8 @@ import logging
 
 import apprise
 
-from token_refresh.core.message import Message
+from token_refresh.core.message import Message, Undeliverable
 from token_refresh.core.secrecy import Secret
-from token_refresh.notify import Undeliverable
 
 
 class AppriseMessenger:

@@ -50,6 +50,10 @@ _REMEDIES: Final[Mapping[str, str]] = {
 }
 
 
+class Undeliverable(Exception):
+    """A message did not leave: to be redelivered, then dead-lettered. Names services, never URLs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A title of one line and a body in plain text; `good_news` when something is over."""
