@@ -1,0 +1,51 @@
+"""When a connection is due: margins, their caps, and a jitter that is fixed per connection."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes import build_provider
+from token_refresh.core.access_token import AccessTokenFacts
+from token_refresh.core.due import margins, spread
+
+HOUR_LONG = AccessTokenFacts(expires_at=3600, refreshed_at=0, connection_version=1)
+
+
+@pytest.mark.parametrize(
+    ("own", "of_provider", "default", "life", "margin"),
+    [
+        pytest.param(None, None, 900, 3600, 900, id="default"),
+        pytest.param(None, None, 900, 1800, 450, id="default-at-most-a-quarter"),
+        pytest.param(None, None, 60, 3600, 60, id="default-as-it-is"),
+        pytest.param(None, 1200, 900, 3600, 1200, id="provider-over-default"),
+        pytest.param(None, 3000, 900, 3600, 1800, id="provider-at-most-half"),
+        pytest.param(600, 1200, 900, 3600, 600, id="own-over-provider"),
+        pytest.param(9999, 1200, 900, 3600, 1800, id="own-at-most-half"),
+        pytest.param(9999, None, 900, 0, 0, id="no-life-no-margin"),
+    ],
+)
+def test_the_margin_is_the_nearest_wish_capped_by_the_token_s_life(
+    own: float | None, of_provider: float | None, default: float, life: float, margin: float
+) -> None:
+    facts = AccessTokenFacts(expires_at=1000 + life, refreshed_at=1000, connection_version=1)
+    provider = build_provider(refresh_before_expiry=of_provider)
+    found = margins("alice", own, provider, default, facts)
+    assert found.margin == margin
+    jitter = facts.expires_at - margin - found.due_at
+    assert jitter == pytest.approx(margin * 0.1 * spread("alice"))
+
+
+def test_an_unknown_provider_leaves_the_default() -> None:
+    assert margins("alice", None, None, 900, HOUR_LONG).margin == 900
+
+
+def test_without_an_access_token_it_is_due_at_once() -> None:
+    found = margins("alice", 1200, None, 900, None)
+    assert (found.margin, found.due_at) == (1200, 0)
+
+
+def test_the_jitter_lies_within_a_tenth_of_the_margin_and_spreads() -> None:
+    dues = [margins(f"c{n}", None, None, 900, HOUR_LONG).due_at for n in range(500)]
+    assert all(3600 - 990 < due <= 3600 - 900 for due in dues)
+    assert max(dues) - min(dues) > 80
+    assert dues == [margins(f"c{n}", None, None, 900, HOUR_LONG).due_at for n in range(500)]

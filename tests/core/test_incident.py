@@ -1,0 +1,188 @@
+"""Incidents: announced once, owed until published, ended once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from token_refresh.core.access_token import AccessTokenFacts
+from token_refresh.core.connection import Connection, SecretRecord, parse_connection
+from token_refresh.core.events import build_event_id
+from token_refresh.core.incident import (
+    announce,
+    announce_client,
+    build_event,
+    event_type_of,
+    is_of_client,
+    join_client,
+    owe,
+    recover,
+    remind,
+    reminder_due,
+    settle,
+)
+from token_refresh.core.status import Status
+
+NOW = 1_000_000.0
+HOUR = 3600.0
+DEAD = Status("needs_consent", "revoked_or_expired", NOW, version=5, first_failed_at=NOW - 60, error="invalid_grant")
+REFUSED = Status("rejected", "invalid_client", NOW, version=5, client="oauth-client-google", client_version=2)
+FACTS = AccessTokenFacts(NOW + 100.9, NOW, 6)
+
+
+@pytest.fixture
+def connection() -> Connection:
+    record = SecretRecord("alice-refresh-token", {"token-refresh": "enabled"}, {}, "")
+    found = parse_connection(record)
+    assert found
+    return found
+
+
+def test_an_announced_incident_owes_its_event() -> None:
+    status = announce(DEAD, "invalid_grant", "alice")
+    assert status.owed == (status.event_id,)
+    assert status == announce(DEAD, "invalid_grant", "alice"), "ids are deterministic"
+    assert status.event_id != announce(replace(DEAD, since=NOW + 1), "invalid_grant", "alice").event_id
+    assert status.event_id != announce(replace(DEAD, version=6), "invalid_grant", "alice").event_id
+    assert status.event_id != announce(DEAD, "invalid_grant", "bob").event_id
+    assert (event_type_of(status.event_id), is_of_client(status.event_id)) == ("invalid_grant", False)
+
+
+def test_two_connections_that_report_one_client_at_the_same_moment_give_one_id() -> None:
+    one = announce_client(replace(REFUSED, since=960_000.1))
+    other = announce_client(replace(REFUSED, since=960_059.9, version=9))
+    later = announce_client(replace(REFUSED, since=960_060.0))
+    assert one.client_event_id == other.client_event_id != later.client_event_id
+    assert is_of_client(one.client_event_id)
+    assert one.owed == (one.client_event_id,)
+    assert one.event_id == one.client_event_id
+
+
+def test_who_joins_a_client_s_incident_owes_nothing_and_keeps_an_incident_of_its_own() -> None:
+    joined = join_client(REFUSED, "client_rejected.x.client")
+    assert (joined.event_id, joined.owed) == ("client_rejected.x.client", ())
+    own = join_client(replace(REFUSED, event_id="refresh_failing.y"), "client_rejected.x.client")
+    assert (own.event_id, own.client_event_id) == ("refresh_failing.y", "client_rejected.x.client")
+
+
+def test_what_is_owed_is_owed_once_and_settled_once() -> None:
+    status = owe(owe(DEAD, "a"), "b")
+    assert owe(status, "a") == status
+    assert settle(status, "a").owed == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("status", "ends_client", "types"),
+    [
+        pytest.param(replace(DEAD, event_id="invalid_grant.x"), False, ["recovered"], id="of-the-connection"),
+        pytest.param(join_client(REFUSED, "c.x.client"), False, [], id="one-of-the-client-s-many"),
+        pytest.param(join_client(REFUSED, "c.x.client"), True, ["recovered"], id="the-client-s-last"),
+        pytest.param(
+            replace(join_client(REFUSED, "c.x.client"), event_id="refresh_failing.x"),
+            True,
+            ["recovered", "recovered"],
+            id="both",
+        ),
+        pytest.param(Status("suspect", "why", NOW), True, [], id="a-suspicion-nobody-heard-of"),
+        pytest.param(
+            replace(DEAD, event_id="invalid_grant.x", owed=("invalid_grant.x",)),
+            False,
+            ["invalid_grant", "recovered"],
+            id="in-order-after-what-is-still-owed",
+        ),
+    ],
+)
+def test_recovery_is_told_once(status: Status, *, ends_client: bool, types: list[str]) -> None:
+    over = recover(status, NOW + 5, ends_client=ends_client)
+    assert [event_type_of(i) for i in over.owed] == types
+    assert (over.state, over.since, over.event_id, over.client_event_id) == ("healthy", NOW + 5, "", "")
+    assert recover(over, NOW + 6, ends_client=True).owed == over.owed, "a second recovery says nothing new"
+
+
+@pytest.mark.parametrize(
+    ("status", "hours", "due"),
+    [
+        pytest.param(DEAD, 23.9, None, id="within-a-day"),
+        pytest.param(DEAD, 24, 24, id="after-a-day"),
+        pytest.param(replace(DEAD, reminded=24), 71, None, id="reminded-once"),
+        pytest.param(replace(DEAD, reminded=24), 72, 72, id="after-three-days"),
+        pytest.param(DEAD, 99, 72, id="the-first-was-missed"),
+        pytest.param(replace(DEAD, reminded=72), 9999, None, id="reminded-twice"),
+        pytest.param(REFUSED, 99, None, id="not-the-owner-s-matter"),
+    ],
+)
+def test_an_owner_is_reminded_after_one_day_and_three(status: Status, hours: float, due: int | None) -> None:
+    assert reminder_due(status, NOW + hours * HOUR) == due
+
+
+def test_a_reminder_is_owed_and_belongs_to_its_incident() -> None:
+    status = announce(DEAD, "invalid_grant", "alice")
+    reminded = remind(status, "alice", 24)
+    assert reminded.reminded == 24
+    assert [event_type_of(i) for i in reminded.owed] == ["invalid_grant", "consent_overdue"]
+    assert reminded.owed[-1] == build_event_id("consent_overdue", "alice", status.event_id, 24)
+
+
+def test_the_event_of_a_dead_grant(connection: Connection) -> None:
+    status = announce(DEAD, "invalid_grant", "alice")
+    event = build_event(
+        status.event_id,
+        connection,
+        status,
+        now=NOW,
+        facts=FACTS,
+        consent_url="https://c/1",
+        error_description="Token has been revoked.",
+    )
+    assert (event.type, event.subject, event.time) == ("invalid_grant", "alice", NOW)
+    assert event.data == {
+        "connection": "alice",
+        "provider": "google",
+        "reason": "revoked_or_expired",
+        "remedy": "reconsent",
+        "message": ("connection alice: The provider no longer honours the grant: it was revoked or has expired."),
+        "consent_url": "https://c/1",
+        "connection_secret": "alice-refresh-token",
+        "version": 5,
+        "access_token_expires_at": int(NOW + 100),
+        "first_failed_at": int(NOW - 60),
+        "error": "invalid_grant",
+        "error_description": "Token has been revoked.",
+    }
+
+
+def test_the_event_of_a_client_names_no_connection(connection: Connection) -> None:
+    status = announce_client(REFUSED)
+    event = build_event(status.event_id, connection, status, now=NOW, facts=FACTS, consent_url="https://c/1")
+    assert event.subject == "oauth-client-google"
+    assert event.data["reason"] == "invalid_client"
+    assert event.data["remedy"] == "fix_client"
+    absent = {"connection", "consent_url", "connection_secret", "version", "access_token_expires_at"}
+    assert not absent & set(event.data)
+
+
+@pytest.mark.parametrize(
+    ("event_id", "status", "reason", "words"),
+    [
+        pytest.param("refresh_failing.x", Status("unavailable", "http_503", NOW), "refresh_failing", "(http_503)", id="silence"),
+        pytest.param("client_rejected.x", Status("misconfigured", "misconfigured", NOW, message="create it"), "misconfigured", "create it", id="our-own-fault"),
+        pytest.param("consent_expiring.x", Status("healthy", "healthy", NOW, message="ends soon"), "consent_expiring", "ends soon", id="an-end-is-near"),
+        pytest.param("consent_overdue.x", replace(DEAD, reminded=24), "revoked_or_expired", "waited 24 hours", id="a-reminder"),
+        pytest.param("recovered.x", DEAD, "revoked_or_expired", "healthy again", id="a-recovery"),
+    ],
+)  # fmt: skip
+def test_every_event_says_in_words_what_happened(
+    connection: Connection, event_id: str, status: Status, reason: str, words: str
+) -> None:
+    data = build_event(event_id, connection, status, now=NOW, facts=None, consent_url=None).data
+    assert data["reason"] == reason
+    assert words in str(data["message"])
+    assert "consent_url" not in data
+    assert ("remedy" in data) is (event_id != "recovered.x")
+
+
+def test_a_recovery_names_the_version_that_works(connection: Connection) -> None:
+    event = build_event("recovered.x", connection, DEAD, now=NOW, facts=FACTS, consent_url="https://c")
+    assert event.data["version"] == 6
+    assert {"consent_url", "error"}.isdisjoint(event.data)

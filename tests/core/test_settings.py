@@ -1,0 +1,105 @@
+"""The environment: defaults, any positive number, and one message that lists every problem."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from token_refresh.core.secrecy import Secret
+from token_refresh.errors import BadEnvironment
+from token_refresh.settings import Settings, read_settings
+
+CONSENT = {"CONSENT_URL": "https://consent.example.com", "CONSENT_SIGNING_KEY": "CANARY-key"}
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    s = read_settings({})
+    assert (s.events_topic, s.refresh_topic) == ("token-refresh-events", "token-refresh")
+    assert (s.refresh_before_expiry, s.confirm_after, s.breaker_min, s.breaker_hold) == (900, 60, 5, 3600)
+    assert (s.lease_seconds, s.http_timeout, s.refresh_workers) == (120, 10, 32)
+    assert (s.secret_writes_per_minute, s.token_requests_per_second) == (480, 5)
+    assert (s.fan_out_over, s.fan_out_batch, s.consent_ticket_ttl) == (500, 100, 604_800)
+    assert not (s.project or s.location or s.providers_file or s.consent_url)
+    assert not (s.consent_signing_key or s.notify_urls)
+
+
+def test_every_variable_is_read() -> None:
+    values = {f.metadata["env"]: "17" for f in fields(Settings) if isinstance(f.default, float)}
+    assert {getattr(read_settings(values), f.name) for f in fields(Settings) if isinstance(f.default, float)} == {17.0}
+    others = {
+        "GOOGLE_CLOUD_PROJECT": " p ",
+        "SECRET_MANAGER_LOCATION": "europe-west1",
+        "EVENTS_TOPIC": "projects/other/topics/events",
+        "REFRESH_TOPIC": "refresh",
+        "PROVIDERS_FILE": "providers.toml",
+        "CONSENT_URL": "https://consent.example.com/base/",
+        "CONSENT_SIGNING_KEY": "CANARY-key",
+        "NOTIFY_URLS": "json://CANARY",
+        "SECRET_MANAGER_EMULATOR_HOST": "127.0.0.1:8080",
+        "PUBSUB_EMULATOR_HOST": "[::1]:8085",
+    }
+    assert read_settings(others) == Settings(
+        project="p",
+        location="europe-west1",
+        events_topic="projects/other/topics/events",
+        refresh_topic="refresh",
+        providers_file="providers.toml",
+        consent_url="https://consent.example.com/base",
+        consent_signing_key=Secret("CANARY-key"),
+        notify_urls=Secret("json://CANARY"),
+        secret_manager_emulator_host="127.0.0.1:8080",
+        pubsub_emulator_host="[::1]:8085",
+    )
+
+
+@pytest.mark.parametrize("text", ["0.5", "1e3", "7", " 12 "])
+def test_numbers_are_any_positive_number(text: str) -> None:
+    for name in ("LEASE_SECONDS", "HTTP_TIMEOUT", "REFRESH_WORKERS", "BREAKER_MIN"):
+        assert read_settings({name: text})
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        pytest.param({"BREAKER_MIN": "0"}, "BREAKER_MIN must be a positive number", id="zero"),
+        pytest.param({"CONFIRM_AFTER": "-1"}, "CONFIRM_AFTER must be a positive number", id="negative"),
+        pytest.param({"HTTP_TIMEOUT": "ten"}, "HTTP_TIMEOUT must be a positive number, not 'ten'", id="word"),
+        pytest.param({"HTTP_TIMEOUT": "inf"}, "HTTP_TIMEOUT must be a positive number", id="endless"),
+        pytest.param({"HTTP_TIMEOUT": "nan"}, "HTTP_TIMEOUT must be a positive number", id="no-number"),
+        pytest.param({"CONSENT_URL": "https://c.example"}, "CONSENT_SIGNING_KEY is not", id="url-without-key"),
+        pytest.param({**CONSENT, "CONSENT_URL": "http://c.example"}, "must be https", id="plain-http"),
+        pytest.param({**CONSENT, "CONSENT_URL": "consent"}, "plain base URL", id="no-url"),
+        pytest.param({**CONSENT, "CONSENT_URL": "https://[x"}, "is not a URL", id="broken-url"),
+        pytest.param({**CONSENT, "CONSENT_URL": "https://c.example/?a=b"}, "plain base URL", id="url-with-a-query"),
+        pytest.param({"EVENTS_TOPIC": "a/b"}, "EVENTS_TOPIC is neither", id="topic"),
+        pytest.param({"REFRESH_TOPIC": "1"}, "REFRESH_TOPIC is neither", id="short-topic"),
+        pytest.param({"PUBSUB_EMULATOR_HOST": "http://x"}, "PUBSUB_EMULATOR_HOST must be host:port", id="emulator"),
+    ],
+)
+def test_a_bad_value_is_named(environ: dict[str, str], words: str) -> None:
+    with pytest.raises(BadEnvironment) as caught:
+        read_settings(environ)
+    assert words in str(caught.value)
+
+
+def test_one_message_lists_every_problem_and_quotes_no_secret() -> None:
+    environ = {
+        "HTTP_TIMEOUT": "x",
+        "BREAKER_MIN": "y",
+        "EVENTS_TOPIC": "!",
+        **CONSENT,
+        "CONSENT_URL": "ftp://c.example",
+    }
+    with pytest.raises(BadEnvironment) as caught:
+        read_settings(environ)
+    assert str(caught.value).count(";") == 3
+    assert "CANARY" not in str(caught.value)
+
+
+def test_consent_may_be_tried_on_loopback() -> None:
+    assert read_settings({**CONSENT, "CONSENT_URL": "http://127.0.0.1:8080"}).consent_url == "http://127.0.0.1:8080"
+
+
+def test_no_repr_shows_a_secret() -> None:
+    assert "CANARY" not in repr(read_settings({**CONSENT, "NOTIFY_URLS": "json://CANARY"}))

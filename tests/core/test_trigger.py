@@ -1,0 +1,150 @@
+"""What a run is asked for: HTTP bodies, Pub/Sub messages, Secret Manager notifications."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from token_refresh.core.trigger import Trigger, parse_event_data, parse_http_body, parse_trigger
+from token_refresh.errors import BadRequest
+
+
+def message(data: object = None, **attributes: str) -> dict[str, object]:
+    raw = data if isinstance(data, str) else base64.b64encode(json.dumps(data).encode()).decode()
+    return {
+        "message": {"messageId": "1", **({"data": raw} if data is not None else {}), "attributes": attributes},
+        "subscription": "projects/p/subscriptions/s",
+    }
+
+
+def notification(kind: str, secret: str = "alice-refresh-token", version: str | None = "7") -> dict[str, object]:
+    name = f"projects/123456789012/secrets/{secret}"
+    more = {"versionId": f"{name}/versions/{version}"} if version is not None else {}
+    return message({"name": name}, eventType=kind, secretId=name, dataFormat="JSON_API_V1", **more)
+
+
+ALL = Trigger()
+
+
+@pytest.mark.parametrize(
+    ("body", "trigger"),
+    [
+        pytest.param(b"", ALL, id="empty"),
+        pytest.param(b" \n", ALL, id="white-space"),
+        pytest.param(b"null", ALL, id="null"),
+        pytest.param(b"{}", ALL, id="empty-object"),
+        pytest.param("\ufeff{}".encode(), ALL, id="byte-order-mark"),
+        pytest.param(b'{"connections": ["a", "b", "a"]}', Trigger(("a", "b")), id="each-connection-once"),
+        pytest.param(b'{"connections": []}', Trigger(()), id="none"),
+        pytest.param(b'{"force": true, "dry_run": true, "clean": true}', Trigger(None, True, {}, True, True), id="flags"),
+        pytest.param(b'{"versions": {"a": 7}}', Trigger(("a",), versions={"a": 7}), id="versions-imply-connections"),
+        pytest.param(
+            b'{"connections": ["b"], "versions": {"a": 7}}', Trigger(("b",), versions={"a": 7}), id="unless-named"
+        ),
+        pytest.param(json.dumps(message({"force": True})).encode(), Trigger(force=True), id="pubsub-push"),
+        pytest.param(json.dumps(message()).encode(), ALL, id="pubsub-push-without-data"),
+        pytest.param(json.dumps(message("")).encode(), ALL, id="pubsub-push-with-empty-data"),
+        pytest.param(b'{"message": {"data": "e30="}}', ALL, id="pubsub-push-without-attributes"),
+    ],
+)  # fmt: skip
+def test_a_body_is_read(body: bytes, trigger: Trigger) -> None:
+    assert parse_http_body(body) == trigger
+    assert parse_event_data(body) == trigger
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"{", id="no-json"),
+        pytest.param(b"\xff\xfe", id="binary"),
+        pytest.param(b"[" * 100_000, id="nested-too-deep"),
+        pytest.param(b"[]", id="list"),
+        pytest.param(b'"all"', id="string"),
+        pytest.param(b"0", id="zero"),
+        pytest.param(b"false", id="false"),
+        pytest.param(b'{"connection": ["a"]}', id="unknown-key"),
+        pytest.param(b'{"connections": "a"}', id="connections-is-a-word"),
+        pytest.param(b'{"connections": null}', id="connections-is-null"),
+        pytest.param(b'{"connections": [1]}', id="a-connection-is-a-number"),
+        pytest.param(b'{"connections": [""]}', id="a-connection-is-empty"),
+        pytest.param(b'{"force": 1}', id="force-is-a-number"),
+        pytest.param(b'{"dry_run": "yes"}', id="dry-run-is-a-word"),
+        pytest.param(b'{"clean": null}', id="clean-is-null"),
+        pytest.param(b'{"versions": [7]}', id="versions-is-a-list"),
+        pytest.param(b'{"versions": {"a": "7"}}', id="a-version-is-a-word"),
+        pytest.param(b'{"versions": {"a": true}}', id="a-version-is-true"),
+        pytest.param(b'{"versions": {"a": 0}}', id="version-zero"),
+        pytest.param(b'{"versions": {"a": -1}}', id="negative-version"),
+        pytest.param(b'{"versions": {"a": 1.5}}', id="half-a-version"),
+        pytest.param(b'{"versions": {"": 1}}', id="nameless-version"),
+        pytest.param(b'{"versions": {"a": 99999999999999999999}}', id="version-too-large"),
+        pytest.param(b'{"message": "hello"}', id="message-is-a-word"),
+        pytest.param(b'{"message": {"data": "***"}}', id="data-is-no-base64"),
+        pytest.param(b'{"message": {"data": 7}}', id="data-is-a-number"),
+        pytest.param(b'{"message": {"data": "ew=="}}', id="data-is-no-json"),
+        pytest.param(b'{"message": {"data": "W10="}}', id="data-is-a-list"),
+    ],
+)
+def test_a_malformed_body_is_refused(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        parse_http_body(body)
+    with pytest.raises(BadRequest):
+        parse_event_data(body.decode() if body.isascii() else body)
+
+
+@pytest.mark.parametrize(
+    ("data", "trigger"),
+    [
+        pytest.param(None, ALL, id="nothing"),
+        pytest.param({"connections": ["a"]}, Trigger(("a",)), id="the-trigger-itself"),
+        pytest.param('{"force": true}', Trigger(force=True), id="text"),
+        pytest.param(message({"force": True}), Trigger(force=True), id="wrapped"),
+    ],
+)
+def test_the_data_of_an_event_is_read(data: object, trigger: Trigger) -> None:
+    assert parse_event_data(data) == trigger
+
+
+ALICE = "alice-refresh-token"
+
+
+@pytest.mark.parametrize(
+    ("data", "trigger"),
+    [
+        pytest.param(
+            notification("SECRET_VERSION_ADD"),
+            Trigger(("alice",), versions={"alice": 7}, only_known=True, secret_id=ALICE),
+            id="version-added",
+        ),
+        pytest.param(
+            notification("SECRET_ROTATE", version=None),
+            Trigger(("alice",), force=True, only_known=True, secret_id=ALICE),
+            id="rotation-due",
+        ),
+        pytest.param(
+            message(None, eventType="SECRET_VERSION_ADD", secretId=ALICE, versionId="7"),
+            Trigger(("alice",), versions={"alice": 7}, only_known=True, secret_id=ALICE),
+            id="bare-ids",
+        ),
+        pytest.param(notification("SECRET_VERSION_DESTROY"), None, id="other-event"),
+        pytest.param(notification("SECRET_UPDATE", version=None), None, id="metadata-changed"),
+        pytest.param(notification("TOPIC_CONFIGURED", version=None), None, id="topic-configured"),
+        pytest.param(message(None, eventType="SECRET_ROTATE"), None, id="no-secret"),
+    ],
+)
+def test_a_notification_of_secret_manager_is_read(data: dict[str, object], trigger: Trigger | None) -> None:
+    assert parse_event_data(data) == trigger
+    assert parse_http_body(json.dumps(data).encode()) == trigger
+
+
+@pytest.mark.parametrize("version", [None, "latest", "0", "²", "99999999999"])
+def test_a_version_that_was_added_must_have_a_number(version: str | None) -> None:
+    with pytest.raises(BadRequest, match="versionId"):
+        parse_event_data(notification("SECRET_VERSION_ADD", version=version))
+
+
+def test_the_fault_is_named() -> None:
+    with pytest.raises(BadRequest, match="unknown key 'conections'; known are connections, force"):
+        parse_trigger({"conections": []})
