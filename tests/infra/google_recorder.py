@@ -147,9 +147,10 @@ def _build_answer(request: Request) -> Mapping[str, Any]:
     if request.path.endswith("/defaultServiceAccount"):
         return {"serviceAccountEmail": f"projects/p/serviceAccounts/{PROJECT_NUMBER}@cloudbuild.gserviceaccount.com"}
     kind = "type.googleapis.com/google.devtools.cloudbuild.v1.Build"
-    build = {"id": "1", "name": f"{_LOCATION}/builds/1", "status": "SUCCESS"}
+    build = {"id": "1", "name": f"{_LOCATION}/builds/1", "projectId": "my-project", "status": "SUCCESS"}
     results = {"images": [{"name": "image", "digest": "sha256:0"}]}
-    return _DONE | {"response": {"@type": kind, **build, "results": results}}
+    metadata = {"@type": "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata", "build": build}
+    return _DONE | {"metadata": metadata, "response": {"@type": kind, **build, "results": results}}
 
 
 def _project_answer(request: Request) -> Mapping[str, Any]:

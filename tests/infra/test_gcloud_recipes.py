@@ -180,3 +180,18 @@ def _service(request: Request, entry_point: str) -> tuple[str, str, str, dict[st
     spec: dict[str, Any] = request.body["spec"]["template"]["spec"]
     environment = {e["name"]: e.get("value", "a value from Secret Manager") for e in spec["containers"][0]["env"]}
     return request.body["metadata"]["name"], entry_point, spec["serviceAccountName"], environment
+
+
+def test_the_service_account_and_the_state_bucket_of_cloud_build_are_made(tmp_path: Path) -> None:
+    if not shutil.which("gcloud"):
+        pytest.skip("no gcloud")
+    # Without --async gcloud would wait for the build's log.
+    script = recipe("gcloud-build").replace("gcloud builds submit", "gcloud builds submit --async")
+    shutil.copy(ROOT / "cloudbuild.yaml", tmp_path)
+    recording = Recording(script, tmp_path)
+    assert not recording.complaints
+    assert len(recording.sent("POST", ":setIamPolicy$")) == 15
+    (build,) = recording.sent("POST", "/builds$")
+    assert build.body["substitutions"]["_DEPLOY"] == "true"
+    assert [step["id"] for step in build.body["steps"]][-2:] == ["build", "deploy"]
+    assert build.body["serviceAccount"].endswith("@$PROJECT_ID.iam.gserviceaccount.com")
