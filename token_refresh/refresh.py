@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document
-from token_refresh.core.connection import ACCESS_TOKEN, STATUS, Connection
+from token_refresh.core.connection import ACCESS_TOKEN, Connection
 from token_refresh.core.consent_end import GrantEnd, find_end
 from token_refresh.core.death import explain_death
 from token_refresh.core.grant import (
@@ -26,7 +26,7 @@ from token_refresh.core.grant import (
 )
 from token_refresh.core.outcome import GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.core.provider import Provider
-from token_refresh.core.status import HEALTHY, Lease, parse_status
+from token_refresh.core.status import HEALTHY, Lease, status_of
 from token_refresh.core.verdict import Case, Verdict, judge, judge_misconfigured, judge_never_consented
 from token_refresh.errors import (
     Misconfigured,
@@ -104,7 +104,7 @@ class Refresher:
         Raises `Busy` when the lease is somebody else's, `StoreUnavailable` when Secret Manager fails before anything
         is spent. Every other fault becomes a verdict.
         """
-        previous = parse_status(connection.record.annotations.get(STATUS))
+        previous = status_of(connection)
         turn = _Turn(
             connection,
             Case(
@@ -183,6 +183,8 @@ class Refresher:
 
         taken = self._leases.take(turn.connection, turn.version.number, is_done)
         turn.connection, turn.lease = taken.connection, taken.lease
+        # The lists may have been stale; what was written over is not.
+        turn.case = replace(turn.case, previous=status_of(taken.connection))
         before, turn.maybe_spent = taken.before, taken.was_abandoned
         # `latest` may be stale for hours. What is exchanged next buries every version below it, so look by number.
         version = read_newest(

@@ -53,7 +53,7 @@ class Runner:
             if not trigger.dry_run:
                 self.verdicts.conclude(report.works, listed, pool)
         if trigger.clean and not trigger.dry_run:
-            report.destroyed = self.clean(chosen)
+            report.destroyed = self.clean([w.connection for w in report.works])  # as the run has left them
         report.log(began, self.clock())
         awake = [w for w in report.works if not w.connection.paused]
         if awake and all(w.reason == "secret_manager" for w in awake):

@@ -22,7 +22,7 @@ from token_refresh.errors import (
 )
 from token_refresh.incidents import Incidents
 from token_refresh.known import Known
-from token_refresh.lease import Busy
+from token_refresh.lease import Busy, lease_of
 from token_refresh.ports import SecretStore
 from token_refresh.refresh import Attempt, Refresher
 from token_refresh.settings import Settings
@@ -53,7 +53,7 @@ class Work:
         """Take an attempt's verdict as this work's outcome."""
         verdict = attempt.verdict
         self.attempt = attempt
-        self.connection = attempt.connection
+        self.connection, self.status = attempt.connection, status_of(attempt.connection)
         self.outcome, self.reason, self.message = verdict.outcome, verdict.reason, verdict.message
         self.facts = attempt.facts
         self.written = attempt.written
@@ -159,7 +159,8 @@ class Worker:
             return Decision(attempt=False, outcome="paused", reason="paused")
         lowest = trigger.versions.get(connection.name, 0)
         facts = self.known.facts(connection)
-        if facts and lowest > facts.connection_version:
+        # Whoever holds or held the lease of a newer version has written a newer access token, or will.
+        if facts and max(lowest, lease_of(connection).version) > facts.connection_version:
             facts = self.known.facts(connection, reread=True)
         work.facts = facts
         if connection.name in self.known.unsaved:
