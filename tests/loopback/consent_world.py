@@ -218,6 +218,7 @@ class World:
         self.store.declare(SECRET, payload, scopes="openid mail.read", owner=OWNER, status=render_status(DEAD))
         self.tickets = Tickets(KEY, BASE, self.settings.consent_ticket_ttl, self.clock)
         self.pages = Pages()
+        self.paces = Paces(1000, self.clock, self.clock.sleep)
         self.reconsent = self.instance()
         overview = Overview(self.store, self.publisher, self.providers, self.tickets, self.settings, self.clock)
         self.app = Flask("consent")
@@ -242,7 +243,7 @@ class World:
             self.publisher,
             self.tickets,
             deposit,
-            Paces(1000, self.clock, self.clock.sleep),
+            self.paces,
             self.clock,
         )
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from token_refresh.pace import Pace
+from token_refresh.pace import Pace, Paces
 
 
 class Time:
@@ -62,3 +62,9 @@ def test_threads_share_one_pace() -> None:
 def test_a_pace_must_be_positive(rate: float) -> None:
     with pytest.raises(ValueError, match="positive"):
         Pace(rate)
+
+
+def test_each_key_has_a_pace_of_its_own() -> None:
+    time = Time()
+    paces = Paces(5, time.clock, time.sleep)
+    assert [paces.wait(host) for host in ("a", "b", "a")] == pytest.approx([0, 0, 0.2])

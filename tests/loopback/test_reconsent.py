@@ -30,6 +30,7 @@ from token_refresh.core.provider import SubjectSource
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import Lease, parse_status, render_lease, render_status
 from token_refresh.errors import ReplyLost
+from token_refresh.pace import Paces
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -484,3 +485,23 @@ def test_the_error_page_shows_the_code_only_once_it_is_masked(world: World) -> N
     page = world.consent(code="", error="access_denied", error_description="no " * 400)
     assert len(page.get_data(as_text=True)) < 20_000
     assert CODE not in page.get_data(as_text=True)
+
+
+def test_many_consents_at_once_are_staggered() -> None:
+    world = World()
+    world.paces = Paces(0.5, world.clock, world.clock.sleep)
+    world.reconsent = world.instance()
+    world.endpoint.reply = {"refresh_token": None}
+    for _ in range(4):
+        world.consent()
+    assert world.clock.now == pytest.approx(NOW + 6)
+
+
+@pytest.mark.parametrize("version", [0, 1, 2**31])
+@pytest.mark.parametrize("name", ["a", "A-z_9" * 51])
+def test_a_link_of_any_connection_is_read_back(world: World, name: str, version: int) -> None:
+    link = world.tickets.url(name, version)
+    assert link is not None
+    ticket = world.tickets.read(link.partition("ticket=")[2])
+    assert (ticket.connection, ticket.version) == (name, version)
+    assert len(link) < 800
