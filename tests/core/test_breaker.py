@@ -70,13 +70,21 @@ def test_a_hold_is_found_in_what_its_connections_remember() -> None:
 @pytest.mark.parametrize(
     ("tried", "lifted"),
     [
-        pytest.param(Tried("google", status("suspect", hold_until=NOW + 1), died=False, refreshed=True), {"google"}, id="held-and-refreshed"),
+        pytest.param(
+            Tried("google", status("suspect", hold_until=NOW + 1), died=False, refreshed=True),
+            {"google"},
+            id="held-and-refreshed",
+        ),
         pytest.param(Tried("google", status("suspect", hold_until=NOW + 1), died=True), set(), id="held-and-dead"),
-        pytest.param(Tried("google", status("suspect", hold_until=NOW), died=False, refreshed=True), set(), id="no-longer-held"),
+        pytest.param(
+            Tried("google", status("suspect", hold_until=NOW), died=False, refreshed=True), set(), id="no-longer-held"
+        ),
         pytest.param(Tried("google", None, died=False, refreshed=True), set(), id="never-held"),
-        pytest.param(Tried("other", status("suspect", hold_until=NOW + 1), died=False, refreshed=True), set(), id="of-no-hold"),
+        pytest.param(
+            Tried("other", status("suspect", hold_until=NOW + 1), died=False, refreshed=True), set(), id="of-no-hold"
+        ),
     ],
-)  # fmt: skip
+)
 def test_one_held_connection_that_is_refreshed_frees_all(tried: Tried, lifted: set[str]) -> None:
     assert find_lifted({"google": Hold(NOW + 1)}, [tried], NOW) == lifted
 

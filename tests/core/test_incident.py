@@ -165,13 +165,29 @@ def test_the_event_of_a_client_names_no_connection(connection: Connection) -> No
 @pytest.mark.parametrize(
     ("event_id", "status", "reason", "words"),
     [
-        pytest.param("refresh_failing.x", Status("unavailable", "http_503", NOW), "refresh_failing", "(http_503)", id="silence"),
-        pytest.param("client_rejected.x", Status("misconfigured", "misconfigured", NOW, message="create it"), "misconfigured", "create it", id="our-own-fault"),
-        pytest.param("consent_expiring.x", Status("healthy", "healthy", NOW, message="ends soon"), "consent_expiring", "ends soon", id="an-end-is-near"),
-        pytest.param("consent_overdue.x", replace(DEAD, reminded=24), "revoked_or_expired", "waited 24 hours", id="a-reminder"),
+        pytest.param(
+            "refresh_failing.x", Status("unavailable", "http_503", NOW), "refresh_failing", "(http_503)", id="silence"
+        ),
+        pytest.param(
+            "client_rejected.x",
+            Status("misconfigured", "misconfigured", NOW, message="create it"),
+            "misconfigured",
+            "create it",
+            id="our-own-fault",
+        ),
+        pytest.param(
+            "consent_expiring.x",
+            Status("healthy", "healthy", NOW, message="ends soon"),
+            "consent_expiring",
+            "ends soon",
+            id="an-end-is-near",
+        ),
+        pytest.param(
+            "consent_overdue.x", replace(DEAD, reminded=24), "revoked_or_expired", "waited 24 hours", id="a-reminder"
+        ),
         pytest.param("recovered.x", DEAD, "revoked_or_expired", "healthy again", id="a-recovery"),
     ],
-)  # fmt: skip
+)
 def test_every_event_says_in_words_what_happened(
     connection: Connection, event_id: str, status: Status, reason: str, words: str
 ) -> None:

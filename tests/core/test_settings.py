@@ -20,8 +20,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (s.lease_seconds, s.http_timeout, s.refresh_workers) == (120, 10, 32)
     assert (s.secret_writes_per_minute, s.token_requests_per_second) == (480, 5)
     assert (s.fan_out_over, s.fan_out_batch, s.consent_ticket_ttl) == (500, 100, 604_800)
-    assert not (s.project or s.location or s.providers_file or s.consent_url)
-    assert not (s.consent_signing_key or s.notify_urls)
+    assert not any((s.project, s.location, s.providers_file, s.consent_url, s.consent_signing_key, s.notify_urls))
 
 
 def test_every_variable_is_read() -> None:

@@ -38,7 +38,9 @@ ALL = Trigger()
         pytest.param("\ufeff{}".encode(), ALL, id="byte-order-mark"),
         pytest.param(b'{"connections": ["a", "b", "a"]}', Trigger(("a", "b")), id="each-connection-once"),
         pytest.param(b'{"connections": []}', Trigger(()), id="none"),
-        pytest.param(b'{"force": true, "dry_run": true, "clean": true}', Trigger(None, True, {}, True, True), id="flags"),
+        pytest.param(
+            b'{"force": true, "dry_run": true, "clean": true}', Trigger(None, True, {}, True, True), id="flags"
+        ),
         pytest.param(b'{"versions": {"a": 7}}', Trigger(("a",), versions={"a": 7}), id="versions-imply-connections"),
         pytest.param(
             b'{"connections": ["b"], "versions": {"a": 7}}', Trigger(("b",), versions={"a": 7}), id="unless-named"
@@ -48,7 +50,7 @@ ALL = Trigger()
         pytest.param(json.dumps(message("")).encode(), ALL, id="pubsub-push-with-empty-data"),
         pytest.param(b'{"message": {"data": "e30="}}', ALL, id="pubsub-push-without-attributes"),
     ],
-)  # fmt: skip
+)
 def test_a_body_is_read(body: bytes, trigger: Trigger) -> None:
     assert parse_http_body(body) == trigger
     assert parse_event_data(body) == trigger

@@ -43,7 +43,7 @@ REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "refresh_token_reused": (
         "reconsent",
-        "The provider saw a refresh token twice and revoked the grant: does anything else refresh this connection?",
+        "The provider saw a refresh token twice and revoked the grant: let nothing else refresh this connection.",
     ),
     "consent_expiring": ("reconsent", "The grant is about to end."),
     "reauth_required": (
