@@ -52,3 +52,18 @@ def test_numbers_may_have_fractions_and_blanks_mean_the_default(world: World, tm
     with world.other("refresh_http", tmp_path, odd) as function:
         answer = world.post({"connections": ["gmail-odd-numbers"]}, to=function.url)
     assert answer.json()["counts"] == {"refreshed": 1}
+
+
+def test_a_token_url_without_tls_gets_nothing_and_stops_nobody_else(world: World, tmp_path: Path) -> None:
+    world.declare("gmail-with-tls")
+    world.declare("gmail-without-tls", provider="plain")
+    providers = tmp_path / "providers.toml"
+    # What cannot be seen in the definition is seen when the URL is made.
+    plain = '[plain]\ntoken_url = "http://{host}/token"\n[plain.variables]\nhost = "login.example.com"\n'
+    providers.write_text(Path(world.stack.environment["PROVIDERS_FILE"]).read_text() + plain)
+    with world.other("refresh_http", tmp_path, {"PROVIDERS_FILE": str(providers)}) as function:
+        answer = world.post({"connections": ["gmail-with-tls", "gmail-without-tls"]}, to=function.url)
+    outcomes = {one["name"]: one for one in answer.json()["connections"]}
+    assert outcomes["gmail-with-tls"]["outcome"] == "refreshed"
+    assert outcomes["gmail-without-tls"]["outcome"] == "misconfigured"
+    assert "https" in outcomes["gmail-without-tls"]["message"]

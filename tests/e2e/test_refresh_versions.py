@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tests.e2e.world import OWNER, World
 
 
@@ -44,12 +42,3 @@ def test_clean_destroys_strays_and_never_the_newest(world: World) -> None:
     assert "ENABLED" not in world.versions("cluttered-refresh-token")[:-2]
     assert world.run("cluttered", force=True)["cluttered"]["outcome"] == "refreshed"
     world.assert_token_works("cluttered")
-
-
-def test_a_token_url_without_tls_is_refused_before_anything_is_sent(world: World, tmp_path: Path) -> None:
-    providers = tmp_path / "providers.toml"
-    providers.write_text('[local]\ntoken_url = "http://login.example.com/token"\n')
-    with world.other("refresh_http", tmp_path, {"PROVIDERS_FILE": str(providers)}) as function:
-        answer = world.post(to=function.url)
-    assert answer.status_code == 500
-    assert "https" in answer.json()["message"]

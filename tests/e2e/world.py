@@ -62,6 +62,7 @@ class World:
         name: str,
         client: str = "mailbox",
         *,
+        provider: str = "",
         annotations: Mapping[str, str] | None = None,
         payload: bytes | None = None,
         announced: bool = False,
@@ -75,7 +76,7 @@ class World:
         topics = [{"name": self.stack.pubsub.topic_name(REFRESH_TOPIC)}] if announced else []
         self.create(
             f"{name}-refresh-token",
-            labels={"token-refresh": "enabled", "token-refresh-provider": CLIENTS[client]},
+            labels={"token-refresh": "enabled", "token-refresh-provider": provider or CLIENTS[client]},
             annotations={"token-refresh.client": f"oauth-client-{client}", **(annotations or {})},
             topics=topics,
             rotation={"next_rotation_time": {"seconds": int(time.time()) + 7200}} if announced else None,
