@@ -25,6 +25,7 @@ SERVICES = (
     "CLOUDASSET",
     "IAM",
     "LOGGING",
+    "MONITORING",
     "PUBSUB",
     "RUN",
     "SECRETMANAGER",
