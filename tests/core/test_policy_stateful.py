@@ -25,7 +25,7 @@ from token_refresh.core.trigger import Trigger
 from token_refresh.errors import PublishError, StoreUnavailable
 from token_refresh.settings import Settings
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(int(os.environ.get("STATEFUL_SECONDS", "300")))
 
 PROVIDERS = (
     build_provider("strict"),

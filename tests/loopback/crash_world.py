@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+from google.cloud.secretmanager_v1 import Secret, SecretManagerServiceClient
 
 from infra.local.authorization_server import AuthorizationServer, Client
 from infra.local.pubsub import PubSub
@@ -28,8 +28,10 @@ PATIENCE = 60.0
 class CrashWorld:
     """Secret Manager, Pub/Sub and an authorization server; a context manager."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, grace: Mapping[str, float] = GRACE) -> None:
+        """Prepare it; `grace` names the providers, which are clients of one server with so many seconds of grace."""
         self.directory = directory
+        self._grace = grace
         self.logs = directory / "runs.log"
         self.canary = Canary()
         self.secrets = SecretManagerServer(PROJECT)
@@ -63,7 +65,7 @@ class CrashWorld:
 
     def _declare_providers(self) -> None:
         tables = []
-        for provider, grace in GRACE.items():
+        for provider, grace in self._grace.items():
             client = self.server.create_client(
                 provider, rotates_refresh_tokens=True, grace_seconds=grace, reuse_protection=not grace
             )
@@ -83,6 +85,8 @@ class CrashWorld:
             "PUBSUB_EMULATOR_HOST": self.pubsub.address,
             "PROVIDERS_FILE": str(providers),
             "REFRESH_WORKERS": "4",
+            "TOKEN_REQUESTS_PER_SECOND": "10000",
+            "SECRET_WRITES_PER_MINUTE": "1000000",
             "BREAKER_MIN": "1000",  # many deaths of one client are what these tests are made of
         }
 
@@ -95,14 +99,14 @@ class CrashWorld:
 
     def create(self, secret_id: str, payload: str | None = None, **metadata: Any) -> None:
         """Create a secret, with a first version when there is a payload."""
-        secret = {"replication": {"automatic": {}}, **metadata}
+        secret: Any = {"replication": {"automatic": {}}, **metadata}
         self.client.create_secret(parent=f"projects/{PROJECT}", secret_id=secret_id, secret=secret)
         if payload is not None:
             self.add(secret_id, payload)
 
     def add(self, secret_id: str, payload: str) -> None:
         """Add a version."""
-        self.client.add_secret_version(parent=self.path(secret_id), payload={"data": payload.encode()})
+        self.client.add_secret_version(request={"parent": self.path(secret_id), "payload": {"data": payload.encode()}})
 
     def path(self, secret_id: str) -> str:
         return f"projects/{PROJECT}/secrets/{secret_id}"
@@ -148,12 +152,15 @@ class CrashWorld:
         full = f"dev.token-refresh.{event_type}.v1"
         return [e for e in list(self.events) if e["ce-type"] == full and e["ce-subject"] == subject]
 
+    def list_secrets(self) -> Iterable[Secret]:
+        return self.client.list_secrets(parent=f"projects/{PROJECT}")
+
     def scan(self) -> None:
         """Scan everything that was written for secrets."""
         self.canary.scan("the log", self.logs.read_text())
         self.canary.scan("an answer", "\n".join(self.answers))
         self.canary.scan("an event", json.dumps(self.events))
-        notes = [dict(s.annotations) for s in self.client.list_secrets(parent=f"projects/{PROJECT}")]
+        notes = [dict(s.annotations) for s in self.list_secrets()]
         self.canary.scan("an annotation", json.dumps(notes))
 
 

@@ -74,23 +74,25 @@ def arm(cell: Cell, point: Point) -> None:
         cell.world.secrets.faults.add(rpc=point.what, secret=secret, calls=point.nth, when=point.when, hang=True)
 
 
-def is_reached(cell: Cell, point: Point) -> bool:
-    if point.what == TOKEN_ENDPOINT:
-        return any(call["result"] == "hanging" for call in cell.world.server.calls())
-    return any(fault.hits for fault in cell.world.secrets.faults.active)
-
-
 def crash(cell: Cell, point: Point) -> None:
     """Run until that moment, and kill the process there."""
+    world = cell.world
+    calls_before = len(world.server.calls())
     arm(cell, point)
+
+    def is_reached() -> bool:
+        if point.what == TOKEN_ENDPOINT:
+            return any(call["result"] == "hanging" for call in world.server.calls()[calls_before:])
+        return any(fault.hits for fault in world.secrets.faults.active)
+
     try:
-        with cell.world.start(cell.name) as run:
-            wait_until(lambda: is_reached(cell, point) or not run.running, f"{point}")
-            assert is_reached(cell, point), f"{point} was never reached"
+        with world.start(cell.name) as run:
+            wait_until(lambda: is_reached() or not run.running, f"{point}")
+            assert is_reached(), f"{point} was never reached"
             run.kill()
     finally:
-        cell.world.secrets.faults.clear()
-        cell.world.server.clear_faults()
+        world.secrets.faults.clear()
+        world.server.clear_faults()
 
 
 def is_commit_to_write(point: Point) -> bool:
