@@ -43,10 +43,11 @@ def make_plan(example: str) -> Plan:
     """Plan an example; raises `RuntimeError` with what Terraform said."""
     folder = f"-chdir={ROOT / 'infra' / 'examples' / example}"
     with tempfile.TemporaryDirectory() as temporary:
-        out = f"{temporary}/plan"
-        _terraform(folder, "init", "-backend=false", "-input=false")
-        _terraform(folder, "plan", "-input=false", f"-out={out}", f"-var=project_id={PROJECT}")
-        return Plan(json.loads(_terraform(folder, "show", "-json", out)))
+        # Terraform's own files, too: another run may be at work in the checkout.
+        data, out = f"{temporary}/data", f"{temporary}/plan"
+        _terraform(data, folder, "init", "-backend=false", "-input=false")
+        _terraform(data, folder, "plan", "-input=false", f"-out={out}", f"-var=project_id={PROJECT}")
+        return Plan(json.loads(_terraform(data, folder, "show", "-json", out)))
 
 
 def resource_table() -> str:
@@ -62,8 +63,12 @@ def _type(address: str) -> str:
     return re.sub(r"module\.[a-z_]+(\[[^]]*\])?\.", "", address).split(".")[0]
 
 
-def _terraform(*arguments: str) -> str:
-    environment = os.environ | {"TF_VAR_notify_urls": json.dumps([CANARY]), "CHECKPOINT_DISABLE": "1"}
+def _terraform(data: str, *arguments: str) -> str:
+    environment = os.environ | {
+        "TF_DATA_DIR": data,
+        "TF_VAR_notify_urls": json.dumps([CANARY]),
+        "CHECKPOINT_DISABLE": "1",
+    }
     done = subprocess.run(
         [str(OFFLINE), *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
