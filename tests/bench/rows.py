@@ -33,11 +33,11 @@ class Row(NamedTuple):
 def count_calls(directory: Path) -> Iterator[Row]:
     """Count what one refresh in steady state costs."""
     with scene(directory) as s:
-        for client, what in (("brief", "never rotates"), ("brief-rotating", "rotates")):
+        for client, what in (("brief", "no rotation"), ("brief-rotating", "rotation")):
             s.declare_client(client)
             s.declare([f"one-{client}"], client)
             calls = _calls_of_fourth_refresh(s, f"one-{client}")
-            yield Row(f"One refresh, provider {what}", calls)
+            yield Row(f"One refresh, {what}", calls)
 
 
 def _calls_of_fourth_refresh(s: Scene, name: str) -> str:
@@ -67,7 +67,7 @@ def idle_run(directory: Path) -> Iterator[Row]:
             assert report["counts"] == {"fresh": IDLE}, report["counts"]
             seconds.append(took)
         calls = Counter({rpc: count // ROUNDS for rpc, count in s.calls().items()})
-        yield Row(f"Idle run over {IDLE} connections", f"{_words(calls)}; {statistics.median(seconds) * 1000:.0f} ms")
+        yield Row(f"Idle run, {IDLE:,} connections", f"{_words(calls)}; {statistics.median(seconds) * 1000:.0f} ms")
 
 
 def due_run(directory: Path) -> Iterator[Row]:
@@ -82,9 +82,7 @@ def due_run(directory: Path) -> Iterator[Row]:
             sequential += _plain(s)
     baseline = statistics.median(sequential) * DUE
     for state, seconds in (("first run", cold), ("warm", warm)):
-        yield Row(
-            f"{DUE} due connections, {state}", f"{seconds:.2f} s", f"{baseline:.1f} s", f"{baseline / seconds:.1f} x"
-        )
+        yield Row(f"{DUE} due, {state}", f"{seconds:.2f} s", f"{baseline:.1f} s", f"{baseline / seconds:.1f} x")
 
 
 def _due(s: Scene) -> float:
