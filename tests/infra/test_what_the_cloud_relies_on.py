@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from contextlib import nullcontext
+from zipfile import ZipFile
 
 import pytest
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
@@ -103,3 +104,11 @@ def test_an_event_is_plain_json_and_yet_valid_under_the_schema(data: dict[str, o
     event = GetMessageClass(pool.FindMessageTypeByName("Event"))()
     with nullcontext() if is_accepted else pytest.raises(ParseError):
         Parse(json.dumps(data), event)
+
+
+def test_the_source_that_is_deployed_is_the_whole_package_and_nothing_else(plan: Plan) -> None:
+    assert plan.created("google_storage_bucket_object")
+    package = {str(file.relative_to(ROOT)) for file in (ROOT / "token_refresh").rglob("*") if file.is_file()}
+    package = {name for name in package if "__pycache__" not in name}
+    with ZipFile(ROOT / "infra/.terraform/token-refresh-source.zip") as archive:
+        assert set(archive.namelist()) - {"extra_providers.toml"} == package | {"main.py", "requirements.txt"}
