@@ -118,6 +118,7 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
     event_type, of_client = event_type_of(event_id), is_of_client(event_id)
     reason = _reason(event_type, status)
     asks_owner = event_type in (INVALID_GRANT, CONSENT_EXPIRING, CONSENT_OVERDUE)
+    has_failed = event_type not in (RECOVERED, CONSENT_EXPIRING)
     data = present(
         {
             "connection": None if of_client else connection.name,
@@ -129,10 +130,10 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
             "connection_secret": None if of_client else connection.secret_id,
             "version": None if of_client else _version(event_type, status, facts),
             "access_token_expires_at": int(facts.expires_at) if facts and not of_client else None,
-            "first_failed_at": int(status.first_failed_at) or None,
-            "error": None if event_type == RECOVERED else status.error,
-            "error_description": None if event_type == RECOVERED else error_description,
-            "error_subtype": None if event_type == RECOVERED else status.error_subtype,
+            "first_failed_at": int(status.first_failed_at) or None if event_type != CONSENT_EXPIRING else None,
+            "error": status.error if has_failed else None,
+            "error_description": error_description if has_failed else None,
+            "error_subtype": status.error_subtype if has_failed else None,
         }
     )
     subject = status.client if of_client else connection.name
