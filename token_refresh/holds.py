@@ -85,5 +85,5 @@ def _tried(work: Work) -> Tried:
 
 def _hold_back(work: Work, hold: Hold) -> None:
     attempt = work.made
-    if attempt.verdict.is_death and breaker.may_hold(attempt.case.previous, attempt.case.now):
+    if attempt.verdict.is_death and breaker.may_hold(attempt.case):
         work.take(replace(attempt, verdict=breaker.hold_back(attempt.case, attempt.verdict, hold)))

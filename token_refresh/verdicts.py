@@ -108,7 +108,9 @@ class Verdicts:
         for key, group in groups.items():
             joined = known.get(key, "")
             for work, status in group:
-                reported = join_client(status, joined) if joined else announce_client(status)
+                # Whoever takes part in an incident of the client stays in it, however the provider words it now.
+                incident = status.client_event_id or joined
+                reported = join_client(status, incident) if incident else announce_client(status)
                 if _guarded(work, partial(self._record, work, reported)):
                     joined = reported.client_event_id
 

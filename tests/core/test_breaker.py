@@ -98,11 +98,13 @@ def test_one_held_connection_that_is_refreshed_frees_all(tried: Tried, lifted: s
         pytest.param(status("suspect", hold_until=NOW + 1), True, id="held"),
         pytest.param(status("suspect", hold_until=NOW), False, id="held-for-long-enough"),
         pytest.param(status("needs_consent"), False, id="given-up-before"),
-        pytest.param(status("rejected"), False, id="rejected"),
+        pytest.param(status("needs_consent", version=4), True, id="given-up-before-the-owner-consented-again"),
+        pytest.param(status("rejected"), True, id="rejected"),
+        pytest.param(status("unavailable", hold_until=NOW), False, id="held-for-long-enough-then-silence"),
     ],
 )
 def test_who_may_be_held(previous: Status | None, *, may: bool) -> None:
-    assert may_hold(previous, NOW) is may
+    assert may_hold(Case("alice", NOW, 5, previous=previous)) is may
 
 
 def held(case: Case, hold: Hold) -> Status:
@@ -128,4 +130,4 @@ def test_a_held_death_stays_a_suspicion_with_a_back_off_that_ends_with_the_hold(
 def test_a_lifted_hold_is_judged_at_once_and_singly() -> None:
     lifted = lift(status("suspect", hold_until=NOW + 3600), NOW)
     assert (lifted.hold_until, lifted.next_attempt_at) == (NOW, NOW)
-    assert not may_hold(lifted, NOW)
+    assert not may_hold(Case("alice", NOW, 5, previous=lifted))

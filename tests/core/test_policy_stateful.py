@@ -18,7 +18,7 @@ from tests.fakes import Crash, FakePublisher, FakeStore, Faults, FrozenClock, bu
 from tests.simulated_server import Sent, SimulatedExchange, SimulatedServer
 from token_refresh.core.breaker import MASS
 from token_refresh.core.connection import LEASE, STATUS
-from token_refresh.core.events import CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, Event
+from token_refresh.core.events import CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, Event, build_event_id
 from token_refresh.core.policy import DAY
 from token_refresh.core.status import NEEDS_CONSENT, Status, parse_lease, parse_status
 from token_refresh.core.trigger import Trigger
@@ -305,7 +305,7 @@ class TokenRefresh(RuleBasedStateMachine):
                 assert self._is_incident_open(name), f"the owner of {name} was never told"
         if all(self.status(name) is None for name in NAMES):
             for provider in PROVIDERS:
-                assert not self._is_incident_open(f"oauth-client-{provider.name}")
+                self._check_client(f"oauth-client-{provider.name}")
 
     def _check_health(self, name: str) -> None:
         assert self.status(name) is None, f"{name} is well and says {self.status(name)}"
@@ -317,6 +317,12 @@ class TokenRefresh(RuleBasedStateMachine):
         assert facts
         assert facts.is_valid(self.clock())
         assert not self._is_incident_open(name), f"nobody heard that {name} has recovered"
+
+    def _check_client(self, client: str) -> None:
+        """Each incident of a client has had its one recovery."""
+        mine = [e for e in self.events if e.subject == client]
+        ended = {e.id for e in mine if e.type == RECOVERED}
+        assert ended == {build_event_id(RECOVERED, e.id) + ".client" for e in mine if e.type != RECOVERED}
 
     def _is_incident_open(self, subject: str) -> bool:
         is_open, heard = False, set[str]()

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from token_refresh.core.status import HEALTHY, SUSPECT, Status
+from token_refresh.core.status import HEALTHY, NEEDS_CONSENT, SUSPECT, Status
 from token_refresh.core.verdict import Case, Verdict, doubling
 
 MASS: str = "mass_invalid_grant"
@@ -69,11 +69,13 @@ def find_tripped(tried: Iterable[Tried], breaker_min: float) -> set[str]:
     return {c for c, dead in deaths.items() if dead >= breaker_min and dead * 2 >= population[c]}
 
 
-def may_hold(previous: Status | None, now: float) -> bool:
-    """Tell whether a death can be held back: the grant was not given up before, and has not been held already."""
-    if previous is None or previous.state == HEALTHY:
+def may_hold(case: Case) -> bool:
+    """Tell whether a death can be held back: this grant was not given up before, and has not been held already."""
+    previous = case.previous
+    if previous is None:
         return True
-    return previous.state == SUSPECT and not 0 < previous.hold_until <= now
+    was_given_up = previous.state == NEEDS_CONSENT and previous.version == case.version
+    return not was_given_up and not 0 < previous.hold_until <= case.now
 
 
 def hold_back(case: Case, verdict: Verdict, hold: Hold) -> Verdict:
@@ -92,7 +94,7 @@ def hold_back(case: Case, verdict: Verdict, hold: Hold) -> Verdict:
         attempts=attempts,
         next_attempt_at=next_attempt_at,
         hold_until=hold.until,
-        client_event_id=hold.event_id,
+        client_event_id=verdict.status.client_event_id or hold.event_id,
         client=case.client,
     )
     return Verdict(SUSPECT, MASS, status, is_death=True, detail=verdict.detail)

@@ -205,7 +205,7 @@ def _status(  # noqa: PLR0913 - what is new in a state
         client=case.client or previous.client,
         client_version=case.client_version,
         client_event_id=previous.client_event_id,
-        hold_until=previous.hold_until if state == SUSPECT else 0,
+        hold_until=0 if state == NEEDS_CONSENT else previous.hold_until,
     )
 
 
