@@ -99,7 +99,7 @@ def test_naming_an_absolute_expiry_alone_means_it() -> None:
     [
         pytest.param("tokenurl", URL, "p.tokenurl: there is no such key in a provider definition", id="unknown key"),
         pytest.param("token_url", 1, "p.token_url: must be a string", id="url type"),
-        pytest.param("token_url", "http://a.example/t", "p.token_url: must be https", id="http"),
+        pytest.param("token_url", "ftp://a.example/t", "p.token_url: must be an https:// URL", id="ftp"),
         pytest.param("token_url", "https://{x}.a.example/", "p.token_url: {x} is not declared", id="undeclared"),
         pytest.param("client_auth", "digest", "p.client_auth: must be one of client_secret_post", id="auth"),
         pytest.param("client_auth", ["none"], "p.client_auth: must be one of", id="auth type"),

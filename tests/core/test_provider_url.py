@@ -165,3 +165,18 @@ def test_a_callback_teaches_declared_variables_and_fields_to_keep() -> None:
     provider = Provider("p", "", "", variables={"domain": "accounts.zoho.com"}, keep=("accounts-server", "realmId"))
     callback = {"accounts-server": "https://accounts.zoho.eu", "realmId": "123", "code": "secret", "domain": "a b"}
     assert learned_variables(provider, callback) == {"accounts-server": "accounts.zoho.eu", "realmId": "123"}
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        pytest.param("http://a.example/token", True, id="http"),
+        pytest.param("http://{tenant}.a.example/token", True, id="http with a variable"),
+        pytest.param("https://a.example/token", False, id="https"),
+        pytest.param("http://127.0.0.1:8080/token", False, id="loopback"),
+        pytest.param("http://localhost/token", False, id="localhost"),
+        pytest.param("nonsense", False, id="no URL"),
+    ],
+)
+def test_a_template_without_tls_is_recognised(template: str, *, expected: bool) -> None:
+    assert is_plaintext(template) is expected

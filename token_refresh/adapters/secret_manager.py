@@ -92,8 +92,9 @@ class SecretManager:
                 f"access secret {secret_id}", lambda: self._client.access_secret_version(name=name, **_options())
             )
         except exceptions.NotFound:
-            # The service says the same of a missing secret and of a missing version.
-            self.get(secret_id)
+            # Of `latest`, the service says the same whether the secret or its version is missing.
+            if version is None:
+                self.get(secret_id)
             raise VersionMissing(
                 f"secret {secret_id} has no version{'' if version is None else f' {version}'}"
             ) from None

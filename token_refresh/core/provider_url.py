@@ -59,7 +59,7 @@ def check_template(template: str) -> str | None:
     match = _AUTHORITY.match(template)
     if match is None or not (template.isascii() and template.isprintable()) or " " in template:
         return "must be an https:// URL"
-    scheme, authority, rest = match.groups()
+    _, authority, rest = match.groups()
     if not _HOST.fullmatch(authority):
         return "must name a host, with a number as port, and no user name"
     if "#" in rest:
@@ -69,9 +69,17 @@ def check_template(template: str) -> str | None:
         suffix = host[placeholder.end() :]
         if suffix and "." not in _PLACEHOLDER.sub("", suffix) and not suffix.startswith("{"):
             return f"{placeholder[0]} in the host must be followed by a literal suffix with a dot, or end the host"
-    if scheme == "http" and not _PLACEHOLDER.search(host) and not is_loopback(host.strip("[]").lower()):
-        return "must be https:// (http:// is for loopback only)"
     return None
+
+
+def is_plaintext(template: str) -> bool:
+    """Tell whether a URL template leads off this machine without TLS.
+
+    No fault of the file, which would stop every connection: `resolve_url` refuses it to those that use it.
+    """
+    match = _AUTHORITY.match(template)
+    host = _without_port(match[2]) if match else ""
+    return bool(match) and template.startswith("http:") and not is_loopback(host.strip("[]").lower())
 
 
 def resolve_url(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from token_refresh.core.provider import Provider
 from token_refresh.core.provider_table import ProviderTableError, parse_providers
+from token_refresh.core.provider_url import is_plaintext
 from token_refresh.errors import BadEnvironment
 from token_refresh.providers import BUILT_IN, load_providers, read_tables
 from token_refresh.providers.preview import preview_code, preview_refresh
@@ -35,6 +36,11 @@ def _check(file: Path) -> tuple[int, list[str]]:
         return 1, [str(exc)]
     except ProviderTableError as exc:
         return 1, [f"{len(exc.problems)} problem{'s' if len(exc.problems) > 1 else ''}:", *exc.problems]
+    plain = [
+        f"{name}.{key}: must be https:// (http:// is for loopback only)" for name, key in _plaintext(providers, tables)
+    ]
+    if plain:
+        return 1, plain
     lines: list[str] = []
     for name in tables:
         provider = providers[name]
@@ -42,6 +48,14 @@ def _check(file: Path) -> tuple[int, list[str]]:
         if provider.authorization_url:
             lines += [f"{name}: a new consent sends", "", *_indented(preview_code(provider)), ""]
     return 0, [*lines, f"{len(tables)} provider{'s' if len(tables) != 1 else ''}, nothing wrong."]
+
+
+def _plaintext(providers: Mapping[str, Provider], names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        provider = providers[name]
+        for key in ("token_url", "refresh_url", "authorization_url", "revocation_url"):
+            if is_plaintext(getattr(provider, key) or ""):
+                yield name, key
 
 
 def _indented(text: str) -> Iterator[str]:
