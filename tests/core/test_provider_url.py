@@ -7,6 +7,7 @@ from token_refresh.core.provider_url import (
     UrlError,
     check_template,
     is_loopback,
+    is_plaintext,
     is_variable_value,
     learned_variables,
     resolve_url,

@@ -109,3 +109,12 @@ def test_list_is_a_table_with_one_row_per_provider(capsys: pytest.CaptureFixture
     assert all(row.count("|") == 9 for row in rows)
     google = "| `google` | post | form | stays | 1 h | 180 d unused | id_token |  |"
     assert google in rows
+
+
+def test_check_refuses_a_definition_without_tls_which_at_run_time_concerns_its_own_connections_only(
+    write: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write.write_text('[acme]\ntoken_url = "http://acme.example/token"\n')
+    assert main(["check", str(write)]) == 1
+    assert "acme.token_url: must be https://" in capsys.readouterr().out
+    assert "acme" in load_providers(str(write))

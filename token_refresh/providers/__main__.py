@@ -36,11 +36,9 @@ def _check(file: Path) -> tuple[int, list[str]]:
         return 1, [str(exc)]
     except ProviderTableError as exc:
         return 1, [f"{len(exc.problems)} problem{'s' if len(exc.problems) > 1 else ''}:", *exc.problems]
-    plain = [
-        f"{name}.{key}: must be https:// (http:// is for loopback only)" for name, key in _plaintext(providers, tables)
-    ]
+    plain = list(_plaintext(providers, tables))
     if plain:
-        return 1, plain
+        return 1, [f"{where}: must be https:// (http:// is for loopback only)" for where in plain]
     lines: list[str] = []
     for name in tables:
         provider = providers[name]
@@ -50,12 +48,12 @@ def _check(file: Path) -> tuple[int, list[str]]:
     return 0, [*lines, f"{len(tables)} provider{'s' if len(tables) != 1 else ''}, nothing wrong."]
 
 
-def _plaintext(providers: Mapping[str, Provider], names: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _plaintext(providers: Mapping[str, Provider], names: Iterable[str]) -> Iterator[str]:
     for name in names:
         provider = providers[name]
         for key in ("token_url", "refresh_url", "authorization_url", "revocation_url"):
             if is_plaintext(getattr(provider, key) or ""):
-                yield name, key
+                yield f"{name}.{key}"
 
 
 def _indented(text: str) -> Iterator[str]:
