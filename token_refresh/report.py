@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, field
 
-from token_refresh.core.status import MISCONFIGURED, NEEDS_CONSENT, REJECTED, SUSPECT, UNAVAILABLE
+from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, STATES, SUSPECT, UNAVAILABLE
 from token_refresh.work import Work
 
 log = logging.getLogger("token_refresh")
@@ -25,6 +25,7 @@ class Report:
     """What a run did."""
 
     run_id: str
+    is_whole: bool  # over all connections
     works: list[Work] = field(default_factory=list)
     destroyed: int | None = None
 
@@ -64,16 +65,23 @@ class Report:
                 detail,
                 extra={"json_fields": fields},
             )
-        left = [w.facts.expires_at - now for w in self.works if w.facts and not w.connection.paused]
-        document = self.document()
-        states = Counter(w.status.state if w.status else "healthy" for w in self.works if not w.connection.paused)
+        counts = self.document()["counts"]
         fields = {
             "event": "run",
             "run_id": self.run_id,
-            "counts": document["counts"],
-            "states": dict(states),
+            "counts": counts,
             "duration_seconds": round(now - began, 3),
         }
-        if left:
-            fields["least_seconds_left"] = int(min(left))
-        log.info("run %s: %s", self.run_id, document["counts"], extra={"json_fields": fields})
+        if self.is_whole:
+            fields |= self._standing(now)
+        log.info("run %s: %s", self.run_id, counts, extra={"json_fields": fields})
+
+    def _standing(self, now: float) -> dict[str, object]:
+        """Return how all connections stand, for the metrics; a part of them would draw a wrong picture."""
+        works = [w for w in self.works if not w.connection.paused]
+        states = dict.fromkeys((HEALTHY, *STATES), 0)
+        states |= Counter(w.status.state if w.status else HEALTHY for w in works)
+        # A dead grant has an alert of its own; its token would hide the one that is about to run out.
+        alive = (w for w in works if not (w.status and w.status.state == NEEDS_CONSENT))
+        left = [w.facts.expires_at - now for w in alive if w.facts]
+        return {"states": states, **({"least_seconds_left": int(min(left))} if left else {})}

@@ -42,7 +42,7 @@ class Runner:
         Raises `UnknownConnection` (nothing was run) and `StoreUnavailable` (the secrets cannot be listed, or every
         connection failed at Secret Manager: the caller should try again).
         """
-        report = Report(uuid.uuid4().hex)
+        report = Report(uuid.uuid4().hex, is_whole=trigger.connections is None)
         began = self.clock()
         listed = self._list()
         chosen = self._choose(listed, trigger)

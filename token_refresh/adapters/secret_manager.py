@@ -34,6 +34,8 @@ _T = TypeVar("_T")
 
 _PAGE = 25_000  # https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/list
 _CALL_SECONDS = 10.0
+# Lists may be hours old, and a rotating refresh writes twice.
+_ETAGS_KEPT = 16
 _RETRY = Retry(
     predicate=if_exception_type(
         exceptions.ServiceUnavailable,
@@ -59,7 +61,7 @@ class SecretManager:
     def __init__(self, client: sm.SecretManagerServiceClient, parent: str) -> None:
         self._client = client
         self._parent = parent
-        self._own_writes: dict[str, tuple[set[str], SecretRecord]] = {}
+        self._own_writes: dict[str, tuple[tuple[str, ...], SecretRecord]] = {}
         self._lock = threading.Lock()
 
     def list_connections(self) -> list[SecretRecord]:
@@ -89,7 +91,9 @@ class SecretManager:
         name = f"{self._name(secret_id)}/versions/{which}"
         try:
             reply = self._call(
-                f"access secret {secret_id}", lambda: self._client.access_secret_version(name=name, **_options())
+                f"access secret {secret_id}",
+                lambda: self._client.access_secret_version(name=name, **_options()),
+                secret_id,
             )
         except exceptions.NotFound:
             # Of `latest`, the service says the same whether the secret or its version is missing.
@@ -116,6 +120,7 @@ class SecretManager:
             version = self._call(
                 f"add a version to secret {secret_id}",
                 lambda: self._client.add_secret_version(parent=parent, payload=body, **_options()),
+                secret_id,
             )
         except exceptions.NotFound:
             raise SecretMissing(f"secret {secret_id} does not exist") from None
@@ -154,8 +159,8 @@ class SecretManager:
             raise EtagConflict(f"secret {record.secret_id} was changed by somebody else") from None
         written = self._record(secret, of_own_write=True)
         with self._lock:
-            superseded, _ = self._own_writes.get(record.secret_id, (set(), record))
-            self._own_writes[record.secret_id] = ({*superseded, record.etag} - {written.etag}, written)
+            superseded, _ = self._own_writes.get(record.secret_id, ((), record))
+            self._own_writes[record.secret_id] = ((*superseded, record.etag)[-_ETAGS_KEPT:], written)
         return written
 
     def list_versions(self, secret_id: str) -> list[VersionInfo]:
@@ -199,16 +204,21 @@ class SecretManager:
         if of_own_write:
             return record
         # Metadata is eventually consistent: what this instance has overwritten itself is known to be old.
-        superseded, written = self._own_writes.get(record.secret_id, (frozenset[str](), record))
+        superseded, written = self._own_writes.get(record.secret_id, ((), record))
         return written if record.etag in superseded else record
 
-    def _call(self, what: str, call: Callable[[], _T]) -> _T:
-        """Run one call; only the errors that its caller tells apart come through."""
+    def _call(self, what: str, call: Callable[[], _T], secret_id: str | None = None) -> _T:
+        """Run one call; only the errors that its caller tells apart come through.
+
+        Who is allowed single secrets only is denied those that do not exist: of `secret_id`, the metadata tell.
+        """
         try:
             return call()
         except (exceptions.NotFound, exceptions.Conflict, *_PRECONDITION):
             raise
         except exceptions.PermissionDenied:
+            if secret_id is not None:
+                self.get(secret_id)
             raise StoreUnavailable(f"cannot {what}: permission denied (or it does not exist)") from None
         except exceptions.RetryError as fault:
             cause = type(fault.cause).__name__ if fault.cause else "time ran out"
