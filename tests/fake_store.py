@@ -61,13 +61,15 @@ class Cloud:
 class FakeStore(SecretStore):
     """Secret Manager as one instance sees it; `restarted` is the view of another instance on the same secrets.
 
-    `calls` lists what this instance has called: (operation, secret id), oldest first.
+    `calls` lists what this instance has called: (operation, secret id), oldest first; `on_call` hears of each call that
+    has taken effect, and may let time pass.
     """
 
     def __init__(self, clock: Callable[[], float], cloud: Cloud | None = None, faults: Faults | None = None) -> None:
         self.cloud = cloud or Cloud(clock)
         self.faults = faults or Faults()
         self.calls: list[tuple[str, str]] = []
+        self.on_call: Callable[[str], None] = lambda _: None
         self._own_writes: dict[str, tuple[set[str], SecretRecord]] = {}
 
     def restarted(self, faults: Faults | None = None) -> FakeStore:
@@ -231,4 +233,5 @@ class _Call:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._store.cloud.lock.release()
         if kind is None:
+            self._store.on_call(self._what[0])
             self._store.faults.strike(*self._what, "after")

@@ -1,20 +1,20 @@
 """What may break on our side. Messages carry names, never payloads: the framework logs and returns them.
 
-    TokenRefreshError
-    ├── BadRequest            the caller's message is malformed; names the fault                        400
-    ├── UnknownConnection     a named connection does not exist                                         404
-    ├── BadEnvironment        settings or providers file cannot be used; lists every problem            500
-    ├── Misconfigured         a connection, its payload, client or provider cannot be used; names the fix
-    ├── StoreError            Secret Manager did not do it
-    │   ├── SecretMissing         no such secret
-    │   ├── VersionMissing        the secret exists, the version does not
-    │   ├── VersionUnusable       the version is disabled or destroyed
-    │   ├── EtagConflict          somebody else wrote first: read again, decide again
-    │   └── StoreUnavailable      quota, outage, permission: try again later                            503
-    ├── PublishError          the topic did not take the event: owed, published by a later run
-    └── TransportError        HTTP to a provider
-        ├── NotSent               the connection could not be opened: nothing was spent
-        └── ReplyLost             sent, but no complete answer: it may have happened
+TokenRefreshError
+├── BadRequest            the caller's message is malformed; names the fault                        400
+├── UnknownConnection     a named connection does not exist                                         404
+├── BadEnvironment        settings or providers file cannot be used; lists every problem            500
+├── Misconfigured         a connection, its payload, client or provider cannot be used; names the fix
+├── StoreError            Secret Manager did not do it
+│   ├── SecretMissing         no such secret
+│   ├── VersionMissing        the secret exists, the version does not
+│   ├── VersionUnusable       the version is disabled or destroyed
+│   ├── EtagConflict          somebody else wrote first: read again, decide again
+│   └── StoreUnavailable      quota, outage, permission: try again later                            503
+├── PublishError          the topic did not take the event: owed, published by a later run
+└── TransportError        HTTP to a provider
+    ├── NotSent               the connection could not be opened: nothing was spent
+    └── ReplyLost             sent, but no complete answer: it may have happened
 """
 
 from __future__ import annotations

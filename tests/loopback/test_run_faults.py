@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 
@@ -12,6 +13,12 @@ from token_refresh.core.connection import LEASE, STATUS
 from token_refresh.core.outcome import Refreshed
 from token_refresh.core.secrecy import Secret
 from token_refresh.errors import Misconfigured
+
+
+@pytest.fixture(autouse=True)
+def _heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let log lines reach the test, whatever an earlier one has configured."""
+    monkeypatch.setattr(logging.getLogger("token_refresh"), "propagate", True)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 
@@ -10,6 +11,12 @@ from tests.world import DAY, DEAD, LIFE, World
 from token_refresh.core.status import Lease, render_lease
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import StoreUnavailable, UnknownConnection
+
+
+@pytest.fixture(autouse=True)
+def _heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let log lines reach the test, whatever an earlier one has configured."""
+    monkeypatch.setattr(logging.getLogger("token_refresh"), "propagate", True)
 
 
 @pytest.fixture
