@@ -56,7 +56,7 @@ class Known:
             stored = self._stored(connection)
         except SecretMissing:
             return None
-        if connection.access_token_format != "text":
+        if not connection.is_text:
             return stored.facts
         noted = parse_facts(connection.record.annotations.get(ACCESS_TOKEN)) if stored.version else None
         both = [f for f in (stored.facts, noted) if f]

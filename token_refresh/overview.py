@@ -136,7 +136,7 @@ class Overview:
 
     def _facts(self, connection: Connection) -> AccessTokenFacts | None:
         """Return what is known of the access token; the token itself is dropped here."""
-        if connection.access_token_format == "text":  # noqa: S105 - a format, not a secret
+        if connection.is_text:
             return parse_facts(connection.record.annotations.get(ACCESS_TOKEN))
         try:
             return parse_facts(self._store.access(connection.access_token_secret_id).payload)

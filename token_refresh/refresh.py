@@ -79,7 +79,7 @@ class _Turn:
 class Refresher:
     """Exchange grants one connection at a time; threads may share it."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a refresh
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a refresh
         self,
         store: SecretStore,
         exchange: Exchange,
@@ -333,7 +333,7 @@ class Refresher:
         """Write the access token for downstream jobs, release the lease, destroy what nobody needs any more."""
         connection = turn.connection
         facts = AccessTokenFacts(refreshed.expires_at, now, current)
-        is_text = connection.access_token_format == "text"
+        is_text = connection.is_text
         document = (
             refreshed.access_token.reveal().encode()
             if is_text

@@ -136,12 +136,13 @@ class TokenRefresh(RuleBasedStateMachine):
     @rule(
         who=st.integers(0, 1),
         force=st.booleans(),
+        clean=st.booleans(),
         names=st.none() | st.sets(st.sampled_from(NAMES), min_size=1),
     )
-    def run(self, who: int, force: bool, names: set[str] | None) -> None:  # noqa: FBT001
+    def run(self, who: int, force: bool, clean: bool, names: set[str] | None) -> None:  # noqa: FBT001
         chosen = tuple(sorted(names)) if names is not None else None
         self.lifted.clear()
-        self.instances[who].run(Trigger(connections=chosen, force=force))
+        self.instances[who].run(Trigger(connections=chosen, force=force, clean=clean))
         for instance in self.instances:
             self.excused_losses |= instance.unsaved
             instance.faults.active.clear()
@@ -292,7 +293,7 @@ class TokenRefresh(RuleBasedStateMachine):
         self.server.mode, self.cloud.stale, self.topic_is_down = "ok", {}, False
         for seconds in (1, 130, 130, 3700, 61, 3700, DAY + 1, 130, DAY + 1, 130, 1):
             self.clock.advance(seconds)
-            self.run(0, force=False, names=None)
+            self.run(0, force=False, clean=False, names=None)
         for name in NAMES:
             family = self.server.family(self.tokens[name])
             assert family

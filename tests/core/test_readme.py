@@ -35,6 +35,10 @@ def test_readme_shows_every_setting_with_its_default() -> None:
 
 def test_readme_shows_every_built_in_provider() -> None:
     listed = subprocess.run(
-        [sys.executable, "-m", "token_refresh.providers", "list"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "token_refresh.providers", "list"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     assert section("providers") == listed.stdout

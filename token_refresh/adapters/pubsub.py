@@ -1,4 +1,4 @@
-"""Pub/Sub through its own client; fulfils `Publisher`. Its import takes 200 ms: done when there is something to publish."""
+"""Pub/Sub through its own client; fulfils `Publisher`. Imported when there is something to publish: it takes 200 ms."""
 
 from __future__ import annotations
 

@@ -103,9 +103,9 @@ class SecretManager:
                 f"secret {secret_id} has no version{'' if version is None else f' {version}'}"
             ) from None
         except _PRECONDITION:
+            which = "the newest version" if version is None else f"version {version}"
             raise VersionUnusable(
-                f"{'the newest version' if version is None else f'version {version}'} of secret {secret_id} is disabled "
-                "or destroyed: enable it or add a new version"
+                f"{which} of secret {secret_id} is disabled or destroyed: enable it or add a new version"
             ) from None
         payload = reply.payload
         if payload.data_crc32c and int(payload.data_crc32c) != google_crc32c.value(payload.data):

@@ -62,6 +62,11 @@ class Connection:
         """Return the id of the connection secret."""
         return self.record.secret_id
 
+    @property
+    def is_text(self) -> bool:
+        """Tell whether readers get the bare access token instead of the document."""
+        return self.access_token_format == "text"  # noqa: S105 - a format, not a secret
+
 
 def connection_name(secret_id: str) -> str:
     """Return the connection's name: the secret id without a trailing ``-refresh-token``."""

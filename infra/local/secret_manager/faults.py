@@ -51,7 +51,7 @@ class Fault:
             raise ValueError(message)
 
 
-class Hung(Exception):  # noqa: N818 - a state of the call, not an error of ours
+class Hung(Exception):
     """Say that a call was never answered: its caller went away, or the faults were cleared."""
 
 

@@ -89,7 +89,7 @@ def _load_route(option: Mapping[str, str]) -> Route:
     return Route(option["method"].upper(), re.compile(pattern), tuple(fields), option.get("body"))
 
 
-class _Recorded(Exception):  # noqa: N818 - stops a call, reports nothing
+class _Recorded(Exception):
     """End a recorded call before it is sent."""
 
 
