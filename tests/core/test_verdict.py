@@ -279,3 +279,17 @@ def test_a_fault_of_ours_is_told_once_and_noted_when_it_changes() -> None:
 
     later = judge_misconfigured(replace(case(), previous=status, now=NOW + 60), "create it")
     assert status_after(later).next_attempt_at == NOW + 60 + 120
+
+
+def test_a_suspicion_that_silence_keeps_from_being_confirmed_is_told_when_the_access_token_runs_out() -> None:
+    verdict = judge(case("suspect", seconds_left=1), SILENT)
+    assert verdict.status
+    assert (verdict.status.state, verdict.announce) == ("unavailable", "refresh_failing")
+
+
+def test_a_suspicion_that_is_held_stays_one_for_the_operator_knows() -> None:
+    a_case = case("suspect", seconds_left=1)
+    assert a_case.previous
+    verdict = judge(replace(a_case, previous=replace(a_case.previous, hold_until=NOW + 1)), SILENT)
+    assert verdict.status
+    assert (verdict.status.state, verdict.announce) == ("suspect", None)

@@ -1,6 +1,7 @@
 """What an answer of the provider changes for the connection (the states: `token_refresh.core.policy`).
 
-A provider's silence never ends `suspect`, `needs_consent` or `rejected`: it only moves the next attempt.
+A provider's silence never ends `needs_consent` or `rejected`, nor `suspect` while the access token lasts: it only moves
+the next attempt.
 """
 
 from __future__ import annotations
@@ -156,7 +157,9 @@ def _judge_silence(case: Case, reason: str, detail: ErrorDetail, retry_after: fl
     previous = case.previous if case.previous and case.previous.state != HEALTHY else None
     attempts = max(previous.attempts if previous else 0, case.back_off.attempts if case.back_off else 0) + 1
     delay = back_off_delay(case.name, attempts, retry_after)
-    if previous and previous.state not in (UNAVAILABLE, MISCONFIGURED):
+    # Nobody has been told of a suspicion, unless it is held: when the access token runs out meanwhile, it is time.
+    is_untold = previous is not None and previous.state == SUSPECT and not previous.hold_until > case.now
+    if previous and previous.state not in (UNAVAILABLE, MISCONFIGURED) and not (is_untold and _is_low(case)):
         return Verdict(UNAVAILABLE, reason, _again(case, previous, delay), detail=detail)
     if previous and previous.state == UNAVAILABLE:
         status = replace(_again(case, previous, delay), reason=reason, version=case.version)
