@@ -24,7 +24,7 @@ from token_refresh.errors import SecretMissing, StoreError
 from token_refresh.holds import Holds
 from token_refresh.incidents import Incidents
 from token_refresh.lease import Busy
-from token_refresh.work import Work, Worker
+from token_refresh.work import Work, Worker, log_defect
 
 log = logging.getLogger("token_refresh")
 
@@ -70,7 +70,9 @@ class Verdicts:
             self._warn_of_end(work)
         elif verdict.status:
             status = verdict.status
-            self._record(work, announce(status, verdict.announce, work.connection.name) if verdict.announce else status)
+            if verdict.announce:
+                status = announce(status, verdict.announce, work.connection.secret_id)
+            self._record(work, status)
 
     def _warn_of_end(self, work: Work) -> None:
         attempt = work.made
@@ -194,4 +196,7 @@ def _guarded(work: Work, step: Callable[[], bool | None]) -> bool:
         return False
     except StoreError as fault:
         log.error("could not record the state of %s: %s", work.connection.name, fault)  # noqa: TRY400 - no traceback
+        return False
+    except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
+        log_defect(work.connection, fault)
         return False

@@ -96,10 +96,8 @@ class Worker:
         except StoreError as fault:
             work.outcome, work.reason, work.message = UNAVAILABLE, "secret_manager", str(fault)
         except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
-            # Neither text nor traceback of what nobody foresaw: it may hold anything.
             work.outcome, work.reason = UNAVAILABLE, "internal_error"
-            where = _place(fault)
-            log.error("defect while working on %s: %s at %s", connection.name, type(fault).__name__, where)  # noqa: TRY400
+            log_defect(connection, fault)
         return work
 
     def _work_on(self, work: Work, trigger: Trigger) -> None:
@@ -219,8 +217,10 @@ class Worker:
             return False
 
 
-def _place(fault: BaseException) -> str:
+def log_defect(connection: Connection, fault: BaseException) -> None:
+    """Log what nobody foresaw: neither its text nor a traceback, for it may hold anything."""
     trace = fault.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else "unknown"
+    where = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else "unknown"
+    log.error("defect while working on %s: %s at %s", connection.name, type(fault).__name__, where)

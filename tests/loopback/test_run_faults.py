@@ -348,6 +348,20 @@ def test_a_crash_around_a_publication_repeats_it_with_the_same_id_at_worst(world
     assert len({e.id for e in world.publisher.events}) == 1
 
 
+def test_a_defect_met_while_telling_harms_no_other_and_loses_nothing(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("dead", "gone"):
+        world.add(name)
+        world.answers[f"{name}-token"] = DEAD
+    world.publisher.faults.fail("publish", RuntimeError("CANARY"), secret_id="dead")
+    world.run()
+    assert world.events() == ["invalid_grant gone"]
+    assert "CANARY" not in caplog.text
+    world.run()
+    assert world.events() == ["invalid_grant gone", "invalid_grant dead"]
+
+
 def test_a_status_that_could_not_be_written_is_decided_again(world: World) -> None:
     world.add("dead")
     world.answers["dead-token"] = DEAD

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.world import DAY, DEAD, LIFE, REFUSED, SILENT, World
-from token_refresh.core.outcome import GrantDead, Unavailable
+from token_refresh.core.grant import Grant, RefreshTokenGrant
+from token_refresh.core.outcome import GrantDead, TokenOutcome, Unavailable
 from token_refresh.core.trigger import Trigger
 
 
@@ -170,6 +171,30 @@ def test_a_google_grant_that_dies_after_seven_days_was_in_testing_mode(world: Wo
     world.clock.advance(7 * DAY + 600)
     dying(world, "alice")
     assert world.run() == {"alice": "needs_consent: testing_mode_expiry"}
+
+
+@pytest.mark.parametrize(
+    ("second", "outcome", "events"),
+    [
+        pytest.param(None, "refreshed: refreshed", [], id="alive-after-all"),
+        pytest.param(REFUSED, "rejected: invalid_client", ["client_rejected oauth-client-google"], id="refused"),
+        pytest.param(SILENT, "unavailable: http_503", ["refresh_failing alice", "refresh_failing bob"], id="silent"),
+    ],
+)
+def test_the_second_attempt_of_a_run_may_say_something_else(
+    world: World, second: TokenOutcome | None, outcome: str, events: list[str]
+) -> None:
+    world.add("bob")
+    answers = {"alice-token": [DEAD, second], "bob-token": [DEAD, second]}
+    normal = world.exchange._answer
+
+    def answer(grant: Grant) -> TokenOutcome:
+        assert isinstance(grant, RefreshTokenGrant)
+        return answers[grant.refresh_token.reveal()].pop(0) or normal(grant)
+
+    world.exchange._answer = answer
+    assert world.run() == {"alice": outcome, "bob": outcome}
+    assert sorted(world.events()) == events
 
 
 # -- rejected ----------------------------------------------------------------------------------------------------------

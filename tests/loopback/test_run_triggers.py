@@ -155,6 +155,8 @@ def test_two_secrets_that_yield_one_name_are_both_misconfigured(world: World) ->
         ("bob", "refreshed"),
     ]
     assert "alice and alice-refresh-token both declare" in entries[0]["message"]
+    assert world.events() == ["client_rejected alice"] * 2
+    assert len({(e.id, e.data["connection_secret"]) for e in world.publisher.events}) == 2
     assert world.exchange.sent == ["bob-token"]
 
 

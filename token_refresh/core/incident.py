@@ -31,9 +31,9 @@ REMINDERS: Final = (24, 72)  # hours into an incident
 _CLIENT: Final = ".client"  # marks the ids whose subject is the client
 
 
-def announce(status: Status, event_type: str, name: str) -> Status:
-    """Begin an incident of the connection: its id is fixed by connection, version and beginning."""
-    event_id = build_event_id(event_type, name, status.version, status.since)
+def announce(status: Status, event_type: str, secret_id: str) -> Status:
+    """Begin an incident of the connection: its id is fixed by its secret, the version and the beginning."""
+    event_id = build_event_id(event_type, secret_id, status.version, status.since)
     return replace(status, event_id=event_id, owed=_with(status.owed, event_id))
 
 
@@ -156,7 +156,9 @@ def _message(event_type: str, reason: str, connection: Connection, status: Statu
     who = f"client {status.client}" if of_client else f"connection {connection.name}"
     if event_type == RECOVERED:
         return f"{who} is healthy again"
-    if status.state == MISCONFIGURED or event_type == CONSENT_EXPIRING:
+    if event_type == CONSENT_EXPIRING:
+        return f"{who}: {status.message if status.state == HEALTHY else words_for(reason)}"
+    if status.state == MISCONFIGURED:
         return f"{who}: {status.message}"
     if event_type == CONSENT_OVERDUE:
         return f"{who} has waited {status.reminded} hours for its owner. {words_for(reason)}"
