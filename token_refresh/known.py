@@ -85,7 +85,9 @@ class Known:
     def client(self, secret_id: str, *, reread: bool = False) -> tuple[Client, int]:
         """Return a client registration and its version; raises `Misconfigured`."""
         with self._lock_of(secret_id):
-            if reread or secret_id not in self._clients:
+            if reread:
+                self._clients.pop(secret_id, None)
+            if secret_id not in self._clients:
                 self._clients[secret_id] = self._read_client(secret_id)
             return self._clients[secret_id]
 

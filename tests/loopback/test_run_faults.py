@@ -131,6 +131,35 @@ def test_a_newest_version_that_is_gone_is_never_replaced_by_an_older_one(world: 
     assert world.events() == ["client_rejected bad", "recovered bad"]
 
 
+def test_a_grant_that_is_disabled_while_it_is_dead_is_the_operator_s_matter(world: World) -> None:
+    world.add("bad")
+    world.answers["bad-token"] = DEAD
+    world.run()
+    world.store.set_state("bad-refresh-token", 1, "DISABLED")
+    assert entry(world, "bad")["outcome"] == "misconfigured"
+    assert world.events() == ["invalid_grant bad", "client_rejected bad"]
+
+
+def test_a_client_that_is_disabled_while_it_is_refused_is_misconfigured(world: World) -> None:
+    world.store.create("my-client", '{"client_id": "c", "client_secret": "s"}')
+    world.add("bad", annotations={"token-refresh.client": "my-client"})
+    world.answers["bad-token"] = REFUSED
+    assert entry(world, "bad")["outcome"] == "rejected"
+    world.store.set_state("my-client", 1, "DISABLED")
+    assert entry(world, "bad")["outcome"] == "misconfigured"
+
+
+def test_a_client_that_vanishes_while_an_instance_is_warm_is_refused_first(world: World) -> None:
+    world.store.create("my-client", '{"client_id": "c", "client_secret": "s"}')
+    world.add("bad", annotations={"token-refresh.client": "my-client"})
+    world.run()
+    del world.store.cloud.secrets["my-client"]
+    world.answers["bad-token"] = REFUSED
+    world.clock.advance(LIFE)
+    assert entry(world, "bad")["outcome"] == "rejected"
+    assert entry(world, "bad")["outcome"] == "misconfigured"
+
+
 def test_a_url_that_is_not_https_is_the_connection_s_own_trouble(world: World) -> None:
     world.exchange.problem = Misconfigured("token_url is neither https nor loopback")
     assert world.run() == {"good": "misconfigured: misconfigured"}
@@ -176,12 +205,18 @@ def test_nonsense_is_treated_as_absent_logged_once_and_repaired(
     assert left["token-refresh.owner"] == "alice@example.com"
 
 
-def test_nonsense_that_somebody_mends_at_the_same_moment(world: World) -> None:
+@pytest.mark.parametrize("meanwhile", [{STATUS: None}, {"mine": "x"}])
+def test_nonsense_in_metadata_that_changes_at_the_same_moment(
+    world: World, meanwhile: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.add("edited", annotations={STATUS: "nonsense"})
     records = world.store.list_connections()
-    world.store.set_annotations("edited-refresh-token", {STATUS: None})
-    setattr(world.store, "list_connections", lambda: records)  # noqa: B010 - a list that is a moment old
-    assert entry(world, "edited")["outcome"] == "refreshed"
+    world.store.set_annotations("edited-refresh-token", meanwhile)
+    with monkeypatch.context() as context:
+        context.setattr(world.store, "list_connections", lambda: records)
+        assert entry(world, "edited")["outcome"] == "refreshed"
+    world.run()
+    assert world.status("edited") is None
 
 
 def test_the_spec_survives_everything(world: World) -> None:

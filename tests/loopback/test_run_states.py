@@ -160,6 +160,25 @@ def test_the_owner_is_reminded_after_one_day_and_three_and_never_again(world: Wo
     assert len({e.id for e in world.publisher.events}) == 3
 
 
+def test_of_two_instances_that_judge_a_grant_at_the_same_moment_one_tells(world: World) -> None:
+    dying(world, "alice")
+    first = world.runner
+    second = world.new_instance()
+    pending = [second]
+    normal = world.exchange._answer
+
+    def answer(grant: Grant) -> TokenOutcome:
+        if pending:
+            pending.pop().run(Trigger())
+        return normal(grant)
+
+    world.exchange._answer = answer
+    first.run(Trigger())
+    assert world.events() == ["invalid_grant alice"]
+    world.later(60)
+    assert world.events() == ["invalid_grant alice"]
+
+
 @pytest.mark.parametrize("reason", ["reauth_required", "refresh_token_reused"])
 def test_what_the_provider_says_of_a_death_is_passed_on(world: World, reason: str) -> None:
     world.answers["alice-token"] = GrantDead(reason)
@@ -448,6 +467,28 @@ def test_one_held_connection_that_is_refreshed_later_frees_the_others(world: Wor
     assert outcomes["c0"] == "refreshed: refreshed"
     assert {outcomes[n] for n in names[1:]} == {"needs_consent: revoked_or_expired"}
     assert sorted(world.events()[1:]) == [f"invalid_grant {n}" for n in names[1:]]
+
+
+def test_a_hold_that_cannot_be_lifted_now_ends_by_itself(world: World) -> None:
+    names = world.add_many(5)
+    dying(world, *names)
+    world.run(*names)
+    healed(world, "c0")
+    world.store.faults.fail("annotate", secret_id="c1-refresh-token")
+    world.later(60, "c0")
+    assert (world.status("c1") or {})["hold_until"] > world.clock()
+    assert (world.status("c2") or {})["hold_until"] == world.clock()
+    assert world.later(3600, "c1") == {"c1": "needs_consent: revoked_or_expired"}
+
+
+def test_what_cannot_be_read_proves_nothing_about_a_client(world: World) -> None:
+    names = world.add_many(11)
+    world.run()
+    world.new_instance()
+    dying(world, *names[:5])
+    for name in ("alice", *names[5:]):
+        world.store.faults.fail("access", secret_id=f"{name}-access-token", times=-1)
+    assert set(world.later(600, *names[:5], force=True).values()) == {"suspect: mass_invalid_grant"}
 
 
 def test_those_that_were_not_tried_in_that_run_are_judged_in_the_next(world: World) -> None:
