@@ -88,6 +88,31 @@ def tried(look: Look, seconds_ago: float) -> Look:
         pytest.param(in_state("unavailable", force=True), "attempt: forced", id="unavailable-forced"),
         pytest.param(in_state("unavailable", lowest_version=6), "attempt: newer_version", id="unavailable-new-grant"),
         pytest.param(in_state("misconfigured"), "attempt: recheck", id="misconfigured-is-looked-at-in-each-run"),
+        pytest.param(
+            in_state("misconfigured", back_off=BackOff(1, WAITING, "http_503", 5)),
+            "unavailable: http_503",
+            id="mended-but-silent",
+        ),
+        pytest.param(
+            in_state("misconfigured", force=True, back_off=BackOff(1, WAITING, "http_503", 5)),
+            "attempt: recheck",
+            id="mended-but-silent-forced",
+        ),
+        pytest.param(
+            replace(in_state("needs_consent", back_off=BackOff(1, WAITING, "http_503", 6)), newest_version=6),
+            "needs_consent: why",
+            id="newer-but-silent",
+        ),
+        pytest.param(
+            replace(in_state("needs_consent", back_off=BackOff(1, WAITING, "http_503", 6)), newest_version=7),
+            "attempt: newer_version",
+            id="newer-than-the-one-that-was-silent",
+        ),
+        pytest.param(
+            replace(in_state("needs_consent", back_off=BackOff(1, NOW, "http_503", 6)), newest_version=6),
+            "attempt: newer_version",
+            id="newer-and-silent-for-long-enough",
+        ),
     ],
 )
 def test_every_state_has_a_next_step(look: Look, expected: str) -> None:

@@ -246,7 +246,7 @@ def test_retry_after_outranks_the_back_off_but_not_for_longer_than_a_day() -> No
 
 def test_a_first_silence_is_kept_in_memory_and_counts_on() -> None:
     first = judge(case(), Unavailable("http_429", retry_after=120)).back_off
-    assert first == BackOff(1, NOW + 120, "http_429")
+    assert first == BackOff(1, NOW + 120, "http_429", 5)
     second = judge(case(back_off=first), SILENT).back_off
     assert second is not None
     assert second.attempts == 2

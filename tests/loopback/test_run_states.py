@@ -422,6 +422,21 @@ def test_a_newer_version_and_force_skip_the_back_off(world: World) -> None:
     assert world.run() == {"alice": "refreshed: refreshed"}
 
 
+@pytest.mark.parametrize("first", [DEAD, REFUSED])
+def test_a_new_grant_whose_provider_is_silent_backs_off_as_well(world: World, first: TokenOutcome) -> None:
+    world.answers["alice-token"] = first
+    world.run()
+    world.store.put("alice-refresh-token", "alice-second")
+    world.answers["alice-second"] = Unavailable("http_429", retry_after=600)
+    world.run()
+    sent = len(world.exchange.sent)
+    for _ in range(5):
+        world.later(110)
+    assert len(world.exchange.sent) == sent
+    world.answers.pop("alice-second")
+    assert world.later(50) == {"alice": "refreshed: refreshed"}
+
+
 def test_silence_acquits_no_suspect(world: World) -> None:
     world.run()
     dying(world, "alice")

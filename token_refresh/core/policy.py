@@ -25,11 +25,12 @@ DAY: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class BackOff:
-    """A failure that is not worth a status yet; lives in memory."""
+    """A failure that no status tells of (yet); lives in memory."""
 
     attempts: int
     next_attempt_at: float
     reason: str
+    version: int = 0  # of the connection secret that was tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ def _decide_rejected(look: Look, status: Status) -> Decision:
 
 
 def _decide_misconfigured(look: Look, status: Status) -> Decision:  # noqa: ARG001 - one of a table
+    if look.back_off and _backs_off(look, look.newest_version):  # mended, and the provider was silent
+        return Decision(attempt=False, outcome=UNAVAILABLE, reason=look.back_off.reason)
     return _attempt("recheck")
 
 
@@ -146,4 +149,11 @@ def _attempt(reason: str) -> Decision:
 
 
 def _has_newer(look: Look, status: Status) -> bool:
-    return max(look.newest_version, look.lowest_version) > status.version
+    newest = max(look.newest_version, look.lowest_version)
+    return newest > status.version and not _backs_off(look, newest)
+
+
+def _backs_off(look: Look, version: int) -> bool:
+    """Tell whether this version was tried already and its provider was silent."""
+    b = look.back_off
+    return b is not None and look.now < b.next_attempt_at and version <= b.version and not look.force

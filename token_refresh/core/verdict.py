@@ -159,16 +159,16 @@ def _judge_silence(case: Case, reason: str, detail: ErrorDetail, retry_after: fl
     delay = back_off_delay(case.name, attempts, retry_after)
     # Nobody has been told of a suspicion, unless it is held: when the access token runs out meanwhile, it is time.
     is_untold = previous is not None and previous.state == SUSPECT and not previous.hold_until > case.now
+    back_off = BackOff(attempts, case.now + delay, reason, case.version)
     if previous and previous.state not in (UNAVAILABLE, MISCONFIGURED) and not (is_untold and _is_low(case)):
-        return Verdict(UNAVAILABLE, reason, _again(case, previous, delay), detail=detail)
+        return Verdict(UNAVAILABLE, reason, _again(case, previous, delay), back_off=back_off, detail=detail)
     if previous and previous.state == UNAVAILABLE:
         status = replace(_again(case, previous, delay), reason=reason, version=case.version)
         return Verdict(UNAVAILABLE, reason, status, detail=detail)
     if not _is_low(case) and previous is None:
-        back_off = BackOff(attempts, case.now + delay, reason)
         return Verdict(UNAVAILABLE, reason, case.previous, back_off=back_off, detail=detail)
     if not _is_low(case) and previous:  # what was misconfigured is mended, but nothing proves it yet
-        return Verdict(UNAVAILABLE, reason, _again(case, previous, delay), detail=detail)
+        return Verdict(UNAVAILABLE, reason, _again(case, previous, delay), back_off=back_off, detail=detail)
     status = _status(case, UNAVAILABLE, reason, next_attempt_at=case.now + delay, detail=detail)
     status = replace(status, attempts=attempts)
     return Verdict(UNAVAILABLE, reason, status, announce=REFRESH_FAILING, detail=detail)
