@@ -7,15 +7,15 @@ their calls may fail, kill the instance, or be interrupted by a whole run of the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.fakes import Crash, FakePublisher, FakeStore, Faults, FrozenClock, build_provider, build_runner
-from tests.simulated_server import Sent, SimulatedExchange, SimulatedServer
+from tests.fakes import Crash, FakeStore, FrozenClock
+from tests.simulated_instance import PROVIDERS, SETTINGS, Instance
+from tests.simulated_server import Sent, SimulatedServer
 from token_refresh.core.breaker import MASS
 from token_refresh.core.connection import LEASE, STATUS
 from token_refresh.core.events import CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, Event, build_event_id
@@ -23,15 +23,9 @@ from token_refresh.core.policy import DAY
 from token_refresh.core.status import NEEDS_CONSENT, Status, parse_lease, parse_status
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import PublishError, StoreUnavailable
-from token_refresh.settings import Settings
 
 pytestmark = pytest.mark.timeout(int(os.environ.get("STATEFUL_SECONDS", "300")))
 
-PROVIDERS = (
-    build_provider("strict"),
-    build_provider("lenient"),
-    build_provider("google", rotates="never"),
-)
 # Many of one client, so that the breaker has something to do; one of each other kind.
 CONNECTIONS = {
     **{f"strict-{n}": "strict" for n in range(4)},
@@ -40,72 +34,6 @@ CONNECTIONS = {
 }
 NAMES = tuple(CONNECTIONS)
 OPERATIONS = ("list_connections", "get", "access", "add", "destroy", "annotate", "publish", "exchange")
-SETTINGS = Settings(project="some-project", refresh_workers=1, breaker_min=3)
-
-
-class Instance:
-    """One function instance: it may die, and comes back without memory."""
-
-    def __init__(self, world: TokenRefresh) -> None:
-        self.world = world
-        self.store = FakeStore(world.clock, world.cloud)
-        self.start()
-
-    def start(self) -> None:
-        world = self.world
-        self.faults = Interruptible()
-        self.store = self.store.restarted(self.faults)
-        self.publisher = WatchedPublisher(self.faults, world.hear, lambda: world.topic_is_down)
-        self.exchange = SimulatedExchange(world.server, self.faults, world.watch)
-        self.runner = build_runner(
-            self.store, self.exchange, self.publisher, world.clock, providers=PROVIDERS, settings=SETTINGS
-        )
-
-    @property
-    def unsaved(self) -> set[str]:
-        return set(self.runner.worker.known.unsaved)
-
-    def run(self, trigger: Trigger) -> None:
-        """Run, and come back to life if that was deadly."""
-        try:
-            self.runner.run(trigger)
-        except StoreUnavailable:
-            pass
-        except Crash:
-            self.world.note_crash()
-            self.start()
-
-
-class Interruptible(Faults):
-    """Lets the other instance run in the middle of a call."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls_left = 0
-        self.interruption: Callable[[], None] | None = None
-
-    def strike(self, operation: str, secret_id: str, when: str) -> None:
-        super().strike(operation, secret_id, when)
-        interruption = self.interruption
-        if interruption:
-            self.calls_left -= 1
-            if self.calls_left < 0:
-                self.interruption = None
-                interruption()
-
-
-class WatchedPublisher(FakePublisher):
-    def __init__(self, faults: Faults, watch: Callable[[Event], None], is_down: Callable[[], bool]) -> None:
-        super().__init__(faults)
-        self._watch, self._is_down = watch, is_down
-
-    def publish(self, event: Event) -> None:
-        self.down = self._is_down()
-        self.faults.strike("publish", event.subject, "before")
-        if self.down:
-            raise PublishError("cannot publish: the topic is down")
-        self._watch(event)
-        self.faults.strike("publish", event.subject, "after")
 
 
 class TokenRefresh(RuleBasedStateMachine):
