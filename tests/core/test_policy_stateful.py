@@ -77,6 +77,11 @@ class TokenRefresh(RuleBasedStateMachine):
             instance.faults.interruption = None
         self.is_racing = False
 
+    @rule(who=st.integers(0, 1), seconds=st.sampled_from((61, 300, 3000)))
+    def the_schedule_ticks(self, who: int, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.run(who, force=False, clean=False, names=None)
+
     @rule(seconds=st.sampled_from((1, 30, 61, 130, 400, 900, 3000, 3700, DAY + 1)))
     def time_passes(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -275,7 +280,7 @@ class TokenRefresh(RuleBasedStateMachine):
 
 TestTokenRefresh = TokenRefresh.TestCase
 TestTokenRefresh.settings = settings(
-    max_examples=int(os.environ.get("STATEFUL_EXAMPLES", "100")),
+    max_examples=int(os.environ.get("STATEFUL_EXAMPLES", "300")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
