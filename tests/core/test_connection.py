@@ -56,6 +56,7 @@ def test_everything_has_a_default() -> None:
     assert connection.client_secret_id == "oauth-client-google"
     assert connection.access_token_secret_id == "gmail-alice-access-token"
     assert connection.access_token_format == "json"
+    assert not connection.is_text
     assert (connection.scopes, connection.owner, connection.subject) == ((), None, None)
     assert connection.refresh_before_expiry is None
     assert connection.variables == {}
@@ -84,7 +85,7 @@ def test_annotations_and_labels_are_the_spec() -> None:
     assert connection.provider == "okta"
     assert connection.client_secret_id == "my-client"
     assert connection.access_token_secret_id == "my-token"
-    assert connection.access_token_format == "text"
+    assert connection.is_text
     assert connection.scopes == ("a", "b")
     assert (connection.owner, connection.subject) == ("alice@example.com", "1234")
     assert connection.refresh_before_expiry == 600
