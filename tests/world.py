@@ -69,6 +69,14 @@ class World:
             self.add(name)
         return names
 
+    def dying(self, *names: str) -> None:
+        """Let the provider say that these grants are dead."""
+        self.answers |= {f"{n}-token": DEAD for n in names}
+
+    def healed(self, *names: str) -> None:
+        for name in names:
+            self.answers.pop(f"{name}-token", None)
+
     def report(self, *connections: str, **trigger: Any) -> Report:
         """Run, and hold every event that was published against its schema."""
         before = len(self.publisher.events)
