@@ -32,6 +32,11 @@ locals {
       duration = "0s"
       query    = "max by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", sort([for subscription in google_pubsub_subscription.dead_letters : subscription.name]))}\"}) > 0"
     }
+    "A new refresh token is not saved" = {
+      severity = "CRITICAL"
+      duration = "0s"
+      query    = "sum(increase(${local.promql_metric.rotated_tokens_not_saved}{${local.on_cloud_run}}[10m])) > 0"
+    }
     "An access token is about to run out" = {
       severity = "CRITICAL"
       duration = "0s"

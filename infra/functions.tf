@@ -101,7 +101,7 @@ resource "google_cloudfunctions2_function" "function" {
     }
   }
 
-  depends_on = [module.notify_urls, module.signing_key, time_sleep.iam]
+  depends_on = [google_logging_project_exclusion.consent, module.notify_urls, module.signing_key, time_sleep.iam]
 }
 
 # Authoritative: who is not listed here cannot call the function.

@@ -24,6 +24,11 @@ locals {
       filter      = "jsonPayload.event=\"run\""
       labels      = []
     }
+    rotated_tokens_not_saved = {
+      description = "Attempts to store a new refresh token, given up: the only copy is in an instance's memory."
+      filter      = "jsonPayload.event=\"rotated_token_not_saved\""
+      labels      = []
+    }
     consent_steps = {
       description = "Steps of the re-consent: page, redirected, granted, refused."
       filter      = "jsonPayload.event=\"consent\""

@@ -72,6 +72,12 @@ run "deliveries" {
     condition     = output.redirect_uri == "https://token-refresh-consent-123456789012.europe-west1.run.app/callback"
     error_message = "The consent page's address is known before it exists."
   }
+  assert {
+    condition = { for exclusion in google_logging_project_exclusion.consent : exclusion.name => exclusion.filter } == {
+      token-refresh-consent-requests = "log_id(\"run.googleapis.com/requests\") resource.type=\"cloud_run_revision\" resource.labels.service_name=\"token-refresh-consent\" resource.labels.location=\"europe-west1\""
+    }
+    error_message = "Exactly the request log of the consent page is dropped."
+  }
 }
 
 run "consent_behind_a_load_balancer" {
@@ -82,6 +88,10 @@ run "consent_behind_a_load_balancer" {
   assert {
     condition     = google_cloudfunctions2_function.function["consent"].service_config[0].ingress_settings == "ALLOW_INTERNAL_AND_GCLB" && output.redirect_uri == "https://consent.example.com/callback"
     error_message = "Traffic may pass by the load balancer."
+  }
+  assert {
+    condition     = google_logging_project_exclusion.consent["consent-address"].filter == "httpRequest.requestUrl:\"//consent.example.com/\""
+    error_message = "The load balancer's log keeps the URLs."
   }
 }
 

@@ -103,4 +103,8 @@ run "without_consent_nothing_is_public" {
     condition     = length(google_secret_manager_secret_version.signing_key) == 0 && output.redirect_uri == null
     error_message = "Without a consent page there is nothing to sign."
   }
+  assert {
+    condition     = length(google_logging_project_exclusion.consent) == 0
+    error_message = "Without a consent page there is nothing to keep out of the logs."
+  }
 }

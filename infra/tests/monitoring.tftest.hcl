@@ -1,4 +1,4 @@
-# Six alerts, each with its page of the runbook; labels that cannot explode; a dashboard that is one.
+# Seven alerts, each with its page of the runbook; labels that cannot explode; a dashboard that is one.
 
 mock_provider "google" {
   mock_data "google_project" {
@@ -17,8 +17,12 @@ variables {
 
 run "monitoring" {
   assert {
-    condition     = length(google_monitoring_alert_policy.alert) == 6
-    error_message = "Six alerts."
+    condition     = length(google_monitoring_alert_policy.alert) == 7
+    error_message = "Seven alerts."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.alert["A new refresh token is not saved"].severity == "CRITICAL"
+    error_message = "A grant is at stake."
   }
   assert {
     condition     = alltrue([for heading, alert in google_monitoring_alert_policy.alert : strcontains(alert.documentation[0].content, "**Do**") && length(alert.documentation[0].content) < 8192])

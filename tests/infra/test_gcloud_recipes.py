@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.infra.google_recorder import PROJECT_NUMBER, Request
-from tests.infra.plans import ROOT
+from tests.infra.plans import ROOT, Plan
 from tests.infra.recording import Recording
 from token_refresh.settings import read_settings
 
@@ -162,6 +162,15 @@ def test_subscriptions_and_jobs_are_those_that_terraform_makes(deployment: Recor
     }
     address = f"https://token-refresh-http-{PROJECT_NUMBER}.europe-west1.run.app"
     assert {job["httpTarget"]["oidcToken"]["audience"] for job in jobs.values()} == {address}
+
+
+def test_the_request_log_of_the_consent_page_is_dropped_as_terraform_drops_it(
+    plan: Plan, preparation: Recording
+) -> None:
+    (exclusion,) = plan.created("google_logging_project_exclusion").values()
+    (update,) = [r for r in preparation.requests if r.method in ("PATCH", "PUT") and r.path.endswith("/sinks/_Default")]
+    (sent,) = update.body["exclusions"]
+    assert (sent["name"], sent["filter"]) == (exclusion["name"], exclusion["filter"])
 
 
 def _function(request: Request) -> tuple[str, str, str, dict[str, str]]:

@@ -56,7 +56,7 @@ USES: dict[str, dict[str, set[str]]] = {
     "token-refresh-http": _REFRESH,
     "token-refresh-consent": {
         "connection secrets": {"get_secret", "access_secret_version", "add_secret_version", "update_secret"},
-        # An access that finds nothing asks whether the secret is there.
+        # An access that finds nothing, or is denied, asks whether the secret is there.
         "client registrations": {"get_secret", "access_secret_version"},
         "signing key": {"access_secret_version"},
         "topic events": {"publish"},

@@ -54,6 +54,17 @@ def test_every_field_that_a_metric_reads_is_one_that_the_code_logs(plan: Plan) -
     assert read <= fields_logged()
 
 
+def test_every_event_that_a_metric_counts_is_one_that_the_code_logs(plan: Plan) -> None:
+    filters = [metric["filter"] for metric in plan.created("google_logging_metric").values()]
+    counted = {event for text in filters for event in re.findall(r'jsonPayload\.event="(\w+)"', text)}
+    sources = [file.read_text() for file in (ROOT / "token_refresh").glob("*.py")]
+    logged = {event for text in sources for event in re.findall(r'"event": "(\w+)"', text)}
+    assert "rotated_token_not_saved" in counted
+    assert counted <= logged
+    runbook = (ROOT / "docs/runbook.md").read_text()
+    assert {event for event in logged if f"| `{event}` |" not in runbook} == set()
+
+
 def test_the_runbook_names_every_metric(plan: Plan) -> None:
     runbook = (ROOT / "docs/runbook.md").read_text()
     for metric in plan.created("google_logging_metric").values():
