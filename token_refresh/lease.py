@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from token_refresh.attempt import Turn
 from token_refresh.core.connection import LEASE, Connection
 from token_refresh.core.status import Lease, parse_lease, render_lease
 from token_refresh.errors import EtagConflict, StoreError
@@ -83,6 +84,17 @@ class Leases:
         """
         end = Lease(lease.holder, self.clock(), version) if maybe_spent else Lease("", 0, version)
         return self.write(connection, {**(changes or {}), LEASE: render_lease(end)}, lease)
+
+    def give_back(self, turn: Turn) -> None:
+        """Release the lease of a turn that is over; one that cannot be released ends by itself."""
+        if turn.lease is None:
+            return
+        try:
+            turn.connection = self.release(
+                turn.connection, turn.lease, turn.version.number, maybe_spent=turn.maybe_spent
+            )
+        except StoreError as fault:
+            log.warning("could not release the lease of %s: %s", turn.connection.secret_id, fault)
 
     def write(
         self, connection: Connection, changes: Mapping[str, str | None], lease: Lease | None = None

@@ -89,7 +89,6 @@ class Parts:
         verdicts = Verdicts(worker, self.incidents, holds, time.time)
         return Runner(self.store, worker, verdicts, self.settings, time.time, janitor.clean)
 
-
     @cached_property
     def pages(self) -> Pages:
         """Return the templates."""

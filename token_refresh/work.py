@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from token_refresh.attempt import Attempt
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import LEASE, STATUS, Connection
 from token_refresh.core.policy import Decision, Look, decide, needs_newest
@@ -24,7 +25,7 @@ from token_refresh.incidents import Incidents
 from token_refresh.known import Known
 from token_refresh.lease import Busy, lease_of
 from token_refresh.ports import SecretStore
-from token_refresh.refresh import Attempt, Refresher
+from token_refresh.refresh import Refresher
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
