@@ -11,22 +11,22 @@ from typing import Final
 
 from tests.fake_faults import Crash, Faults
 from tests.fake_store import CLIENT_PAYLOAD, Cloud, FakeStore
-from token_refresh.clean import Janitor
 from token_refresh.core.events import Event
 from token_refresh.core.grant import Client, Grant, RefreshTokenGrant
 from token_refresh.core.outcome import TokenOutcome
 from token_refresh.core.provider import Provider
 from token_refresh.errors import PublishError
-from token_refresh.holds import Holds
-from token_refresh.incidents import Incidents
-from token_refresh.known import Known
 from token_refresh.pace import Pace
 from token_refresh.ports import ConsentLinks, Exchange, Publisher, SecretStore
-from token_refresh.refresh import Refresher
-from token_refresh.run import Runner
+from token_refresh.refresh.known import Known
+from token_refresh.refresh.refresher import Refresher
+from token_refresh.run.clean import Janitor
+from token_refresh.run.holds import Holds
+from token_refresh.run.incidents import Incidents
+from token_refresh.run.runner import Runner
+from token_refresh.run.verdicts import Verdicts
+from token_refresh.run.work import Worker
 from token_refresh.settings import Settings
-from token_refresh.verdicts import Verdicts
-from token_refresh.work import Worker
 
 __all__ = [
     "CLIENT_PAYLOAD",

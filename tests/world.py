@@ -17,8 +17,8 @@ from token_refresh.core.grant import Grant, RefreshTokenGrant
 from token_refresh.core.outcome import ClientRejected, ErrorDetail, GrantDead, Refreshed, TokenOutcome, Unavailable
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.trigger import Trigger
-from token_refresh.report import Report
-from token_refresh.run import Runner
+from token_refresh.run.report import Report
+from token_refresh.run.runner import Runner
 from token_refresh.settings import Settings
 
 __all__ = ["DEAD", "REFUSED", "SILENT", "World", "build_annotation"]

@@ -13,10 +13,10 @@ from flask import Request, Response
 
 from token_refresh.adapters.pages import Pages, protect
 from token_refresh.adapters.tickets import Tickets
+from token_refresh.consent.reconsent import Page, Reconsent, Redirect
 from token_refresh.core.session import SESSION_SECONDS
 from token_refresh.errors import PublishError, StoreUnavailable
 from token_refresh.overview import ORDER, Overview, Row
-from token_refresh.reconsent import Page, Reconsent, Redirect
 
 # The last segments count: a load balancer or the function's own name may stand before them.
 _PREFIX: Final = r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"

@@ -17,26 +17,26 @@ from token_refresh.adapters.pubsub import PubSub
 from token_refresh.adapters.secret_manager import SecretManager, build_client, parent_of
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.adapters.tickets import Tickets
-from token_refresh.clean import Janitor
-from token_refresh.consent_case import Cases
+from token_refresh.consent.case import Cases
+from token_refresh.consent.deposit import Deposit
+from token_refresh.consent.reconsent import Reconsent
+from token_refresh.consent.redemption import Redemption
 from token_refresh.core.provider import Provider
-from token_refresh.deposit import Deposit
 from token_refresh.errors import BadEnvironment
 from token_refresh.exchange import TokenEndpoint
-from token_refresh.holds import Holds
-from token_refresh.incidents import Incidents
-from token_refresh.known import Known
 from token_refresh.notify import Notifier, read_urls
 from token_refresh.overview import Overview
 from token_refresh.pace import Pace, Paces
 from token_refresh.providers import load_providers
-from token_refresh.reconsent import Reconsent
-from token_refresh.redemption import Redemption
-from token_refresh.refresh import Refresher
-from token_refresh.run import Runner
+from token_refresh.refresh.known import Known
+from token_refresh.refresh.refresher import Refresher
+from token_refresh.run.clean import Janitor
+from token_refresh.run.holds import Holds
+from token_refresh.run.incidents import Incidents
+from token_refresh.run.runner import Runner
+from token_refresh.run.verdicts import Verdicts
+from token_refresh.run.work import Worker
 from token_refresh.settings import Settings, read_settings
-from token_refresh.verdicts import Verdicts
-from token_refresh.work import Worker
 
 
 @dataclass

@@ -16,7 +16,7 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import Lease, parse_lease, render_lease
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import StoreUnavailable
-from token_refresh.run import Runner
+from token_refresh.run.runner import Runner
 
 GRANT, TOKEN = "alice-refresh-token", "alice-access-token"
 FORCED = Trigger(force=True)

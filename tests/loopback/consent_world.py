@@ -18,7 +18,10 @@ from tests.fake_store import Cloud, FakeStore
 from tests.fakes import FakePublisher, FrozenClock
 from token_refresh.adapters.pages import Pages
 from token_refresh.adapters.tickets import Tickets
-from token_refresh.consent_case import Cases
+from token_refresh.consent.case import Cases
+from token_refresh.consent.deposit import Deposit
+from token_refresh.consent.reconsent import Reconsent
+from token_refresh.consent.redemption import Redemption
 from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SecretRecord
 from token_refresh.core.events import Event
 from token_refresh.core.grant import Client
@@ -26,12 +29,9 @@ from token_refresh.core.outcome import Refreshed, TokenOutcome
 from token_refresh.core.provider import Provider, SubjectSource
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import Status, render_status
-from token_refresh.deposit import Deposit
 from token_refresh.errors import PublishError
 from token_refresh.overview import Overview
 from token_refresh.pace import Paces
-from token_refresh.reconsent import Reconsent
-from token_refresh.redemption import Redemption
 from token_refresh.settings import Settings
 from token_refresh.web import handle_consent, handle_status
 

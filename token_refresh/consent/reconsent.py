@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn, Protocol
 from urllib.parse import urlsplit
 
-from token_refresh.consent_case import Case, Cases, Refused
+from token_refresh.consent.case import Case, Cases, Refused
+from token_refresh.consent.deposit import ConnectionBusy, Deposit
+from token_refresh.consent.redemption import Redemption
 from token_refresh.core.authorization import (
     Callback,
     CallbackError,
@@ -26,12 +28,10 @@ from token_refresh.core.events import words_for
 from token_refresh.core.refusals import REFUSALS
 from token_refresh.core.session import SESSION_SECONDS, Session, Ticket, TicketError
 from token_refresh.core.status import NEEDS_CONSENT, parse_status
-from token_refresh.deposit import ConnectionBusy, Deposit
 from token_refresh.errors import PublishError, StoreError
 from token_refresh.pace import Paces
 from token_refresh.ports import Publisher
 from token_refresh.recently import Recently
-from token_refresh.redemption import Redemption
 
 log = logging.getLogger("token_refresh")
 

@@ -10,9 +10,9 @@ from token_refresh.core.access_token import parse_facts
 from token_refresh.core.connection import LEASE, Connection
 from token_refresh.core.status import parse_lease, status_of
 from token_refresh.errors import StoreError, VersionUnusable
-from token_refresh.known import Known
 from token_refresh.pace import Pace
 from token_refresh.ports import SecretStore
+from token_refresh.refresh.known import Known
 
 log = logging.getLogger("token_refresh")
 

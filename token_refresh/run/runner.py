@@ -17,10 +17,10 @@ from token_refresh.core.connection import SUFFIX, Connection, is_secret_id, pars
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import SecretMissing, StoreUnavailable, UnknownConnection
 from token_refresh.ports import SecretStore
-from token_refresh.report import Report
+from token_refresh.run.report import Report
+from token_refresh.run.verdicts import Verdicts
+from token_refresh.run.work import Worker
 from token_refresh.settings import Settings
-from token_refresh.verdicts import Verdicts
-from token_refresh.work import Worker
 
 log = logging.getLogger("token_refresh")
 

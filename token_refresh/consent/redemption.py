@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from token_refresh.consent_case import Case, Refused, misconfigured
+from token_refresh.consent.case import Case, Refused, misconfigured
 from token_refresh.core.account import IdTokenError, WrongAccountError, identify, read_id_token, subject_source
 from token_refresh.core.authorization import Callback, missing_scopes, requested_scopes
 from token_refresh.core.grant import Client

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from token_refresh.attempt import Turn
 from token_refresh.core.connection import LEASE, Connection
 from token_refresh.core.status import Lease, parse_lease, render_lease
 from token_refresh.errors import EtagConflict, StoreError
 from token_refresh.ports import SecretStore
+from token_refresh.refresh.attempt import Turn
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from token_refresh.attempt import Attempt
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import LEASE, STATUS, Connection
 from token_refresh.core.policy import Decision, Look, decide, needs_newest
@@ -21,11 +20,12 @@ from token_refresh.errors import (
     VersionMissing,
     VersionUnusable,
 )
-from token_refresh.incidents import Incidents
-from token_refresh.known import Known
-from token_refresh.lease import Busy, lease_of
 from token_refresh.ports import SecretStore
-from token_refresh.refresh import Refresher
+from token_refresh.refresh.attempt import Attempt
+from token_refresh.refresh.known import Known
+from token_refresh.refresh.lease import Busy, lease_of
+from token_refresh.refresh.refresher import Refresher
+from token_refresh.run.incidents import Incidents
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")

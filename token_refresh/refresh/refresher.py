@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from token_refresh.attempt import Attempt, Turn
 from token_refresh.core.connection import Connection
 from token_refresh.core.death import explain_death
 from token_refresh.core.grant import (
@@ -27,11 +26,12 @@ from token_refresh.errors import (
     VersionMissing,
     VersionUnusable,
 )
-from token_refresh.keep import Keeper
-from token_refresh.known import Known
-from token_refresh.lease import Busy, Leases, lease_of
-from token_refresh.newest import read_newest
 from token_refresh.ports import AccessedVersion, Exchange, SecretStore
+from token_refresh.refresh.attempt import Attempt, Turn
+from token_refresh.refresh.keep import Keeper
+from token_refresh.refresh.known import Known
+from token_refresh.refresh.lease import Busy, Leases, lease_of
+from token_refresh.refresh.newest import read_newest
 from token_refresh.settings import Settings
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from token_refresh.attempt import Attempt, Turn
 from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document
 from token_refresh.core.connection import ACCESS_TOKEN
 from token_refresh.core.consent_end import GrantEnd, find_end
@@ -19,9 +18,10 @@ from token_refresh.core.grant import RefreshTokenGrant, render_rotated
 from token_refresh.core.outcome import Refreshed, Unavailable
 from token_refresh.core.verdict import judge, judge_misconfigured
 from token_refresh.errors import SecretMissing, StoreError, StoreUnavailable
-from token_refresh.known import Known
-from token_refresh.lease import Leases
 from token_refresh.ports import SecretStore
+from token_refresh.refresh.attempt import Attempt, Turn
+from token_refresh.refresh.known import Known
+from token_refresh.refresh.lease import Leases
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")

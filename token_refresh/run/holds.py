@@ -14,10 +14,10 @@ from token_refresh.core.breaker import Hold, Tried
 from token_refresh.core.connection import Connection
 from token_refresh.core.status import status_of
 from token_refresh.errors import StoreError
-from token_refresh.incidents import Incidents
-from token_refresh.known import Known
+from token_refresh.refresh.known import Known
+from token_refresh.run.incidents import Incidents
+from token_refresh.run.work import Work
 from token_refresh.settings import Settings
-from token_refresh.work import Work
 
 log = logging.getLogger("token_refresh")
 

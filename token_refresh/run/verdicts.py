@@ -21,10 +21,10 @@ from token_refresh.core.incident import announce, announce_client, join_client, 
 from token_refresh.core.status import HEALTHY, REJECTED, SUSPECT, Status, status_of
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import SecretMissing, StoreError
-from token_refresh.holds import Holds
-from token_refresh.incidents import Incidents
-from token_refresh.lease import Busy
-from token_refresh.work import Work, Worker, log_defect
+from token_refresh.refresh.lease import Busy
+from token_refresh.run.holds import Holds
+from token_refresh.run.incidents import Incidents
+from token_refresh.run.work import Work, Worker, log_defect
 
 log = logging.getLogger("token_refresh")
 

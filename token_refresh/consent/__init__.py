@@ -1,0 +1,1 @@
+"""The re-consent workflow: from a link to a new grant under the same name."""
