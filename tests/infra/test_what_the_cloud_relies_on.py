@@ -20,7 +20,7 @@ from tests.infra.plans import ROOT, Plan
 def fields_logged() -> set[str]:
     """Return the string keys of every dictionary in the modules that log events, displayed or assigned to."""
     keys: set[str] = set()
-    modules = [text for file in (ROOT / "token_refresh").glob("*.py") if '"event": ' in (text := file.read_text())]
+    modules = [text for file in (ROOT / "token_refresh").rglob("*.py") if '"event": ' in (text := file.read_text())]
     for node in (node for module in modules for node in ast.walk(ast.parse(module))):
         if isinstance(node, ast.Dict):
             keys |= {key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
@@ -57,7 +57,7 @@ def test_every_field_that_a_metric_reads_is_one_that_the_code_logs(plan: Plan) -
 def test_every_event_that_a_metric_counts_is_one_that_the_code_logs(plan: Plan) -> None:
     filters = [metric["filter"] for metric in plan.created("google_logging_metric").values()]
     counted = {event for text in filters for event in re.findall(r'jsonPayload\.event="(\w+)"', text)}
-    sources = [file.read_text() for file in (ROOT / "token_refresh").glob("*.py")]
+    sources = [file.read_text() for file in (ROOT / "token_refresh").rglob("*.py")]
     logged = {event for text in sources for event in re.findall(r'"event": "(\w+)"', text)}
     assert "rotated_token_not_saved" in counted
     assert counted <= logged
