@@ -53,7 +53,7 @@ def parse_event_data(data: object) -> Trigger | None:
         return parse_http_body(data.encode() if isinstance(data, str) else bytes(data))
     if isinstance(data, dict) and isinstance(data.get("message"), dict):
         return parse_message(data["message"])
-    return parse_trigger(data)
+    return Trigger() if data is None else parse_trigger(data)
 
 
 def parse_message(message: Mapping[str, object]) -> Trigger | None:
@@ -63,7 +63,7 @@ def parse_message(message: Mapping[str, object]) -> Trigger | None:
         return _parse_notification(attributes)
     data = message.get("data")
     if data is None or data == "":
-        return parse_trigger(None)
+        return Trigger()
     if not isinstance(data, str):
         raise BadRequest("message.data is not base64 text")
     try:
@@ -74,9 +74,7 @@ def parse_message(message: Mapping[str, object]) -> Trigger | None:
 
 
 def parse_trigger(data: object) -> Trigger:
-    """Read contract 4's JSON object; None or an empty object ask for all that is due. Raises `BadRequest`."""
-    if data is None:
-        return Trigger()
+    """Read contract 4's JSON object; an empty one asks for all that is due. Raises `BadRequest`."""
     if not isinstance(data, dict):
         raise BadRequest("the request is not a JSON object")
     unknown = sorted(str(k)[:40] for k in data.keys() - set(_KEYS))
@@ -130,7 +128,7 @@ def _parse_versions(value: object) -> Mapping[str, int]:
 
 def _parse_json(body: bytes) -> object:
     if not body.strip():
-        return None
+        return {}
     try:
         return json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
