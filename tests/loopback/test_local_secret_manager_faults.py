@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,10 +12,7 @@ from google.api_core import exceptions
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
 from infra.local.secret_manager import Fault, SecretManagerServer
-from infra.local.secret_manager.messages import Json, Message
-
-PROJECT = "projects/local-project"
-SECRET = f"{PROJECT}/secrets/gmail-alice-refresh-token"
+from tests.loopback.secret_calls import PROJECT, SECRET, access, add, create, wait_for
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -33,26 +30,6 @@ def client(server: SecretManagerServer) -> Iterator[SecretManagerServiceClient]:
         add(connected, b"one")
         server.calls.clear()
         yield connected
-
-
-def create(client: SecretManagerServiceClient, secret_id: str = "gmail-alice-refresh-token", **fields: Json) -> Message:
-    secret = {"replication": {"automatic": {}}, **fields}
-    return client.create_secret(request={"parent": PROJECT, "secret_id": secret_id, "secret": secret})
-
-
-def add(client: SecretManagerServiceClient, data: bytes, name: str = SECRET, **options: Json) -> Message:
-    return client.add_secret_version(request={"parent": name, "payload": {"data": data}}, **options)
-
-
-def access(client: SecretManagerServiceClient, version: str) -> bytes:
-    return bytes(client.access_secret_version(name=f"{SECRET}/versions/{version}", retry=None).payload.data)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen within 10 s"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(("when", "versions"), [("before", 1), ("after", 2)])

@@ -3,6 +3,7 @@
 `AuthorizationServer` starts it as a process of its own; `python -m infra.local.authorization_server` runs it by hand.
 """
 
-from infra.local.authorization_server.client import AuthorizationServer, Client, RequestRefusedError
+from infra.local.authorization_server.client import AuthorizationServer, Client
+from infra.local.controlled import RequestRefusedError
 
 __all__ = ["AuthorizationServer", "Client", "RequestRefusedError"]

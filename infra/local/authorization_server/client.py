@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-import urllib.error
-import urllib.request
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from infra.local.processes import DIRECT, Process, python_module
+from infra.local.controlled import ControlledServer
+from infra.local.processes import python_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-class RequestRefusedError(RuntimeError):
-    """The control endpoint refused; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -31,37 +23,27 @@ class Client:
     client_secret: str
 
 
-class AuthorizationServer:
+class AuthorizationServer(ControlledServer):
     """A real authorization server on loopback; a context manager that starts and stops it.
 
     Endpoints follow django-oauth-toolkit. PKCE is required. Sample accounts sign in with the password `demo`.
     """
 
+    name = "authorization-server"
+    control = "_local"
+
     def __init__(self, *, port: int = 0, logs: Path | None = None) -> None:
         """Prepare it; port 0 takes a free one, `logs` is a folder for its output (default: a temporary one)."""
+        super().__init__(logs=logs)
         self._port = port
-        self.logs = logs
-        self._exits = ExitStack()
-        self._process: Process | None = None
-        self.url = ""
 
-    def __enter__(self) -> Self:
-        with ExitStack() as exits:
-            logs = self.logs or Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="authorization-server-")))
-            command = python_module("infra.local.authorization_server", "--port", str(self._port))
-            process = exits.enter_context(Process("authorization-server", command, logs=logs, cwd=ROOT))
-            self.url = process.wait_for_line(r"(?m)^(http://127\.0\.0\.1:\d+)\n")[1]
-            process.wait_for_http(self.jwks_url)
-            self._process, self._exits = process, exits.pop_all()
-        return self
+    def command(self) -> Sequence[str]:
+        """Return the command that starts the server."""
+        return python_module("infra.local.authorization_server", "--port", str(self._port))
 
-    def __exit__(self, *_: object) -> None:
-        self._exits.close()
-
-    @property
-    def issuer(self) -> str:
-        """Name the issuer, as in ID tokens and the `iss` parameter (RFC 9207)."""
-        return self.url
+    def folder(self) -> Path:
+        """Return the folder to start it in."""
+        return ROOT
 
     @property
     def authorization_url(self) -> str:
@@ -87,10 +69,6 @@ class AuthorizationServer:
     def jwks_url(self) -> str:
         """Name the document with the public keys (RFC 7517)."""
         return f"{self.url}/.well-known/jwks.json"
-
-    def log(self) -> str:
-        """Read what the process has written."""
-        return self._process.log() if self._process else ""
 
     def create_user(self, email: str, password: str = "demo") -> dict[str, str]:  # noqa: S107
         """Create a resource owner; answers `sub`, `email`, `password`."""
@@ -131,18 +109,6 @@ class AuthorizationServer:
         refresh_token: str = self.ask("grant", client_id=client_id, email=email, scope=scope)["refresh_token"]
         return refresh_token
 
-    def revoke(self, refresh_token: str) -> None:
-        """Kill the grant this refresh token belongs to."""
-        self.ask("revoke", refresh_token=refresh_token)
-
-    def is_alive(self, refresh_token: str) -> bool:
-        """Tell whether this very refresh token would be accepted (a grace period does not count)."""
-        return bool(self.ask("look", refresh_token=refresh_token)["alive"])
-
-    def is_grant_alive(self, refresh_token: str) -> bool:
-        """Tell whether this refresh token or one that came from it by rotation would be accepted."""
-        return bool(self.ask("look", refresh_token=refresh_token)["grant_alive"])
-
     def fail(self, **fault: Any) -> None:
         """Let the token endpoint fail; the fields are those of `faults.Fault`."""
         self.ask("faults", **fault)
@@ -150,23 +116,3 @@ class AuthorizationServer:
     def clear_faults(self) -> None:
         """Remove all faults and let go of the calls that hang."""
         self.ask("faults", clear=True)
-
-    def calls(self, *, clear: bool = False) -> list[dict[str, Any]]:
-        """List the calls of the token endpoint, oldest first; the fields are those of `faults.Call`."""
-        calls: list[dict[str, Any]] = self.ask("calls", clear=clear)["calls"]
-        return calls
-
-    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Run one command of the control endpoint; raises RequestRefusedError when it is refused."""
-        request = urllib.request.Request(  # noqa: S310 -- a loopback URL of our own
-            f"{self.url}/_local/{command}",
-            data=json.dumps(arguments).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with DIRECT.open(request, timeout=30) as response:
-                answer: dict[str, Any] = json.load(response)
-                return answer
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                raise RequestRefusedError(f"{command}: {refusal.read(500).decode(errors='replace')}") from refusal

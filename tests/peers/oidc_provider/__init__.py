@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 import shutil
 import subprocess
 import tempfile
-import urllib.error
-import urllib.request
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from infra.local.processes import DIRECT, Process
+from infra.local.controlled import ControlledServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,32 +72,17 @@ def install() -> Path:
     return folder
 
 
-class OidcProvider:
+class OidcProvider(ControlledServer):
     """The running peer; a context manager. Its methods are those of the local authorization server."""
 
-    def __init__(self, *, logs: Path | None = None) -> None:
-        self.logs = logs
-        self.url = ""
-        self._exits = ExitStack()
-        self._process: Process | None = None
+    name = "oidc-provider"
+    control = "control"
 
-    def __enter__(self) -> Self:
-        with ExitStack() as exits:
-            logs = self.logs or Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="oidc-provider-")))
-            command = [shutil.which("node") or "node", "server.mjs", "0"]
-            process = exits.enter_context(Process("oidc-provider", command, logs=logs, cwd=install()))
-            self.url = process.wait_for_line(r"(?m)^(http://127\.0\.0\.1:\d+)\n")[1]
-            process.wait_for_http(self.jwks_url)
-            self._process, self._exits = process, exits.pop_all()
-        return self
+    def command(self) -> Sequence[str]:
+        return [shutil.which("node") or "node", "server.mjs", "0"]
 
-    def __exit__(self, *_: object) -> None:
-        self._exits.close()
-
-    @property
-    def issuer(self) -> str:
-        """Name the issuer."""
-        return self.url
+    def folder(self) -> Path:
+        return install()
 
     @property
     def authorization_url(self) -> str:
@@ -127,10 +108,6 @@ class OidcProvider:
     def jwks_url(self) -> str:
         """Name the document with the public keys."""
         return f"{self.url}/jwks"
-
-    def log(self) -> str:
-        """Read what the process has written."""
-        return self._process.log() if self._process else ""
 
     def create_client(  # noqa: PLR0913 -- one keyword per switch
         self,
@@ -164,35 +141,3 @@ class OidcProvider:
         """Issue a refresh token as if the owner had just consented."""
         refresh_token: str = self.ask("grant", client_id=client_id, account=email, scope=scope)["refresh_token"]
         return refresh_token
-
-    def revoke(self, refresh_token: str) -> None:
-        """Kill the grant this refresh token belongs to."""
-        self.ask("revoke", refresh_token=refresh_token)
-
-    def is_alive(self, refresh_token: str) -> bool:
-        """Tell whether this very refresh token would be accepted."""
-        return bool(self.ask("look", refresh_token=refresh_token)["alive"])
-
-    def is_grant_alive(self, refresh_token: str) -> bool:
-        """Tell whether the grant of this refresh token lives, whatever has become of the token."""
-        return bool(self.ask("look", refresh_token=refresh_token)["grant_alive"])
-
-    def calls(self, *, clear: bool = False) -> list[dict[str, Any]]:
-        """List the calls of the token endpoint, oldest first; tokens appear as SHA-256 only."""
-        calls: list[dict[str, Any]] = self.ask("calls", clear=clear)["calls"]
-        return calls
-
-    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Run one command of the control endpoint; raises RuntimeError when it is refused."""
-        request = urllib.request.Request(
-            f"{self.url}/control/{command}",
-            data=json.dumps(arguments).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with DIRECT.open(request, timeout=30) as response:
-                answer: dict[str, Any] = json.load(response)
-                return answer
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                raise RuntimeError(f"{command}: {refusal.read(500).decode(errors='replace')}") from refusal
