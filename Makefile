@@ -22,7 +22,7 @@ bench: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy main.py token_refresh infra/local
+	$(BIN)/mypy main.py token_refresh infra/local infra/costs.py tests
 
 # Terraform, IAM, schedules, Cloud Build: see infra/check.
 infra-check: setup

@@ -158,7 +158,7 @@ def picture(page: Page, name: str) -> None:
     for width in (375, 1440):
         for scheme in ("light", "dark"):
             page.set_viewport_size({"width": width, "height": 812 if width == 375 else 900})
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True, animations="disabled")
             overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert overflow <= 0, f"{name} is wider than {width} px"
