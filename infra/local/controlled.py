@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from infra.local.processes import DIRECT, Process
+from infra.local.processes import DIRECT, Process, ProcessFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,13 +37,20 @@ class ControlledServer:
         self.url = ""
 
     def __enter__(self) -> Self:
+        try:
+            self._start()
+        except ProcessFailedError:
+            # Seen once in several hundred starts of the npm peer: it hung before its first line, for no reason we found.
+            self._start()
+        return self
+
+    def _start(self) -> None:
         with ExitStack() as exits:
             logs = self.logs or Path(exits.enter_context(tempfile.TemporaryDirectory(prefix=f"{self.name}-")))
             process = exits.enter_context(Process(self.name, self.command(), logs=logs, cwd=self.folder()))
             self.url = process.wait_for_line(r"(?m)^(http://127\.0\.0\.1:\d+)\n")[1]
             process.wait_for_http(self.jwks_url)
             self._process, self._exits = process, exits.pop_all()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._exits.close()
