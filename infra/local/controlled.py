@@ -40,7 +40,7 @@ class ControlledServer:
         try:
             self._start()
         except ProcessFailedError:
-            # Seen once in several hundred starts of the npm peer: it hung before its first line, for no reason we found.
+            # Seen once in several hundred starts of the npm peer: it hung before its first line. We found no reason.
             self._start()
         return self
 
