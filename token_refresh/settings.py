@@ -45,11 +45,15 @@ class Settings:
     http_timeout: float = _setting("HTTP_TIMEOUT", 10.0, "token endpoint")
     refresh_workers: float = _setting("REFRESH_WORKERS", 32.0, "threads of one run")
     secret_writes_per_minute: float = _setting(
-        "SECRET_WRITES_PER_MINUTE", 480.0, "80 % of the project quota of 600; clean-up paces itself"
+        "SECRET_WRITES_PER_MINUTE", 480.0, "80 % of the project quota of 600; clean-up paces itself, runs not yet"
     )
-    token_requests_per_second: float = _setting("TOKEN_REQUESTS_PER_SECOND", 5.0, "per token-endpoint host")
-    fan_out_over: float = _setting("FAN_OUT_OVER", 500.0, "reserved for fan-out")
-    fan_out_batch: float = _setting("FAN_OUT_BATCH", 100.0, "reserved for fan-out")
+    token_requests_per_second: float = _setting(
+        "TOKEN_REQUESTS_PER_SECOND",
+        5.0,
+        "per token-endpoint host; new consents and messages pace themselves, runs not yet",
+    )
+    fan_out_over: float = _setting("FAN_OUT_OVER", 500.0, "reserved for fan-out; does nothing yet")
+    fan_out_batch: float = _setting("FAN_OUT_BATCH", 100.0, "reserved for fan-out; does nothing yet")
     providers_file: str = _setting(
         "PROVIDERS_FILE", "", "TOML with more providers, or other definitions of the built-in ones"
     )
