@@ -54,6 +54,15 @@ def test_a_warm_refresh_costs_one_access_one_add_one_destroy(world: World) -> No
     assert world.calls() == ["list_connections"]
 
 
+def test_an_instance_with_an_old_memory_does_not_destroy_what_others_have_destroyed(world: World) -> None:
+    world.run()
+    for _ in range(30):  # another instance, over a day
+        world.store.add("good-access-token", b"{}")
+    world.calls()
+    world.later(LIFE - 900)
+    assert world.calls() == ["list_connections", "access", "add", *["destroy"] * 4]
+
+
 def test_a_cold_refresh_adds_one_access_per_access_token_and_per_client(world: World) -> None:
     world.run()
     world.new_instance()

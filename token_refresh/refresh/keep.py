@@ -28,6 +28,9 @@ log = logging.getLogger("token_refresh")
 
 _FIRST_RETRY: Final = 0.25  # s, of a rotated token that could not be stored; doubles
 _LONGEST_RETRY: Final = 5.0
+# Versions that a refresh looks back for strays of retried adds. What this instance remembers may be days old, and the
+# versions since were destroyed by those who wrote them: asking again would only cost writes.
+_LOOK_BACK: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ class Keeper:
     def _destroy_old(self, turn: Turn, before: int, written: int, *, rotated: bool) -> None:
         """Keep the access token and its predecessor, the refresh token and its predecessor."""
         connection = turn.connection
-        first = before - 1 if before else written - 2
+        first = max(before - 1, written - _LOOK_BACK) if before else written - 2
         old = [(connection.access_token_secret_id, n) for n in range(max(first, 1), written - 1)]
         if rotated and turn.version.number > 1:
             old.append((connection.secret_id, turn.version.number - 1))
