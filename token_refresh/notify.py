@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from urllib.parse import quote
 
 from token_refresh.core.connection import Connection, parse_connection
-from token_refresh.core.events import (
+from token_refresh.core.incident.events import (
     CONSENT_EXPIRING,
     CONSENT_OVERDUE,
     INVALID_GRANT,
@@ -29,12 +29,12 @@ from token_refresh.core.events import (
     TYPES,
     remedy_for,
 )
-from token_refresh.core.message import Message, Undeliverable, build_message
+from token_refresh.core.incident.message import Message, Undeliverable, build_message
 from token_refresh.core.secrecy import Secret
 from token_refresh.errors import BadRequest, SecretMissing, StoreUnavailable
-from token_refresh.pace import Pace
+from token_refresh.instance.pace import Pace
+from token_refresh.instance.recent import RecentKeys
 from token_refresh.ports import SecretStore
-from token_refresh.recently import Recently
 
 log = logging.getLogger("token_refresh")
 
@@ -77,7 +77,7 @@ class Notifier:
         self._messenger = messenger
         self._urls = tuple(urls)
         self._pace = pace
-        self._sent = Recently(_REMEMBERED, clock)
+        self._sent = RecentKeys(_REMEMBERED, clock)
 
     def tell(self, notice: Notice) -> int:
         """Send what the event calls for; return the number of messages sent.

@@ -11,9 +11,9 @@ from typing import Final
 
 from token_refresh.core.access_token import AccessTokenFacts, parse_facts
 from token_refresh.core.connection import ACCESS_TOKEN, LEASE, STATUS, Connection, parse_connection
-from token_refresh.core.due import margins
-from token_refresh.core.events import words_for
-from token_refresh.core.provider import Provider
+from token_refresh.core.incident.events import words_for
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.state.due import margins
 from token_refresh.core.status import (
     HEALTHY,
     MISCONFIGURED,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from token_refresh.core.connection import SecretRecord
-from token_refresh.core.events import Event
 from token_refresh.core.grant import Client, Grant
 from token_refresh.core.http import HttpReply, HttpRequest
-from token_refresh.core.outcome import TokenOutcome
-from token_refresh.core.provider import Provider
+from token_refresh.core.incident.events import Event
+from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
+from token_refresh.core.token_endpoint.outcome import TokenOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Publisher(Protocol):
         """Ask for a refresh run by a message on the refresh topic; raises `PublishError`."""
 
 
-class Exchange(Protocol):
+class TokenEndpoint(Protocol):
     """The token endpoint."""
 
     def check(

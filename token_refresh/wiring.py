@@ -12,31 +12,31 @@ from functools import cached_property
 
 from token_refresh.adapters.http import RequestsTransport
 from token_refresh.adapters.logs import configure_logging
-from token_refresh.adapters.pages import Pages
 from token_refresh.adapters.pubsub import PubSub
 from token_refresh.adapters.secret_manager import SecretManager, build_client, parent_of
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.adapters.tickets import Tickets
-from token_refresh.consent.case import Cases
-from token_refresh.consent.deposit import Deposit
+from token_refresh.connections.incidents import Incidents
+from token_refresh.connections.memory import Memory
 from token_refresh.consent.reconsent import Reconsent
 from token_refresh.consent.redemption import Redemption
-from token_refresh.core.provider import Provider
+from token_refresh.consent.request import Cases
+from token_refresh.consent.save import NewGrantSaver
+from token_refresh.core.provider.definition import Provider
 from token_refresh.errors import BadEnvironment
-from token_refresh.exchange import TokenEndpoint
+from token_refresh.instance.pace import Pace, Paces
 from token_refresh.notify import Notifier, read_urls
 from token_refresh.overview import Overview
-from token_refresh.pace import Pace, Paces
 from token_refresh.providers import load_providers
-from token_refresh.refresh.known import Known
 from token_refresh.refresh.refresher import Refresher
 from token_refresh.run.clean import Janitor
 from token_refresh.run.holds import Holds
-from token_refresh.run.incidents import Incidents
 from token_refresh.run.runner import Runner
 from token_refresh.run.verdicts import Verdicts
-from token_refresh.run.work import Worker
+from token_refresh.run.visit import Worker
 from token_refresh.settings import Settings, read_settings
+from token_refresh.token_endpoint.exchange import Exchange
+from token_refresh.web.pages import Pages
 
 
 @dataclass
@@ -57,9 +57,9 @@ class Parts:
         return PubSub(self.settings.project, self.settings.events_topic, self.settings.refresh_topic)
 
     @cached_property
-    def endpoint(self) -> TokenEndpoint:
+    def endpoint(self) -> Exchange:
         """Return the exchange at token endpoints."""
-        return TokenEndpoint(RequestsTransport(self.settings.http_timeout), KeySigner(), time.time)
+        return Exchange(RequestsTransport(self.settings.http_timeout), KeySigner(), time.time)
 
     @cached_property
     def tickets(self) -> Tickets:
@@ -68,9 +68,9 @@ class Parts:
         return Tickets(s.consent_signing_key, s.consent_url, s.consent_ticket_ttl, time.time)
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> Memory:
         """Return the memory of a warm instance."""
-        return Known(self.store, self.providers, self.settings)
+        return Memory(self.store, self.providers, self.settings)
 
     @cached_property
     def incidents(self) -> Incidents:
@@ -98,7 +98,9 @@ class Parts:
     def reconsent(self) -> Reconsent:
         """Return the re-consent workflow."""
         s = self.settings
-        deposit = Deposit(self.store, self.publisher, s, time.time, time.sleep, lambda: f"consent-{uuid.uuid4().hex}")
+        deposit = NewGrantSaver(
+            self.store, self.publisher, s, time.time, time.sleep, lambda: f"consent-{uuid.uuid4().hex}"
+        )
         return Reconsent(
             Cases(self.store, self.providers),
             Redemption(self.endpoint, time.time),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from infra.local.demo import demo
-from infra.local.processes import ProcessFailedError, end_on_signals
+from infra.local.demo.story import demo
+from infra.local.processes.process import ProcessFailedError, end_on_signals
 from infra.local.up import up
 
 

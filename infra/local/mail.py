@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from aiosmtpd.controller import Controller
 
-from infra.local.processes import free_port
+from infra.local.processes.process import free_port
 
 if TYPE_CHECKING:
     from aiosmtpd.smtp import Envelope

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from infra.local.authorization_server import AuthorizationServer
-from infra.local.functions import MAIN, SIGNATURES, Function
 from infra.local.mail import MailServer
-from infra.local.pubsub import DeadLetters, PubSub
+from infra.local.processes.functions import MAIN, SIGNATURES, Function
+from infra.local.pubsub.service import DeadLetters, PubSub
 from infra.local.secret_manager import SecretManagerServer
 
 if TYPE_CHECKING:

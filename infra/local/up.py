@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 
-from infra.local.samples import Secrets
+from infra.local.demo.samples import Secrets
 from infra.local.stack import EVENTS_SUBSCRIPTION, REFRESH_TOPIC, Stack
 
 OWNER = "ada@example.com"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.baselines.plain_sequential import refresh_all
 from tests.bench.scene import SECRET_SECONDS, TOKEN_SECONDS, Scene, scene
-from tests.plain_sequential import refresh_all
 
 IDLE = 1000
 DUE = 500

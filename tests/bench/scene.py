@@ -17,8 +17,8 @@ import requests
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
-from infra.local.functions import Function
-from infra.local.processes import Process, python_module
+from infra.local.processes.functions import Function
+from infra.local.processes.process import Process, python_module
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "bench"

@@ -11,10 +11,10 @@ import pytest
 from google.cloud import pubsub_v1
 from google.pubsub_v1 import types
 
-from infra.local.pubsub_embedded import EmbeddedPubSub
-from tests.fakes import FakePublisher
+from infra.local.pubsub.embedded import EmbeddedPubSub
+from tests.fakes.instance import FakePublisher
 from token_refresh.adapters.pubsub import PubSub
-from token_refresh.core.events import Event
+from token_refresh.core.incident.events import Event
 from token_refresh.errors import PublishError
 from token_refresh.ports import Publisher
 

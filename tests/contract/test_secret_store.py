@@ -12,7 +12,7 @@ import pytest
 from google.cloud import secretmanager_v1 as sm
 
 from infra.local.secret_manager import SecretManagerServer
-from tests.fakes import FakeStore
+from tests.fakes.instance import FakeStore
 from token_refresh.adapters.secret_manager import SecretManager, build_client, parent_of
 from token_refresh.errors import (
     EtagConflict,

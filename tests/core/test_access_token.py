@@ -7,8 +7,8 @@ import json
 import pytest
 
 from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document, parse_facts
-from token_refresh.core.outcome import Refreshed
 from token_refresh.core.secrecy import Secret
+from token_refresh.core.token_endpoint.outcome import Refreshed
 
 
 def document(**changes: object) -> dict[str, object]:

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_refresh.core.account import (
+from token_refresh.core.connection import Connection, SecretRecord
+from token_refresh.core.consent.account import (
     IdTokenError,
     WrongAccountError,
     identify,
     read_id_token,
     subject_source,
 )
-from token_refresh.core.connection import Connection, SecretRecord
-from token_refresh.core.provider import Provider, SubjectSource
+from token_refresh.core.provider.definition import Provider, SubjectSource
 from token_refresh.core.secrecy import Secret
 
 ISSUER = "https://provider.example"

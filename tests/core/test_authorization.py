@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_refresh.core.authorization import (
+from token_refresh.core.connection import Connection, SecretRecord
+from token_refresh.core.consent.authorization import (
     CallbackError,
     build_authorization_url,
     code_challenge,
@@ -19,14 +20,13 @@ from token_refresh.core.authorization import (
     parse_callback,
     requested_scopes,
 )
-from token_refresh.core.connection import Connection, SecretRecord
+from token_refresh.core.consent.new_grant import render_new_grant
+from token_refresh.core.consent.refusals import REFUSALS
+from token_refresh.core.consent.session import SESSION_SECONDS, Session, Ticket, TicketError
 from token_refresh.core.grant import parse_grant
-from token_refresh.core.new_grant import render_new_grant
-from token_refresh.core.outcome import Refreshed
-from token_refresh.core.provider import Provider
-from token_refresh.core.refusals import REFUSALS
+from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.session import SESSION_SECONDS, Session, Ticket, TicketError
+from token_refresh.core.token_endpoint.outcome import Refreshed
 
 URL = "https://provider.example/authorize"
 

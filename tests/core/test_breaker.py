@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from token_refresh.core.breaker import (
+from token_refresh.core.state.breaker import (
     MASS,
     Hold,
     Tried,
@@ -17,9 +17,9 @@ from token_refresh.core.breaker import (
     lift,
     may_hold,
 )
-from token_refresh.core.outcome import GrantDead
+from token_refresh.core.state.verdict import Case, judge
 from token_refresh.core.status import Status
-from token_refresh.core.verdict import Case, judge
+from token_refresh.core.token_endpoint.outcome import GrantDead
 
 NOW = 1_000_000.0
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakes import build_provider
-from token_refresh.core.death import explain_death, is_google
-from token_refresh.core.policy import DAY
+from tests.fakes.instance import build_provider
+from token_refresh.core.state.death import explain_death, is_google
+from token_refresh.core.state.policy import DAY
 
 NOW = 400 * DAY
 GOOGLE = build_provider("google", rotates="never", refresh_token_idle_lifetime=180 * DAY)

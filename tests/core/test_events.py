@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.event_schemas import SCHEMAS, validate
-from token_refresh.core.events import REMEDIES, TYPES, Event, build_event_id, present, remedy_for, rfc3339, words_for
+from tests.worlds.event_schemas import SCHEMAS, validate
+from token_refresh.core.incident.events import (
+    REMEDIES,
+    TYPES,
+    Event,
+    build_event_id,
+    present,
+    remedy_for,
+    rfc3339,
+    words_for,
+)
 
 README = Path(__file__).parents[2] / "docs/events/README.md"
 EVENT = Event("invalid_grant.1", "invalid_grant", "alice", 1_800_000_000.25, {"message": "ü", "version": 3})

@@ -8,8 +8,8 @@ import pytest
 
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import Connection, SecretRecord, parse_connection
-from token_refresh.core.events import build_event_id
-from token_refresh.core.incident import (
+from token_refresh.core.incident.events import build_event_id
+from token_refresh.core.incident.incident import (
     announce,
     announce_client,
     build_event,

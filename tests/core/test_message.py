@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from token_refresh.core.events import REMEDIES, TYPES
-from token_refresh.core.message import build_message
+from token_refresh.core.incident.events import REMEDIES, TYPES
+from token_refresh.core.incident.message import build_message
 
 NAME = "gmail-alice"
 LINK = "https://consent.example/consent/gmail-alice?ticket=abc.def-_g"

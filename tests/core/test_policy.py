@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.policy import DAY, BackOff, Look, decide, needs_newest
+from token_refresh.core.state.policy import DAY, BackOff, Look, decide, needs_newest
 from token_refresh.core.status import STATES, Status
 
 NOW = 1_000_000.0

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from token_refresh.core.provider import Provider, ResponsePaths, SubjectSource
-from token_refresh.core.provider_table import ProviderTableError, parse_providers
+from token_refresh.core.provider.definition import Provider, ResponsePaths, SubjectSource
+from token_refresh.core.provider.table import ProviderTableError, parse_providers
 
 URL = "https://a.example/token"
 

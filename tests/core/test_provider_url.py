@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from token_refresh.core.provider import Provider
-from token_refresh.core.provider_url import (
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.url import (
     UrlError,
     check_template,
     is_loopback,

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from token_refresh.core.http import HttpReply
-from token_refresh.core.judgement import DEAD, Asked, GrantKind, judge
-from token_refresh.core.outcome import GrantDead, Refreshed, TokenOutcome
-from token_refresh.core.provider import Provider
-from token_refresh.core.provider_table import ProviderTableError, parse_providers
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.table import ProviderTableError, parse_providers
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.token_request import forms_of
+from token_refresh.core.token_endpoint.classify import DEAD, Asked, GrantKind, classify_reply
+from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed, TokenOutcome
+from token_refresh.core.token_endpoint.request import forms_of
 from token_refresh.providers import load_providers
 
 NOW = 1_800_000_000
@@ -78,7 +78,7 @@ def printed(outcome: TokenOutcome) -> str:
 @settings(max_examples=600, deadline=None)
 @given(REPLIES, st.sampled_from(sorted(PROVIDERS)), st.sampled_from(GrantKind))
 def test_no_reply_raises_or_leaks(reply: HttpReply, name: str, kind: GrantKind) -> None:
-    outcome = judge(reply, PROVIDERS[name], dataclasses.replace(ASKED, kind=kind))
+    outcome = classify_reply(reply, PROVIDERS[name], dataclasses.replace(ASKED, kind=kind))
     assert CANARY not in printed(outcome)
     printed(outcome).encode()
     if isinstance(outcome, Refreshed):
@@ -93,7 +93,7 @@ def test_no_reply_raises_or_leaks(reply: HttpReply, name: str, kind: GrantKind) 
 @given(REPLIES, st.sampled_from(sorted(PROVIDERS)))
 def test_no_reply_is_dead_unless_it_says_a_word_of_the_tables(reply: HttpReply, name: str) -> None:
     provider = PROVIDERS[name]
-    outcome = judge(reply, provider, ASKED)
+    outcome = classify_reply(reply, provider, ASKED)
     if isinstance(outcome, GrantDead):
         text = json.dumps(json.loads(reply.body), ensure_ascii=False).casefold()
         assert any(word.casefold() in text for word in (*DEAD, *provider.dead_errors))
@@ -121,5 +121,5 @@ def test_no_definition_file_raises_anything_but_its_list_of_problems(tables: dic
 @given(st.dictionaries(TEXTS, VALUES, max_size=6), STATUSES)
 def test_a_token_is_found_whatever_stands_beside_it(beside: dict[str, Any], status: int) -> None:
     body = json.dumps({**beside, "access_token": "new-access-token"}).encode()
-    outcome = judge(HttpReply(status, body=body), PROVIDERS["google"], ASKED)
+    outcome = classify_reply(HttpReply(status, body=body), PROVIDERS["google"], ASKED)
     assert isinstance(outcome, Refreshed) == (200 <= status < 300)

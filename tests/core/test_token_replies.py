@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from token_refresh.core.http import HttpReply
-from token_refresh.core.judgement import Asked, judge
-from token_refresh.core.outcome import Refreshed
 from token_refresh.core.secrecy import Secret
+from token_refresh.core.token_endpoint.classify import Asked, classify_reply
+from token_refresh.core.token_endpoint.outcome import Refreshed
 from token_refresh.providers import load_providers
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SENT = Secret("sent-refresh-token")
 @pytest.mark.parametrize("path", REPLIES, ids=lambda path: path.stem)
 def test_a_recorded_reply_means_what_its_file_says(path: Path) -> None:
     record = json.loads(path.read_text())
-    outcome = judge(reply_of(record), PROVIDERS[path.name.partition(".")[0]], Asked(NOW, (SENT,), SENT))
+    outcome = classify_reply(reply_of(record), PROVIDERS[path.name.partition(".")[0]], Asked(NOW, (SENT,), SENT))
     seen: dict[str, Any] = {"outcome": type(outcome).__name__}
     if isinstance(outcome, Refreshed):
         seen["expires_in"] = outcome.expires_at - NOW

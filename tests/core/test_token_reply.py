@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from token_refresh.core.http import HttpReply
-from token_refresh.core.outcome import Refreshed
-from token_refresh.core.provider_table import parse_providers
+from token_refresh.core.provider.table import parse_providers
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.token_reply import look_up, parse_body, parse_instant, parse_refreshed
+from token_refresh.core.token_endpoint.outcome import Refreshed
+from token_refresh.core.token_endpoint.reply import look_up, parse_body, parse_instant, parse_refreshed
 
 NOW = 1_800_000_000
 SENT = Secret("sent-refresh-token")

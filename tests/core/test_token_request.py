@@ -9,10 +9,10 @@ import pytest
 
 from token_refresh.core.grant import Client, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.http import HttpRequest
-from token_refresh.core.provider import Provider
-from token_refresh.core.provider_table import parse_providers
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.table import parse_providers
 from token_refresh.core.secrecy import Secret, redact
-from token_refresh.core.token_request import (
+from token_refresh.core.token_endpoint.request import (
     basic_credentials,
     build_assertion_params,
     build_client_assertion_claims,

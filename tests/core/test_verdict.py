@@ -7,19 +7,9 @@ from dataclasses import replace
 import pytest
 
 from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.outcome import (
-    ClientRejected,
-    ErrorDetail,
-    GrantDead,
-    Refreshed,
-    TokenOutcome,
-    Unavailable,
-    UnknownOutcome,
-)
-from token_refresh.core.policy import DAY, BackOff
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.status import Status
-from token_refresh.core.verdict import (
+from token_refresh.core.state.policy import DAY, BackOff
+from token_refresh.core.state.verdict import (
     Case,
     Verdict,
     back_off_delay,
@@ -28,6 +18,16 @@ from token_refresh.core.verdict import (
     judge_misconfigured,
     judge_never_consented,
     judge_waiting,
+)
+from token_refresh.core.status import Status
+from token_refresh.core.token_endpoint.outcome import (
+    ClientRejected,
+    ErrorDetail,
+    GrantDead,
+    Refreshed,
+    TokenOutcome,
+    Unavailable,
+    UnknownOutcome,
 )
 
 NOW = 1_000_000.0

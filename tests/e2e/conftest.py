@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from infra.local.stack import Stack
-from tests.e2e.world import World
+from tests.worlds.stack import World
 
 
 @pytest.fixture(scope="session")

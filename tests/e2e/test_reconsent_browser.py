@@ -19,8 +19,8 @@ import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from infra.local.demo.samples import Sample, Secrets
 from infra.local.mail import Mail
-from infra.local.samples import Sample, Secrets
 from infra.local.stack import EVENTS_SUBSCRIPTION, Stack
 from tests.peers.oidc_provider import OidcProvider, why_missing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from infra.local.secret_manager.server import Call
-from tests.e2e.world import World, eventually, rpcs
+from tests.worlds.stack import World, eventually, rpcs
 
 WRITES = {"UpdateSecret", "AddSecretVersion", "DestroySecretVersion"}
 

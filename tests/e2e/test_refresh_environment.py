@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.world import World
+from tests.worlds.stack import World
 
 WRONG = {
     "REFRESH_WORKERS": "-1",

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from infra.local.stack import REFRESH_TOPIC
-from tests.e2e.world import OWNER, World, eventually
+from tests.worlds.stack import OWNER, World, eventually
 
 ATTRIBUTES = {
     "id": "1",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from infra.local.processes import free_port
-from tests.e2e.world import OWNER, World, eventually
+from infra.local.processes.process import free_port
+from tests.worlds.stack import OWNER, World, eventually
 
 
 def types_of(world: World, subject: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import World, rpcs
+from tests.worlds.stack import World, rpcs
 
 OUTCOME_KEYS = {"name", "outcome", "reason", "access_token_expires_at", "version"}
 

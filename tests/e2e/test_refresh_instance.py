@@ -10,7 +10,7 @@ from pathlib import Path
 
 import requests
 
-from tests.e2e.world import World, eventually
+from tests.worlds.stack import World, eventually
 
 AT_ONCE = 8
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.e2e.world import World
+from tests.worlds.stack import World
 
 
 def push_body(data: object = None, **attributes: str) -> dict[str, object]:

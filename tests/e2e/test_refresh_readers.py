@@ -12,7 +12,7 @@ import pytest
 from google.oauth2.credentials import Credentials
 from requests_oauthlib import OAuth2Session  # type: ignore[import-untyped]
 
-from tests.e2e.world import OWNER, World
+from tests.worlds.stack import OWNER, World
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.e2e.world import OWNER, World
+from tests.worlds.stack import OWNER, World
 
 
 def test_regional_secrets_are_refreshed_where_they_are(world: World, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.e2e.world import World, eventually
+from tests.worlds.stack import World, eventually
 
 
 def echo(world: World, client: str, status: int, body: str, **headers: str) -> None:

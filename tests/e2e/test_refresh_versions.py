@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.e2e.world import OWNER, World
+from tests.worlds.stack import OWNER, World
 
 
 def test_a_named_version_makes_due_only_when_it_is_newer(world: World) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.loopback.crash_points import (
+from tests.worlds.crash_points import (
     TOKEN_ENDPOINT,
     Point,
     check_thrift,
@@ -15,8 +15,8 @@ from tests.loopback.crash_points import (
     record_points,
     run_on,
 )
-from tests.loopback.crash_scenes import SCENES, Cell, is_lost
-from tests.loopback.crash_world import CrashWorld
+from tests.worlds.crash_scenes import SCENES, Cell, is_lost
+from tests.worlds.crashes import CrashWorld
 
 pytestmark = pytest.mark.timeout(240)
 SCENE = {scene.name: scene for scene in SCENES}

@@ -16,8 +16,8 @@ from jwcrypto.jwk import JWKSet
 from jwcrypto.jwt import JWT
 
 from infra.local.authorization_server import AuthorizationServer, Client, RequestRefusedError
-from infra.local.browser import Browser
-from infra.local.processes import free_port
+from infra.local.demo.browser import Browser
+from infra.local.processes.process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.api_core.exceptions import AlreadyExists, NotFound
 
-from infra.local.pubsub import DeadLetters, PubSub, find_emulator
+from infra.local.pubsub.service import DeadLetters, PubSub, find_emulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

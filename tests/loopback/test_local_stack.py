@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from infra.local import up
-from infra.local.processes import Process, ProcessFailedError, python_module
+from infra.local.processes.process import Process, ProcessFailedError, python_module
 from infra.local.stack import (
     DEAD_LETTERS_SUBSCRIPTION,
     EVENTS_SUBSCRIPTION,
@@ -30,7 +30,7 @@ from infra.local.stack import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from infra.local.functions import Function
+    from infra.local.processes.functions import Function
 
 pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,7 +176,7 @@ def test_a_signal_ends_every_process_of_the_stack(number: signal.Signals, tmp_pa
         textwrap.dedent("""
             import sys, time
             from pathlib import Path
-            from infra.local.processes import end_on_signals
+            from infra.local.processes.process import end_on_signals
             from infra.local.stack import Stack
             end_on_signals()
             source = Path(__file__).with_name("main.py")

@@ -15,17 +15,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwcrypto.jwk import JWK
 
 from infra.local.authorization_server import AuthorizationServer
-from infra.local.browser import Browser
-from infra.local.processes import free_port
+from infra.local.demo.browser import Browser
+from infra.local.processes.process import free_port
 from tests.peers.oidc_provider import OidcProvider, why_missing
 from token_refresh.adapters.http import RequestsTransport
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant
-from token_refresh.core.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
-from token_refresh.core.provider import Provider
-from token_refresh.core.provider_table import parse_providers
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.table import parse_providers
 from token_refresh.core.secrecy import Secret
-from token_refresh.exchange import TokenEndpoint
+from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
+from token_refresh.token_endpoint.exchange import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,9 +53,9 @@ def django() -> Iterator[AuthorizationServer]:
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[TokenEndpoint]:
+def endpoint() -> Iterator[Exchange]:
     transport = RequestsTransport(10)
-    yield TokenEndpoint(transport, KeySigner(), time.time)
+    yield Exchange(transport, KeySigner(), time.time)
     transport.close()
 
 
@@ -63,7 +63,7 @@ def provider(token_url: str, **keys: Any) -> Provider:
     return parse_providers({"peer": {"token_url": token_url, **keys}})["peer"]
 
 
-def refresh(endpoint: TokenEndpoint, provider: Provider, client: Client, grant: str | Grant) -> TokenOutcome:
+def refresh(endpoint: Exchange, provider: Provider, client: Client, grant: str | Grant) -> TokenOutcome:
     grant = RefreshTokenGrant(Secret(grant)) if isinstance(grant, str) else grant
     return endpoint.refresh(provider, client, grant, variables={}, scopes=(), subject=None)
 
@@ -80,7 +80,7 @@ def refreshed(outcome: TokenOutcome) -> Refreshed:
 
 @needs_node
 @pytest.mark.parametrize("auth", ["client_secret_post", "client_secret_basic"])
-def test_node_takes_a_secret_full_of_odd_characters(node: OidcProvider, endpoint: TokenEndpoint, auth: str) -> None:
+def test_node_takes_a_secret_full_of_odd_characters(node: OidcProvider, endpoint: Exchange, auth: str) -> None:
     name = f"odd:{auth}"
     node.create_client(name, ODD_SECRET, auth=auth)
     first = node.create_grant(name, OWNER)
@@ -93,7 +93,7 @@ def test_node_takes_a_secret_full_of_odd_characters(node: OidcProvider, endpoint
 
 @needs_node
 @pytest.mark.parametrize("auth", ["client_secret_post", "client_secret_basic"])
-def test_node_refuses_a_wrong_secret_and_spends_nothing(node: OidcProvider, endpoint: TokenEndpoint, auth: str) -> None:
+def test_node_refuses_a_wrong_secret_and_spends_nothing(node: OidcProvider, endpoint: Exchange, auth: str) -> None:
     node.create_client(f"strict-{auth}", "right-secret", auth=auth)
     grant = node.create_grant(f"strict-{auth}", OWNER)
     peer = provider(node.token_url, client_auth=auth)
@@ -105,7 +105,7 @@ def test_node_refuses_a_wrong_secret_and_spends_nothing(node: OidcProvider, endp
 
 @needs_node
 @pytest.mark.parametrize("kind", ["RSA", "EC"])
-def test_node_takes_an_assertion_by_a_private_key(node: OidcProvider, endpoint: TokenEndpoint, kind: str) -> None:
+def test_node_takes_an_assertion_by_a_private_key(node: OidcProvider, endpoint: Exchange, kind: str) -> None:
     key = rsa.generate_private_key(65537, 2048) if kind == "RSA" else ec.generate_private_key(ec.SECP256R1())
     jwk = JWK.from_pem(pem(key).reveal().encode()).export_public(as_dict=True)
     algorithm = "RS256" if kind == "RSA" else "ES256"
@@ -122,7 +122,7 @@ def test_node_takes_an_assertion_by_a_private_key(node: OidcProvider, endpoint: 
 
 
 @needs_node
-def test_node_grants_client_credentials(node: OidcProvider, endpoint: TokenEndpoint) -> None:
+def test_node_grants_client_credentials(node: OidcProvider, endpoint: Exchange) -> None:
     node.create_client("machine", "secret-of-machine", grant_types=["client_credentials"])
     client = Client("machine", Secret("secret-of-machine"))
     peer = provider(node.token_url, client_auth="client_secret_basic")
@@ -132,7 +132,7 @@ def test_node_grants_client_credentials(node: OidcProvider, endpoint: TokenEndpo
 
 
 @needs_node
-def test_node_binds_a_public_clients_refresh_token_to_its_key(node: OidcProvider, endpoint: TokenEndpoint) -> None:
+def test_node_binds_a_public_clients_refresh_token_to_its_key(node: OidcProvider, endpoint: Exchange) -> None:
     node.create_client("public", auth="none")
     peer = provider(node.token_url, client_auth="none")
     key, other = (pem(ec.generate_private_key(ec.SECP256R1())) for _ in range(2))
@@ -149,7 +149,7 @@ def test_node_binds_a_public_clients_refresh_token_to_its_key(node: OidcProvider
 
 
 @needs_node
-def test_node_calls_a_second_use_and_a_revoked_grant_dead(node: OidcProvider, endpoint: TokenEndpoint) -> None:
+def test_node_calls_a_second_use_and_a_revoked_grant_dead(node: OidcProvider, endpoint: Exchange) -> None:
     node.create_client("twice", "secret")
     client, peer = Client("twice", Secret("secret")), provider(node.token_url, client_auth="client_secret_basic")
     first, second = node.create_grant("twice", OWNER), node.create_grant("twice", OWNER)
@@ -163,7 +163,7 @@ def test_node_calls_a_second_use_and_a_revoked_grant_dead(node: OidcProvider, en
 
 
 @needs_node
-def test_node_redeems_a_code_with_its_verifier(node: OidcProvider, endpoint: TokenEndpoint) -> None:
+def test_node_redeems_a_code_with_its_verifier(node: OidcProvider, endpoint: Exchange) -> None:
     redirect_uri = f"http://127.0.0.1:{free_port()}/callback"
     node.create_client("website", "secret-of-website", redirect_uris=[redirect_uri])
     query = {
@@ -204,7 +204,7 @@ def test_node_redeems_a_code_with_its_verifier(node: OidcProvider, endpoint: Tok
 
 
 @pytest.mark.parametrize("auth", ["client_secret_post", "client_secret_basic"])
-def test_django_refreshes_and_rotates(django: AuthorizationServer, endpoint: TokenEndpoint, auth: str) -> None:
+def test_django_refreshes_and_rotates(django: AuthorizationServer, endpoint: Exchange, auth: str) -> None:
     registered = django.create_client(f"django-{auth}", rotates_refresh_tokens=True)
     client = Client(registered.client_id, Secret(registered.client_secret))
     first = django.create_grant(registered.client_id, OWNER)
@@ -213,7 +213,7 @@ def test_django_refreshes_and_rotates(django: AuthorizationServer, endpoint: Tok
     assert django.is_alive(outcome.refresh_token.reveal())
 
 
-def test_django_tells_a_wrong_client_from_a_dead_grant(django: AuthorizationServer, endpoint: TokenEndpoint) -> None:
+def test_django_tells_a_wrong_client_from_a_dead_grant(django: AuthorizationServer, endpoint: Exchange) -> None:
     registered = django.create_client("whose-fault")
     grant, peer = django.create_grant("whose-fault", OWNER), provider(django.token_url)
     wrong = refresh(endpoint, peer, Client("whose-fault", Secret("wrong-secret")), grant)

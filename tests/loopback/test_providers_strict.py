@@ -18,16 +18,16 @@ import pytest
 from token_refresh.adapters.http import RequestsTransport
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, RefreshTokenGrant
-from token_refresh.core.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
-from token_refresh.core.provider_url import fill
+from token_refresh.core.provider.url import fill
 from token_refresh.core.secrecy import Secret
-from token_refresh.exchange import TokenEndpoint
+from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
 from token_refresh.providers import load_providers
+from token_refresh.token_endpoint.exchange import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from token_refresh.core.provider import Provider
+    from token_refresh.core.provider.definition import Provider
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -152,7 +152,7 @@ def refresh(provider: Provider, origin: str, refresh_token: str) -> TokenOutcome
         refresh_url=f"{origin}{urlsplit(provider.refresh_url).path}",
     )
     transport = RequestsTransport(5)
-    endpoint = TokenEndpoint(transport, KeySigner(), time.time)
+    endpoint = Exchange(transport, KeySigner(), time.time)
     try:
         return endpoint.refresh(
             here,

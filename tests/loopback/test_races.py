@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.loopback.crash_world import OWNER, PATIENCE, PROJECT, CrashWorld
-from tests.one_run import OneRun, Plainly
 from tests.peers.oidc_provider import OidcProvider, why_missing
+from tests.worlds.crashes import OWNER, PATIENCE, PROJECT, CrashWorld
+from tests.worlds.one_run import OneRun, Plainly
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "5"))
 CONNECTIONS = 20

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fake_faults import Crash
-from tests.fakes import ScriptedExchange, build_runner
-from tests.loopback.consent_world import ACCESS_TOKEN, DEAD, NAME, NEW_TOKEN, SECRET, World
-from token_refresh.core.events import RECOVERED, build_event_id
+from tests.fakes.faults import Crash
+from tests.fakes.instance import ScriptedExchange, build_runner
+from tests.worlds.consents import ACCESS_TOKEN, DEAD, NAME, NEW_TOKEN, SECRET, World
 from token_refresh.core.grant import Grant, RefreshTokenGrant
-from token_refresh.core.incident import event_type_of
-from token_refresh.core.outcome import GrantDead, Refreshed, TokenOutcome
+from token_refresh.core.incident.events import RECOVERED, build_event_id
+from token_refresh.core.incident.incident import event_type_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import parse_status
+from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed, TokenOutcome
 from token_refresh.core.trigger import Trigger
 
 pytestmark = pytest.mark.timeout(60)

@@ -22,11 +22,11 @@ from google.cloud import secretmanager_v1 as sm
 from google.pubsub_v1 import types
 
 import main
-from infra.local.pubsub_embedded import EmbeddedPubSub
+from infra.local.pubsub.embedded import EmbeddedPubSub
 from infra.local.secret_manager import SecretManagerServer
-from tests.event_schemas import validate
+from tests.worlds.event_schemas import validate
 from token_refresh import wiring
-from token_refresh.core.events import Event
+from token_refresh.core.incident.events import Event
 from token_refresh.errors import BadEnvironment, BadRequest, StoreUnavailable
 
 pytestmark = pytest.mark.timeout(60)

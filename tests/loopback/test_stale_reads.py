@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.loopback.crash_points import check_thrift, crash, is_commit_to_write, new_cell, record_points, run_on
-from tests.loopback.crash_scenes import SCENES, is_lost
-from tests.loopback.crash_world import CrashWorld
+from tests.worlds.crash_points import check_thrift, crash, is_commit_to_write, new_cell, record_points, run_on
+from tests.worlds.crash_scenes import SCENES, is_lost
+from tests.worlds.crashes import CrashWorld
 
 pytestmark = pytest.mark.timeout(240)
 STEADY = next(scene for scene in SCENES if scene.name == "steady")

@@ -15,8 +15,8 @@ import requests
 from jwcrypto.jwk import JWK
 from jwcrypto.jwt import JWT
 
-from infra.local.browser import Browser
-from infra.local.processes import free_port
+from infra.local.demo.browser import Browser
+from infra.local.processes.process import free_port
 from tests.peers.oidc_provider import OidcProvider, why_missing
 
 if TYPE_CHECKING:

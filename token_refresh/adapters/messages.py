@@ -10,7 +10,7 @@ import logging
 
 import apprise
 
-from token_refresh.core.message import Message, Undeliverable
+from token_refresh.core.incident.message import Message, Undeliverable
 from token_refresh.core.secrecy import Secret
 
 

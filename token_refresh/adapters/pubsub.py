@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.api_core.exceptions import GoogleAPIError, NotFound
 
-from token_refresh.core.events import Event
+from token_refresh.core.incident.events import Event
 from token_refresh.errors import PublishError
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from urllib.parse import quote, urlencode
 
 from itsdangerous import BadData, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
 
+from token_refresh.core.consent.session import SESSION_SECONDS, Session, Ticket, TicketError
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.session import SESSION_SECONDS, Session, Ticket, TicketError
 
 _LONGEST: Final = 2048
 _ACTION_SECONDS: Final = 12 * 3600  # a status page left open over a working day

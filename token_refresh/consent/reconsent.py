@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn, Protocol
 from urllib.parse import urlsplit
 
-from token_refresh.consent.case import Case, Cases, Refused
-from token_refresh.consent.deposit import ConnectionBusy, Deposit
 from token_refresh.consent.redemption import Redemption
-from token_refresh.core.authorization import (
+from token_refresh.consent.request import Case, Cases, Refused
+from token_refresh.consent.save import ConnectionBusy, NewGrantSaver
+from token_refresh.core.connection import STATUS
+from token_refresh.core.consent.authorization import (
     Callback,
     CallbackError,
     build_authorization_url,
@@ -23,15 +24,14 @@ from token_refresh.core.authorization import (
     parse_callback,
     requested_scopes,
 )
-from token_refresh.core.connection import STATUS
-from token_refresh.core.events import words_for
-from token_refresh.core.refusals import REFUSALS
-from token_refresh.core.session import SESSION_SECONDS, Session, Ticket, TicketError
+from token_refresh.core.consent.refusals import REFUSALS
+from token_refresh.core.consent.session import SESSION_SECONDS, Session, Ticket, TicketError
+from token_refresh.core.incident.events import words_for
 from token_refresh.core.status import NEEDS_CONSENT, parse_status
 from token_refresh.errors import PublishError, StoreError
-from token_refresh.pace import Paces
+from token_refresh.instance.pace import Paces
+from token_refresh.instance.recent import RecentKeys
 from token_refresh.ports import Publisher
-from token_refresh.recently import Recently
 
 log = logging.getLogger("token_refresh")
 
@@ -84,7 +84,7 @@ class Reconsent:
         redemption: Redemption,
         publisher: Publisher,
         tickets: Tickets,
-        deposit: Deposit,
+        deposit: NewGrantSaver,
         paces: Paces,
         clock: Callable[[], float],
     ) -> None:
@@ -95,7 +95,7 @@ class Reconsent:
         self._deposit = deposit
         self._paces = paces
         self._clock = clock
-        self._used = Recently(SESSION_SECONDS, clock)
+        self._used = RecentKeys(SESSION_SECONDS, clock)
 
     def page(self, name: str, ticket: str) -> Page:
         """Explain what is asked; changes nothing, so that a link scanner does no harm."""

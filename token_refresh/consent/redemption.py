@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from token_refresh.consent.case import Case, Refused, misconfigured
-from token_refresh.core.account import IdTokenError, WrongAccountError, identify, read_id_token, subject_source
-from token_refresh.core.authorization import Callback, missing_scopes, requested_scopes
+from token_refresh.consent.request import Case, Refused, misconfigured
+from token_refresh.core.consent.account import IdTokenError, WrongAccountError, identify, read_id_token, subject_source
+from token_refresh.core.consent.authorization import Callback, missing_scopes, requested_scopes
+from token_refresh.core.consent.new_grant import render_new_grant
+from token_refresh.core.consent.session import Session
 from token_refresh.core.grant import Client
-from token_refresh.core.new_grant import render_new_grant
-from token_refresh.core.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
-from token_refresh.core.provider import Provider
-from token_refresh.core.provider_url import UrlError, learned_variables
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.url import UrlError, learned_variables
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.session import Session
+from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
 from token_refresh.errors import Misconfigured, TransportError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from token_refresh.core.outcome import Refreshed
+from token_refresh.core.token_endpoint.outcome import Refreshed
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from token_refresh.core.provider import Provider
-from token_refresh.core.provider_table import ProviderTableError, parse_providers
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.table import ProviderTableError, parse_providers
 from token_refresh.errors import BadEnvironment
 
-BUILT_IN: Final = Path(__file__).parent.parent / "providers.toml"
+BUILT_IN: Final = Path(__file__).parent / "providers.toml"
 
 
 def load_providers(path: str | None = None) -> dict[str, Provider]:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from token_refresh.core.provider import Provider
-from token_refresh.core.provider_table import ProviderTableError, parse_providers
-from token_refresh.core.provider_url import is_plaintext
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.table import ProviderTableError, parse_providers
+from token_refresh.core.provider.url import is_plaintext
 from token_refresh.errors import BadEnvironment
 from token_refresh.providers import BUILT_IN, load_providers, read_tables
 from token_refresh.providers.preview import preview_code, preview_refresh

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from token_refresh.core.grant import Client, RefreshTokenGrant
 from token_refresh.core.http import HttpRequest
-from token_refresh.core.provider import Provider
-from token_refresh.core.provider_url import fill
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.url import fill
 from token_refresh.core.secrecy import Secret, redact
-from token_refresh.core.token_request import (
+from token_refresh.core.token_endpoint.request import (
     basic_credentials,
     build_code_params,
     build_refresh_params,

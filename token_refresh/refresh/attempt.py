@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import Connection
-from token_refresh.core.consent_end import GrantEnd
 from token_refresh.core.grant import Client, Grant
-from token_refresh.core.provider import Provider
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.state.grant_end import GrantEnd
+from token_refresh.core.state.verdict import Case, Verdict
 from token_refresh.core.status import Lease
-from token_refresh.core.verdict import Case, Verdict
 from token_refresh.ports import AccessedVersion
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from token_refresh.connections.lease import Busy, Leases, lease_of
+from token_refresh.connections.memory import Memory
+from token_refresh.connections.newest import read_newest
 from token_refresh.core.connection import Connection
-from token_refresh.core.death import explain_death
 from token_refresh.core.grant import (
     Client,
     ClientCredentialsGrant,
@@ -15,10 +17,11 @@ from token_refresh.core.grant import (
     ServiceAccountGrant,
     parse_grant,
 )
-from token_refresh.core.outcome import GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
-from token_refresh.core.provider import Provider
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.state.death import explain_death
+from token_refresh.core.state.verdict import Case, judge, judge_misconfigured, judge_never_consented
 from token_refresh.core.status import HEALTHY, status_of
-from token_refresh.core.verdict import Case, judge, judge_misconfigured, judge_never_consented
+from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.errors import (
     Misconfigured,
     SecretMissing,
@@ -26,12 +29,9 @@ from token_refresh.errors import (
     VersionMissing,
     VersionUnusable,
 )
-from token_refresh.ports import AccessedVersion, Exchange, SecretStore
+from token_refresh.ports import AccessedVersion, SecretStore, TokenEndpoint
 from token_refresh.refresh.attempt import Attempt, Turn
-from token_refresh.refresh.keep import Keeper
-from token_refresh.refresh.known import Known
-from token_refresh.refresh.lease import Busy, Leases, lease_of
-from token_refresh.refresh.newest import read_newest
+from token_refresh.refresh.save import Saver
 from token_refresh.settings import Settings
 
 
@@ -41,10 +41,10 @@ class Refresher:
     def __init__(  # noqa: PLR0913, PLR0917 - the parts of a refresh
         self,
         store: SecretStore,
-        exchange: Exchange,
+        exchange: TokenEndpoint,
         providers: dict[str, Provider],
         settings: Settings,
-        known: Known,
+        known: Memory,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
@@ -55,7 +55,7 @@ class Refresher:
         self._known = known
         self._clock = clock
         self._leases = Leases(store, settings, clock)
-        self._keeper = Keeper(store, settings, known, self._leases, clock, sleep)
+        self._keeper = Saver(store, settings, known, self._leases, clock, sleep)
 
     def attempt(self, connection: Connection, *, lowest_version: int = 0, confirm_now: bool = False) -> Attempt:
         """Exchange the connection's grant once and store what comes back.

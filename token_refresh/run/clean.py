@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from token_refresh.connections.memory import Memory
 from token_refresh.core.access_token import parse_facts
 from token_refresh.core.connection import LEASE, Connection
 from token_refresh.core.status import parse_lease, status_of
 from token_refresh.errors import StoreError, VersionUnusable
-from token_refresh.pace import Pace
+from token_refresh.instance.pace import Pace
 from token_refresh.ports import SecretStore
-from token_refresh.refresh.known import Known
 
 log = logging.getLogger("token_refresh")
 
@@ -22,7 +22,7 @@ class Janitor:
     """Destroy stray versions, paced to the project's quota."""
 
     store: SecretStore
-    known: Known
+    known: Memory
     pace: Pace
     clock: Callable[[], float]
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from token_refresh.core import breaker
-from token_refresh.core.breaker import Hold, Tried
+from token_refresh.connections.incidents import Incidents
+from token_refresh.connections.memory import Memory
 from token_refresh.core.connection import Connection
+from token_refresh.core.state import breaker
+from token_refresh.core.state.breaker import Hold, Tried
 from token_refresh.core.status import status_of
 from token_refresh.errors import StoreError
-from token_refresh.refresh.known import Known
-from token_refresh.run.incidents import Incidents
-from token_refresh.run.work import Work
+from token_refresh.run.visit import Work
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
@@ -28,7 +28,7 @@ HOUR: Final = 3600
 class Holds:
     """Decide which deaths point at the client. One for the instance's life."""
 
-    known: Known
+    known: Memory
     incidents: Incidents
     settings: Settings
     clock: Callable[[], float]

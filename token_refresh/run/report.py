@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, STATES, SUSPECT, UNAVAILABLE
-from token_refresh.run.work import Work
+from token_refresh.run.visit import Work
 
 log = logging.getLogger("token_refresh")
 

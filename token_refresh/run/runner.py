@@ -19,7 +19,7 @@ from token_refresh.errors import SecretMissing, StoreUnavailable, UnknownConnect
 from token_refresh.ports import SecretStore
 from token_refresh.run.report import Report
 from token_refresh.run.verdicts import Verdicts
-from token_refresh.run.work import Worker
+from token_refresh.run.visit import Worker
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")

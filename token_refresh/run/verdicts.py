@@ -13,18 +13,18 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from token_refresh.core.breaker import MASS
+from token_refresh.connections.incidents import Incidents
+from token_refresh.connections.lease import Busy
 from token_refresh.core.connection import Connection
-from token_refresh.core.consent_end import crossed_warning
-from token_refresh.core.events import CLIENT_REJECTED
-from token_refresh.core.incident import announce, announce_client, join_client, recover
+from token_refresh.core.incident.events import CLIENT_REJECTED
+from token_refresh.core.incident.incident import announce, announce_client, join_client, recover
+from token_refresh.core.state.breaker import MASS
+from token_refresh.core.state.grant_end import crossed_warning
 from token_refresh.core.status import HEALTHY, REJECTED, SUSPECT, Status, status_of
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import SecretMissing, StoreError
-from token_refresh.refresh.lease import Busy
 from token_refresh.run.holds import Holds
-from token_refresh.run.incidents import Incidents
-from token_refresh.run.work import Work, Worker, log_defect
+from token_refresh.run.visit import Work, Worker, log_defect
 
 log = logging.getLogger("token_refresh")
 

@@ -4,6 +4,6 @@
 """
 
 from infra.local.authorization_server.client import AuthorizationServer, Client
-from infra.local.controlled import RequestRefusedError
+from infra.local.processes.controlled import RequestRefusedError
 
 __all__ = ["AuthorizationServer", "Client", "RequestRefusedError"]

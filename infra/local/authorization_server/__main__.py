@@ -12,7 +12,7 @@ from django.core.wsgi import get_wsgi_application
 
 from infra.local.authorization_server import site
 from infra.local.authorization_server.faults import CONNECTION
-from infra.local.processes import end_on_signals
+from infra.local.processes.process import end_on_signals
 
 
 class _RequestHandler(WSGIRequestHandler):  # type: ignore[misc]

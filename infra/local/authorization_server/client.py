@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.local.controlled import ControlledServer
-from infra.local.processes import python_module
+from infra.local.processes.controlled import ControlledServer
+from infra.local.processes.process import python_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Secret Manager v1 on a laptop: gRPC and REST on loopback, state in memory, faults on order."""
 
-from .faults import Fault, Faults
-from .server import Call, SecretManagerServer
+from infra.local.secret_manager.faults import Fault, Faults
+from infra.local.secret_manager.server import Call, SecretManagerServer
 
 __all__ = ["Call", "Fault", "Faults", "SecretManagerServer"]

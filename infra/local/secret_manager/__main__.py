@@ -4,7 +4,7 @@ import argparse
 import signal
 import threading
 
-from .server import SecretManagerServer
+from infra.local.secret_manager.server import SecretManagerServer
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 import grpc
 from google.api_core import exceptions
 
-from .errors import api_error
-from .messages import Json
+from infra.local.secret_manager.errors import api_error
+from infra.local.secret_manager.messages import Json
 
 STALE_KINDS = ("latest", "lists", "metadata", "states")
 

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from google.api_core.exceptions import GoogleAPICallError, InvalidArgument
 
-from .errors import api_error
-from .messages import Message, MessageClass
+from infra.local.secret_manager.errors import api_error
+from infra.local.secret_manager.messages import Message, MessageClass
 
 Predicate = Callable[[Message], bool]
 

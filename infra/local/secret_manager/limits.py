@@ -7,8 +7,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from .errors import require
-from .messages import Message
+from infra.local.secret_manager.errors import require
+from infra.local.secret_manager.messages import Message
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_ANNOTATION_BYTES = 16 * 1024

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from google.api_core.exceptions import InvalidArgument
 
-from .errors import api_error
+from infra.local.secret_manager.errors import api_error
 
 _NAME = re.compile(
     r"projects/(?P<project>[^/]+)(?:/locations/(?P<location>[^/]+))?"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from google.protobuf import json_format
 
-from .messages import Message
+from infra.local.secret_manager.messages import Message
 
 Notify = Callable[[str, dict[str, str], bytes], object]
 _Message = tuple[str, dict[str, str], bytes]

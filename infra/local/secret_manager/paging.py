@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from google.api_core.exceptions import InvalidArgument
 
-from .errors import api_error
-from .filters import Predicate
-from .limits import MAX_PAGE_SIZE
-from .messages import Message
+from infra.local.secret_manager.errors import api_error
+from infra.local.secret_manager.filters import Predicate
+from infra.local.secret_manager.limits import MAX_PAGE_SIZE
+from infra.local.secret_manager.messages import Message
 
 
 def cut_page(

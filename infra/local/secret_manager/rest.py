@@ -17,10 +17,10 @@ import grpc
 from google.api_core.exceptions import GoogleAPICallError, InternalServerError, InvalidArgument, NotFound
 from google.protobuf import json_format
 
-from .errors import api_error
-from .faults import Hung
-from .messages import Json, Message
-from .rpcs import Rpc
+from infra.local.secret_manager.errors import api_error
+from infra.local.secret_manager.faults import Hung
+from infra.local.secret_manager.messages import Json, Message
+from infra.local.secret_manager.rpcs import Rpc
 
 Answer = Callable[[Rpc, Message, Callable[[], bool]], Message]
 Controls = Callable[[str, str, Json], Json]

@@ -19,7 +19,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports.re
     _BaseSecretManagerServiceRestTransport as RestTables,
 )
 
-from .messages import Message, MessageClass
+from infra.local.secret_manager.messages import Message, MessageClass
 
 
 @dataclass(frozen=True)

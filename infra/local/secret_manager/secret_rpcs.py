@@ -4,13 +4,13 @@ from google.api_core.exceptions import Aborted, AlreadyExists, FailedPreconditio
 from google.iam.v1 import iam_policy_pb2
 from google.protobuf import empty_pb2
 
-from .errors import api_error, check_etag, require
-from .filters import parse_filter
-from .limits import check_secret
-from .messages import ListSecretsResponse, Message, Secret, copy_of
-from .names import check_secret_id, parse_name
-from .paging import cut_page
-from .store import Store, StoredSecret
+from infra.local.secret_manager.errors import api_error, check_etag, require
+from infra.local.secret_manager.filters import parse_filter
+from infra.local.secret_manager.limits import check_secret
+from infra.local.secret_manager.messages import ListSecretsResponse, Message, Secret, copy_of
+from infra.local.secret_manager.names import check_secret_id, parse_name
+from infra.local.secret_manager.paging import cut_page
+from infra.local.secret_manager.store import Store, StoredSecret
 
 UPDATABLE = frozenset(
     {

@@ -13,16 +13,16 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports.gr
     SecretManagerServiceGrpcTransport,
 )
 
-from .errors import api_error
-from .faults import Faults, Hung
-from .messages import Json, Message
-from .names import project_number
-from .notifications import Notifications, Notify
-from .rest import Answer, RestServer
-from .rpcs import Rpc, load_rpcs
-from .secret_rpcs import SecretRpcs
-from .store import Store
-from .version_rpcs import VersionRpcs
+from infra.local.secret_manager.errors import api_error
+from infra.local.secret_manager.faults import Faults, Hung
+from infra.local.secret_manager.messages import Json, Message
+from infra.local.secret_manager.names import project_number
+from infra.local.secret_manager.notifications import Notifications, Notify
+from infra.local.secret_manager.rest import Answer, RestServer
+from infra.local.secret_manager.rpcs import Rpc, load_rpcs
+from infra.local.secret_manager.secret_rpcs import SecretRpcs
+from infra.local.secret_manager.store import Store
+from infra.local.secret_manager.version_rpcs import VersionRpcs
 
 GRPC_WORKERS = 128
 

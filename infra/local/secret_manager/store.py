@@ -15,11 +15,11 @@ from typing import Generic, TypeVar
 from google.api_core.exceptions import NotFound
 from google.iam.v1 import policy_pb2
 
-from .errors import api_error
-from .faults import Faults
-from .messages import DESTROYED, Message, copy_of
-from .names import Name
-from .notifications import Notifications
+from infra.local.secret_manager.errors import api_error
+from infra.local.secret_manager.faults import Faults
+from infra.local.secret_manager.messages import DESTROYED, Message, copy_of
+from infra.local.secret_manager.names import Name
+from infra.local.secret_manager.notifications import Notifications
 
 Value = TypeVar("Value")
 

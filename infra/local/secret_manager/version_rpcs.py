@@ -2,11 +2,10 @@
 
 from google.api_core.exceptions import FailedPrecondition, GoogleAPICallError
 
-from .crc32c import crc32c
-from .errors import api_error, check_etag
-from .filters import parse_filter
-from .limits import check_payload
-from .messages import (
+from infra.local.secret_manager.errors import api_error, check_etag
+from infra.local.secret_manager.filters import parse_filter
+from infra.local.secret_manager.limits import check_payload
+from infra.local.secret_manager.messages import (
     DESTROYED,
     DISABLED,
     ENABLED,
@@ -16,9 +15,11 @@ from .messages import (
     SecretVersion,
     copy_of,
 )
-from .names import parse_name
-from .paging import cut_page
-from .store import Store, StoredVersion, Timeline
+from infra.local.secret_manager.names import parse_name
+from infra.local.secret_manager.paging import cut_page
+from infra.local.secret_manager.store import Store, StoredVersion, Timeline
+
+from .crc32c import crc32c
 
 
 class VersionRpcs:

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.local.controlled import ControlledServer
+from infra.local.processes.controlled import ControlledServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

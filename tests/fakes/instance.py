@@ -1,0 +1,169 @@
+"""The outside as plain objects in plain sight: Secret Manager, the topics, a token endpoint and the time.
+
+`build_runner` puts one instance together; several may share what lies behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from tests.fakes.faults import Crash, Faults
+from tests.fakes.store import CLIENT_PAYLOAD, Cloud, FakeStore
+from token_refresh.connections.incidents import Incidents
+from token_refresh.connections.memory import Memory
+from token_refresh.core.grant import Client, Grant, RefreshTokenGrant
+from token_refresh.core.incident.events import Event
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.token_endpoint.outcome import TokenOutcome
+from token_refresh.errors import PublishError
+from token_refresh.instance.pace import Pace
+from token_refresh.ports import ConsentLinks, Publisher, SecretStore, TokenEndpoint
+from token_refresh.refresh.refresher import Refresher
+from token_refresh.run.clean import Janitor
+from token_refresh.run.holds import Holds
+from token_refresh.run.runner import Runner
+from token_refresh.run.verdicts import Verdicts
+from token_refresh.run.visit import Worker
+from token_refresh.settings import Settings
+
+__all__ = [
+    "CLIENT_PAYLOAD",
+    "START",
+    "Cloud",
+    "Crash",
+    "FakeLinks",
+    "FakePublisher",
+    "FakeStore",
+    "Faults",
+    "FrozenClock",
+    "ScriptedExchange",
+    "build_provider",
+    "build_runner",
+]
+
+START: Final = 1_800_000_000.0
+
+
+class FrozenClock:
+    """Stands still; `sleep` passes the time without waiting."""
+
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+    sleep = advance
+
+
+class FakePublisher(Publisher):
+    """The topics; `down` makes every publication fail."""
+
+    def __init__(self, faults: Faults | None = None) -> None:
+        self.events: list[Event] = []
+        self.refresh_requests: list[dict[str, object]] = []
+        self.down = False
+        self.faults = faults or Faults()
+
+    def publish(self, event: Event) -> None:
+        self.faults.strike("publish", event.subject, "before")
+        if self.down:
+            raise PublishError("cannot publish: the topic is down")
+        self.events.append(event)
+        self.faults.strike("publish", event.subject, "after")
+
+    def request_refresh(self, message: Mapping[str, object]) -> None:
+        if self.down:
+            raise PublishError("cannot publish: the topic is down")
+        self.refresh_requests.append(dict(message))
+
+    def types(self) -> list[str]:
+        """Return the events' types, oldest first."""
+        return [event.type for event in self.events]
+
+
+class ScriptedExchange(TokenEndpoint):
+    """A token endpoint: `answers` is a list of outcomes, one for each call, or a function from grant to outcome.
+
+    `sent` lists the refresh tokens in the order in which they came (empty for other grants); `problem` is raised by
+    `check`, as `Misconfigured` would be.
+    """
+
+    def __init__(
+        self, answers: Iterable[TokenOutcome] | Callable[[Grant], TokenOutcome], faults: Faults | None = None
+    ) -> None:
+        self._answer = answers if callable(answers) else _one_by_one(answers)
+        self.sent: list[str] = []
+        self.problem: Exception | None = None
+        self.faults = faults or Faults()
+
+    def check(
+        self,
+        provider: Provider,  # noqa: ARG002
+        client: Client | None,  # noqa: ARG002
+        grant: Grant,  # noqa: ARG002
+        variables: Mapping[str, str],  # noqa: ARG002
+        scopes: Sequence[str] | None = None,  # noqa: ARG002
+    ) -> None:
+        if self.problem:
+            raise self.problem
+
+    def refresh(  # noqa: PLR0913 - the port's
+        self,
+        provider: Provider,  # noqa: ARG002
+        client: Client | None,  # noqa: ARG002
+        grant: Grant,
+        *,
+        variables: Mapping[str, str],  # noqa: ARG002
+        scopes: Sequence[str],  # noqa: ARG002
+        subject: str | None,  # noqa: ARG002
+    ) -> TokenOutcome:
+        self.faults.strike("exchange", "", "before")
+        self.sent.append(grant.refresh_token.reveal() if isinstance(grant, RefreshTokenGrant) else "")
+        outcome = self._answer(grant)
+        self.faults.strike("exchange", "", "after")
+        return outcome
+
+
+def _one_by_one(outcomes: Iterable[TokenOutcome]) -> Callable[[Grant], TokenOutcome]:
+    left = iter(outcomes)
+    return lambda _: next(left)
+
+
+class FakeLinks(ConsentLinks):
+    """Links that name what they are for."""
+
+    def url(self, connection: str, version: int) -> str | None:
+        return f"https://consent.example/consent/{connection}?ticket=for-version-{version}"
+
+
+def build_provider(name: str = "rotating", *, rotates: str = "always", **fields: object) -> Provider:
+    """Build a provider at which nothing is ever sent anywhere."""
+    url = f"https://{name}.example/token"
+    return replace(Provider(name, url, url, rotates_refresh_tokens=rotates), **fields)  # type: ignore[arg-type]
+
+
+def build_runner(  # noqa: PLR0913 - the parts of an instance
+    store: SecretStore,
+    exchange: TokenEndpoint,
+    publisher: Publisher,
+    clock: FrozenClock,
+    *,
+    providers: Iterable[Provider] = (),
+    settings: Settings | None = None,
+) -> Runner:
+    """Put one instance together, as `wiring` does, with the memory of a fresh one."""
+    settings = settings or Settings(project="some-project", refresh_workers=4)
+    known_providers = {p.name: p for p in providers or (build_provider(), build_provider("google", rotates="never"))}
+    known = Memory(store, known_providers, settings)
+    refresher = Refresher(store, exchange, known_providers, settings, known, clock, clock.sleep)
+    incidents = Incidents(store, publisher, FakeLinks(), clock)
+    worker = Worker(store, refresher, incidents, known, settings, clock)
+    janitor = Janitor(store, known, Pace(settings.secret_writes_per_minute / 60, clock, clock.sleep), clock)
+    verdicts = Verdicts(worker, incidents, Holds(known, incidents, settings, clock), clock)
+    return Runner(store, worker, verdicts, settings, clock, janitor.clean)

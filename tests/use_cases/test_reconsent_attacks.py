@@ -1,0 +1,444 @@
+"""Attacks on the consent workflow: each is refused, says how to go on, and leaves the old grant as it was."""
+
+from __future__ import annotations
+
+import html
+import string
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.worlds.consents import (
+    BASE,
+    CODE,
+    ISSUER,
+    KEY,
+    NAME,
+    NOW,
+    OWNER,
+    SECRET,
+    World,
+    id_token,
+    title,
+)
+from token_refresh.adapters.tickets import Tickets
+from token_refresh.core.secrecy import Secret
+
+pytestmark = pytest.mark.timeout(60)
+few = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def refused(page: Any, status: int = 403) -> bool:
+    text = page.get_data(as_text=True)
+    return bool(page.status_code == status and "What to do now" in text and "connected" not in title(page))
+
+
+# -- tickets ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_scanner_that_follows_the_link_changes_nothing(world: World) -> None:
+    for _ in range(3):
+        assert world.open().status_code == 200
+        assert world.browser.head(world.link()).status_code == 200
+    assert world.is_untouched()
+    assert world.store.journal == []
+    assert world.consent().status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda _: f"/consent/{NAME}",
+        lambda _: f"/consent/{NAME}?ticket=",
+        lambda _: f"/consent/{NAME}?ticket=e30",
+        lambda link: link[:-1],
+        lambda link: link + "A",
+        lambda link: link + "&ticket=x",
+        lambda link: link.replace("ticket=", "ticket=A"),
+        lambda _: f"/consent/{NAME}?ticket=" + "A" * 5000,
+        lambda _: f"/consent/{NAME}?ticket=%00%ff%f0%9f%98%80",
+        lambda link: link.replace(NAME, "gmail-bob"),
+    ],
+    ids=["none", "empty", "unsigned", "short", "long", "two", "changed", "huge", "no text", "another connection's"],
+)
+def test_a_forged_or_swapped_ticket_opens_nothing(world: World, spoil: Any, method: str) -> None:
+    if spoil(world.link()).startswith("/consent/gmail-bob"):
+        world.store.declare("gmail-bob-refresh-token", scopes="mail.read")
+    assert refused(world.browser.open(spoil(world.link()), method=method))
+    assert world.is_untouched()
+
+
+def test_a_ticket_signed_with_another_key_or_for_another_purpose_opens_nothing(world: World) -> None:
+    other = Tickets(Secret("another-key"), BASE, 1000, world.clock)
+    link = other.url(NAME, 1)
+    assert link is not None
+    assert refused(world.open(link.removeprefix(BASE)))
+    assert refused(world.open(f"/consent/{NAME}?ticket={world.tickets.action(NAME)}"))
+
+
+def test_without_a_key_nothing_that_is_signed_with_nothing_is_accepted(world: World) -> None:
+    keyless, other = (Tickets(Secret(""), BASE, 1000, world.clock) for _ in range(2))
+    link = other.url(NAME, 1)
+    assert link is not None
+    world.tickets = keyless
+    world.reconsent = world.instance()
+    assert refused(world.open(link.removeprefix(BASE)))
+
+
+def test_an_expired_ticket_opens_nothing(world: World) -> None:
+    link = world.link()
+    world.clock.now += world.settings.consent_ticket_ttl + 2
+    assert title(world.open(link)) == "This link has expired"
+    assert refused(world.browser.post(link))
+
+
+@pytest.mark.parametrize("destroyed", [False, True], ids=["a newer version", "a newer version, destroyed"])
+def test_a_spent_ticket_opens_nothing(world: World, *, destroyed: bool) -> None:
+    link = world.link()
+    world.store.add(SECRET, b"newer")
+    if destroyed:
+        world.store.destroy(SECRET, 2)
+    assert title(world.open(link)) == "This link has been used"
+    assert refused(world.browser.post(link))
+    assert refused(world.open(world.link(0)))
+
+
+@few
+@given(text=st.text(alphabet=string.printable + "é\u2028", max_size=300))
+def test_no_text_is_a_ticket_and_none_breaks_the_page(text: str) -> None:
+    world = World()
+    page = world.browser.get(f"/consent/{NAME}", query_string={"ticket": text})
+    assert refused(page)
+
+
+# -- state -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_state_is_refused(world: World) -> None:
+    world.start()
+    assert refused(world.finish(state=""))
+    assert world.is_untouched()
+
+
+def test_a_state_of_another_browser_is_refused(world: World) -> None:
+    victim, attacker = world.new_browser(), world.new_browser()
+    world.start(browser=attacker)
+    assert refused(world.finish(browser=victim))
+    assert world.endpoint.redeemed == []
+    assert world.is_untouched()
+
+
+def test_a_cookie_under_the_name_of_another_state_is_refused(world: World) -> None:
+    world.start()
+    _, first = world.cookie()
+    other = world.new_browser()
+    asked = world.start(browser=other)
+    name, _ = world.cookie(other)
+    attacked = world.new_browser()
+    attacked.set_cookie(name, first)
+    assert refused(world.finish(browser=attacked, state=asked["state"]))
+    assert world.is_untouched()
+
+
+def test_a_state_is_good_for_one_answer(world: World) -> None:
+    world.start()
+    name, value = world.cookie()
+    world.endpoint.reply = {"refresh_token": None}
+    assert title(world.finish()) == "The permission would not last"
+    world.browser.set_cookie(name, value)
+    world.endpoint.reply = {}
+    assert refused(world.finish())
+    assert world.is_untouched()
+
+
+def test_a_state_that_has_done_its_work_is_good_for_nothing(world: World) -> None:
+    world.start()
+    name, value = world.cookie()
+    world.finish()
+    for browser in (world.browser, world.new_browser()):
+        browser.set_cookie(name, value)
+        assert refused(world.finish(browser=browser))
+    world.reconsent = world.instance()  # another instance has not seen it, and finds the ticket spent
+    assert refused(world.finish())
+    assert len(world.endpoint.redeemed) == 1
+    assert world.store.newest() == 2
+
+
+def test_a_state_is_forgotten_after_an_hour(world: World) -> None:
+    world.start()
+    world.clock.now += 3602
+    assert title(world.finish()) == "That took too long"
+    assert world.is_untouched()
+
+
+def test_a_code_of_another_session_is_redeemed_with_this_sessions_verifier_only(world: World) -> None:
+    # The provider refuses it then (RFC 7636, section 4.6): that is what PKCE is for.
+    attacker = world.new_browser()
+    world.start(browser=attacker)
+    theirs = world.endpoint.ask
+    world.start()
+    world.finish(code="code-of-the-attacker")
+    sent = world.endpoint.redeemed[0]
+    assert sent["code"].reveal() == "code-of-the-attacker"
+    assert sent["code_verifier"].reveal() not in str(theirs)
+    assert world.endpoint.ask["code_challenge"] != theirs["code_challenge"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"code={CODE}&code=other&state=STATE",
+        f"code={CODE}&state=STATE&state=STATE",
+        f"code={CODE}&state=STATE&error=access_denied",
+        "state=STATE",
+        f"code={'A' * 9000}&state=STATE",
+        f"code={CODE}&state=STATE&iss={'A' * 2000}",
+        f"code={CODE}&state={'A' * 3000}",
+        f"code={CODE}&state=%00%ff",
+    ],
+    ids=["two codes", "two states", "code and error", "neither", "huge code", "huge iss", "huge state", "no text"],
+)
+def test_a_callback_that_breaks_the_protocol_is_refused(world: World, query: str) -> None:
+    asked = world.start()
+    assert refused(world.browser.get("/callback?" + query.replace("STATE", asked["state"])))
+    assert world.endpoint.redeemed == []
+    assert world.is_untouched()
+
+
+def test_an_address_of_any_length_is_answered(world: World) -> None:
+    assert world.browser.get("/callback?" + "a" * 100_000).status_code == 414
+
+
+@few
+@given(query=st.dictionaries(st.sampled_from(["code", "state", "iss", "error", "x"]), st.text(max_size=50)))
+def test_no_query_breaks_the_callback(query: dict[str, str]) -> None:
+    world = World()
+    assert refused(world.browser.get("/callback", query_string=query))
+
+
+# -- issuer and ID token ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("iss", ["https://evil.example", ISSUER + "/", ISSUER.upper(), "nonsense"])
+def test_a_wrong_iss_is_refused_before_the_code_is_sent_anywhere(world: World, iss: str) -> None:
+    assert refused(world.consent(iss=iss))
+    assert world.endpoint.redeemed == []
+    assert world.is_untouched()
+
+
+def test_a_wrong_iss_is_refused_with_an_error_too(world: World) -> None:
+    page = world.consent(iss="https://evil.example", code="", error="access_denied")
+    assert title(page) == "The answer came from somewhere else"
+
+
+def test_an_iss_need_not_be_sent(world: World) -> None:
+    assert world.consent(iss="").status_code == 200
+
+
+@pytest.mark.parametrize(("iss", "status"), [("https://provider.example/realms/x", 200), ("https://evil.example", 403)])
+def test_without_a_known_issuer_the_origin_must_be_that_of_the_authorization_endpoint(iss: str, status: int) -> None:
+    world = World(issuer=None)
+    world.endpoint.claims = {"iss": iss}
+    assert world.consent(iss=iss).status_code == status
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://evil.example"},
+        {"aud": "another-client"},
+        {"aud": ["id-1", "another-client"]},
+        {"aud": "id-1", "azp": "another-client"},
+        {"exp": NOW - 60},
+        {"exp": "soon"},
+        {"exp": None},
+        {"nonce": "another-nonce"},
+        {"nonce": None},
+        {"nonce": 7},
+    ],
+    ids=["iss", "aud", "aud without azp", "azp", "expired", "exp text", "no exp", "nonce", "no nonce", "nonce number"],
+)
+def test_an_id_token_that_does_not_hold_is_refused(world: World, claims: dict[str, object]) -> None:
+    world.endpoint.claims = claims
+    assert refused(world.consent())
+    assert world.is_untouched()
+
+
+@pytest.mark.parametrize("token", [None, Secret("a.b"), Secret("a.e30.c.d"), Secret("a.!!!.c"), Secret("a.WzFd.c")])
+def test_a_missing_or_broken_id_token_is_refused(world: World, token: Secret | None) -> None:
+    world.endpoint.reply = {"id_token": token}
+    assert refused(world.consent())
+    assert world.is_untouched()
+
+
+def test_an_id_token_of_another_request_is_refused(world: World) -> None:
+    world.start()
+    stolen = id_token(iss=ISSUER, aud="id-1", exp=NOW + 60, nonce=world.endpoint.ask["nonce"], sub="mallory")
+    world.endpoint.reply = {"id_token": stolen}
+    world.start()
+    assert refused(world.finish())
+    assert world.is_untouched()
+
+
+# -- account and scopes ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "mallory", "email": "mallory@example.com"},
+        {"sub": "mallory", "email": OWNER, "email_verified": False},
+        {"sub": "mallory", "email": OWNER, "email_verified": None},
+        {"sub": "mallory", "email": OWNER, "email_verified": 1},
+        {"sub": "mallory", "email": None, "name": OWNER},
+    ],
+    ids=["another", "not verified", "verification unknown", "verified by number", "a display name"],
+)
+def test_another_account_is_refused_at_first_consent(world: World, claims: dict[str, object]) -> None:
+    world.endpoint.claims = claims
+    assert title(world.consent()) == "That was a different account"
+    assert world.is_untouched()
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"email": "ALICE@Example.COM"},
+        {"email": None, "preferred_username": "Alice@example.com"},
+        {"email": None, "login": OWNER},
+        {"email": None, "sub": OWNER.upper()},
+    ],
+    ids=["e-mail", "user name", "login", "subject"],
+)
+def test_the_owner_is_known_by_any_of_their_names_whatever_the_case(world: World, claims: dict[str, object]) -> None:
+    world.endpoint.claims = claims
+    assert world.consent().status_code == 200
+    assert world.store.newest() == 2
+
+
+def test_once_a_subject_is_recorded_nothing_else_counts(world: World) -> None:
+    world.store.note("subject", "alice-0")
+    assert title(world.consent()) == "That was a different account"
+    assert world.store.newest() == 1
+    world.store.note("subject", "alice-1")
+    world.endpoint.claims = {"email": "new-address@example.com"}
+    assert "connected" in title(world.consent())
+    assert world.store.annotation("subject") == "alice-1"
+
+
+@pytest.mark.parametrize("sub", [None, "", True, {"a": 1}, "x" * 600])
+def test_an_account_without_a_name_is_refused(world: World, sub: object) -> None:
+    world.endpoint.claims = {"sub": sub}
+    assert title(world.consent()) == "We cannot tell whose account that was"
+    assert world.is_untouched()
+
+
+@pytest.mark.parametrize("scope", ["openid email", "", "mail.read.all", "openid,email"])
+def test_fewer_scopes_are_refused_and_named(world: World, scope: str) -> None:
+    world.endpoint.reply = {"scope": scope}
+    page = world.consent()
+    assert title(page) == "Some permissions are missing"
+    assert "not allowed: mail.read" in page.get_data(as_text=True)
+    assert world.is_untouched()
+
+
+def test_an_answer_without_refresh_token_is_refused(world: World) -> None:
+    world.endpoint.reply = {"refresh_token": None}
+    assert title(world.consent()) == "The permission would not last"
+    assert world.is_untouched()
+
+
+# -- two at once, redirects, markup ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rotates", ["never", "always"])
+def test_of_two_tabs_that_finish_at_once_one_wins(rotates: str) -> None:
+    world = World(rotates_refresh_tokens=rotates)
+    first, second = world.new_browser(), world.new_browser()
+    first_ask = world.start(browser=first)
+    second_ask = world.start(browser=second)
+    pages: list[Any] = []
+
+    def meanwhile() -> None:
+        world.endpoint.on_redeem = None
+        world.endpoint.ask = second_ask
+        pages.append(world.finish(browser=second))
+        world.endpoint.ask = first_ask
+
+    world.endpoint.on_redeem = meanwhile
+    world.endpoint.ask = first_ask
+    pages.append(world.finish(browser=first))
+    assert [page.status_code for page in pages] == [503, 200]  # the second was told to wait
+    world.endpoint.ask = second_ask
+    assert title(world.finish(browser=second)) == "This link has been used"
+    assert world.store.newest() == 2
+    assert len(world.publisher.events) == 1
+
+
+def test_of_two_tabs_in_one_browser_both_may_begin_and_the_first_to_finish_wins(world: World) -> None:
+    first = world.start()
+    second = world.start()
+    world.endpoint.ask = first
+    assert world.finish().status_code == 200
+    world.endpoint.ask = second
+    assert title(world.finish()) == "This link has been used"
+    assert world.store.newest() == 2
+
+
+@pytest.mark.parametrize("name", ["next", "redirect_uri", "url", "return_to", "continue"])
+def test_nothing_in_the_address_chooses_where_the_browser_is_sent(world: World, name: str) -> None:
+    response = world.browser.post(f"{world.link()}&{name}=https://evil.example")
+    assert response.headers["Location"].startswith(f"{ISSUER}/authorize?")
+    assert "evil" not in response.headers["Location"]
+    world.start()
+    page = world.finish(None, **{name: "https://evil.example"})
+    assert "Location" not in page.headers
+    assert "evil" not in page.get_data(as_text=True)
+
+
+def test_a_host_header_chooses_nothing(world: World) -> None:
+    response = world.browser.post(world.link(), headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+    assert "evil" not in response.headers["Location"]
+
+
+MARKUP = '"><script>alert(1)</script>{{7*7}}'
+
+
+@pytest.mark.parametrize("where", ["scopes", "owner"])
+def test_markup_in_an_annotation_is_text(world: World, where: str) -> None:
+    world.store.note(where, MARKUP.replace(" ", ""))
+    text = world.open().get_data(as_text=True)
+    assert "<script>" not in text
+    assert "49" not in text
+    assert html.escape("<script>") in text
+
+
+@pytest.mark.parametrize(
+    "path", ["/consent/%3Cscript%3Ealert(1)%3C%2Fscript%3E", "/%22%3E%3Cscript%3E", "/consent/..%2f..%2fcallback"]
+)
+def test_markup_in_a_name_or_path_is_not_even_shown(world: World, path: str) -> None:
+    response = world.browser.get(path)
+    assert response.status_code == 404
+    assert "script" not in response.get_data(as_text=True)
+
+
+def test_markup_from_the_provider_is_text(world: World) -> None:
+    text = world.consent(code="", error="oops<script>", error_description=MARKUP).get_data(as_text=True)
+    assert "<script>" not in text
+    assert "49" not in text
+
+
+def test_a_log_line_cannot_be_forged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "token_refresh")
+    world.browser.get("/consent/gmail-alice?ticket=%0aSEVERITY%3dERROR")
+    world.browser.get("/callback?state=%0aSEVERITY%3dERROR&code=x")
+    assert "SEVERITY" not in caplog.text
+    assert KEY.reveal() not in caplog.text

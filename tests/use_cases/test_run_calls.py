@@ -1,0 +1,114 @@
+"""What a run costs, what it writes, and whose lease it respects (contract 3 and 7)."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from tests.worlds.runs import LIFE, World
+from token_refresh.core.connection import LEASE
+
+
+@pytest.fixture(autouse=True)
+def _heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let log lines reach the test, whatever an earlier one has configured."""
+    monkeypatch.setattr(logging.getLogger("token_refresh"), "propagate", True)
+
+
+@pytest.fixture
+def world() -> World:
+    """One healthy connection, which no fault of another one may harm."""
+    world = World()
+    world.add("good")
+    return world
+
+
+@pytest.mark.parametrize("provider", ["google", "rotating"])
+def test_bare_text_keeps_its_facts_in_an_annotation(world: World, provider: str) -> None:
+    token = "rotating-1000" if provider == "rotating" else "text-token"
+    world.add("text", token, provider=provider, annotations={"token-refresh.format": "text"})
+    world.run()
+    (version,) = world.store.payloads("text-access-token")
+    assert world.store.payloads("text-access-token")[version].startswith(b"CANARY-")
+    facts = json.loads(world.store.annotations("text-refresh-token")["token-refresh.access-token"])
+    current = "2" if provider == "rotating" else "1"
+    assert facts == {
+        "expires_at": world.clock() + LIFE,
+        "refreshed_at": world.clock(),
+        "connection_version": current,
+    }
+    world.new_instance()
+    assert world.run("text") == {"text": "fresh: not_due"}
+    assert world.later(LIFE, "text") == {"text": "refreshed: refreshed"}
+
+
+def test_a_warm_refresh_costs_one_access_one_add_one_destroy(world: World) -> None:
+    world.run()
+    world.later(LIFE - 900)
+    world.calls()
+    world.later(LIFE - 900)
+    assert world.calls() == ["list_connections", "access", "add", "destroy"]
+    world.later(60)
+    assert world.calls() == ["list_connections"]
+
+
+def test_an_instance_with_an_old_memory_does_not_destroy_what_others_have_destroyed(world: World) -> None:
+    world.run()
+    for _ in range(30):  # another instance, over a day
+        world.store.add("good-access-token", b"{}")
+    world.calls()
+    world.later(LIFE - 900)
+    assert world.calls() == ["list_connections", "access", "add", *["destroy"] * 4]
+
+
+def test_a_cold_refresh_adds_one_access_per_access_token_and_per_client(world: World) -> None:
+    world.run()
+    world.new_instance()
+    world.later(LIFE - 900)
+    assert sorted(world.calls()) == ["access", "access", "access", "add", "list_connections"]
+
+
+def test_a_rotating_refresh_costs_six_writes(world: World) -> None:
+    world.add("r", "rotating-1000", provider="rotating")
+    for _ in range(3):
+        world.later(LIFE - 900)
+    world.calls()
+    world.later(LIFE - 900, "r")
+    calls = world.calls()
+    assert [c for c in calls if c in ("annotate", "add", "destroy")] == [
+        "annotate",
+        "add",
+        "add",
+        "annotate",
+        "destroy",
+        "destroy",
+    ]
+    assert set(world.store.payloads("r-refresh-token")) == {4, 5}
+    assert world.token("r")["connection_version"] == "5"
+    assert world.lease("r") == {"holder": "", "until": 0, "version": 5}
+
+
+def test_a_lease_that_was_released_outranks_a_stale_latest(world: World) -> None:
+    world.clock.advance(600)
+    world.add("r", "rotating-1000", provider="rotating")
+    world.store.cloud.stale["latest"] = 300.0
+    world.clock.advance(301)
+    for _ in range(3):
+        assert world.run("r", force=True) == {"r": "refreshed: refreshed"}
+    assert len(set(world.exchange.sent)) == 3, "no token was sent twice"
+
+
+def test_a_lease_too_short_for_an_exchange_starts_none() -> None:
+    world = World(lease_seconds=10.0)
+    world.add("r", "rotating-1000", provider="rotating")
+    assert world.run() == {"r": "unavailable: lease_too_short"}
+    assert world.exchange.sent == []
+
+
+def test_somebody_else_s_lease_is_respected(world: World) -> None:
+    lease = {"holder": "somebody", "until": world.clock() + 60, "version": 1}
+    world.add("r", "rotating-1000", provider="rotating", annotations={LEASE: json.dumps(lease)})
+    assert world.run("r", force=True) == {"r": "busy: lease_held"}
+    assert world.later(61, "r") == {"r": "refreshed: refreshed"}

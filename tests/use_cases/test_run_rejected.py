@@ -1,0 +1,133 @@
+"""A provider that refuses the client: the operator hears once, and nobody is asked to consent (contract 5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.worlds.runs import LIFE, REFUSED, World
+from token_refresh.core.trigger import Trigger
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.add("alice")
+    return world
+
+
+def test_a_refused_client_is_told_once_for_all_its_connections(world: World) -> None:
+    names = ["alice", *world.add_many(4)]
+    world.answers |= {f"{n}-token": REFUSED for n in names}
+    assert set(world.run().values()) == {"rejected: invalid_client"}
+    assert world.events() == ["client_rejected oauth-client-google"]
+    assert world.last().data["reason"] == "invalid_client"
+    world.add("late")
+    world.answers["late-token"] = REFUSED
+    world.later(7200)
+    assert world.events() == ["client_rejected oauth-client-google"]
+    world.healed(*names, "late")
+    world.later(3600, "alice", "c0")
+    assert world.events() == ["client_rejected oauth-client-google"], "others still wait"
+    world.later(3600)
+    assert world.events() == ["client_rejected oauth-client-google", "recovered oauth-client-google"]
+    assert all(world.status(n) is None for n in names)
+
+
+def test_recovery_of_a_client_waits_for_nobody_who_is_paused_or_gone(world: World) -> None:
+    names = ["alice", *world.add_many(2)]
+    world.answers |= {f"{n}-token": REFUSED for n in names}
+    world.run()
+    world.healed(*names)
+    secrets = world.store.cloud.secrets
+    record = secrets["c0-refresh-token"].record
+    world.store.cloud.write(type(record)(record.secret_id, {"token-refresh": "paused"}, record.annotations, ""))
+    world.store.cloud.stale["lists"] = 60.0
+    del secrets["c1-refresh-token"]
+    world.run("alice", force=True)
+    assert world.events()[-1] == "recovered oauth-client-google"
+
+
+def test_a_stale_list_does_not_hide_that_a_client_has_recovered(world: World) -> None:
+    world.add("bob")
+    world.answers |= {"alice-token": REFUSED, "bob-token": REFUSED}
+    world.run()
+    world.healed("alice", "bob")
+    world.clock.advance(60)
+    world.store.cloud.stale["lists"] = 30.0
+    world.run("alice", force=True)
+    world.new_instance()
+    world.run("bob", force=True)
+    assert world.events() == ["client_rejected oauth-client-google", "recovered oauth-client-google"]
+
+
+def test_two_instances_that_recover_the_last_connections_at_the_same_moment_tell_it(world: World) -> None:
+    world.add("bob")
+    world.answers |= {"alice-token": REFUSED, "bob-token": REFUSED}
+    world.run()
+    world.healed("alice", "bob")
+    first, faults, strike = world.runner, world.store.faults, world.store.faults.strike
+    second = world.new_instance()
+    told = world.events()
+
+    def interrupted(operation: str, secret_id: str, when: str) -> None:
+        strike(operation, secret_id, when)
+        if (operation, secret_id, when) == ("annotate", "alice-refresh-token", "after") and world.events() == told:
+            second.run(Trigger(("bob",), force=True))
+
+    setattr(faults, "strike", interrupted)  # noqa: B010 - a fake
+    first.run(Trigger(("alice",), force=True))
+    assert set(world.events()[1:]) == {"recovered oauth-client-google"}
+    assert len({e.id for e in world.publisher.events[1:]}) == 1, "repeated with the same id, if at all"
+    assert (world.status("alice"), world.status("bob")) == (None, None)
+
+
+def test_a_refused_client_is_tried_again_after_one_minute_doubling_to_an_hour(world: World) -> None:
+    world.answers["alice-token"] = REFUSED
+    world.run()
+    gaps, last = list[float](), world.clock()
+    while len(gaps) < 8:
+        sent = len(world.exchange.sent)
+        world.later(30)
+        if len(world.exchange.sent) > sent:
+            gaps.append(world.clock() - last)
+            last = world.clock()
+    assert gaps == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert world.events() == ["client_rejected oauth-client-google"]
+
+
+@pytest.mark.parametrize("secret", ["alice-refresh-token", "oauth-client-google"])
+def test_a_newer_version_ends_a_refusal_at_once(world: World, secret: str) -> None:
+    world.answers["alice-token"] = REFUSED
+    world.run()
+    assert world.later(10) == {"alice": "rejected: invalid_client"}
+    world.healed("alice")
+    world.store.put(secret, "alice-token" if "alice" in secret else '{"client_id": "i", "client_secret": "s"}')
+    assert world.run() == {"alice": "refreshed: refreshed"}
+    assert world.events() == ["client_rejected oauth-client-google", "recovered oauth-client-google"]
+
+
+def test_a_client_secret_that_was_replaced_meanwhile_is_not_blamed(world: World) -> None:
+    world.run()
+    answers = iter([REFUSED])
+    normal = world.exchange._answer
+    world.exchange._answer = lambda grant: next(answers, None) or normal(grant)
+    world.store.put("oauth-client-google", '{"client_id": "i", "client_secret": "new"}')
+    assert world.later(LIFE) == {"alice": "refreshed: refreshed"}
+    assert world.events() == []
+
+
+def test_a_refused_client_never_needs_consent(world: World) -> None:
+    world.answers["alice-token"] = REFUSED
+    for _ in range(50):
+        assert world.later(3600) == {"alice": "rejected: invalid_client"}
+
+
+def test_a_payload_with_its_own_client_is_the_subject_of_its_event(world: World) -> None:
+    payload = '{"refresh_token": "own-token", "client_id": "own-client", "client_secret": "s"}'
+    world.add("adc", payload)
+    world.answers["own-token"] = REFUSED
+    world.run("adc")
+    assert world.events() == ["client_rejected client:own-client"]
+    world.answers.clear()
+    world.later(60, "adc")
+    assert world.events()[-1] == "recovered client:own-client"

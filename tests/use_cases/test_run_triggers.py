@@ -1,0 +1,326 @@
+"""What a run does when it is asked to: due or forced, all or some, by version, dry, cleaning (contract 4)."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from tests.worlds.runs import DAY, DEAD, LIFE, World
+from token_refresh.core.status import Lease, render_lease
+from token_refresh.core.trigger import Trigger
+from token_refresh.errors import StoreUnavailable, UnknownConnection
+
+
+@pytest.fixture(autouse=True)
+def _heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let log lines reach the test, whatever an earlier one has configured."""
+    monkeypatch.setattr(logging.getLogger("token_refresh"), "propagate", True)
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.add("alice")
+    return world
+
+
+def test_a_first_run_writes_the_document_of_the_contract(world: World) -> None:
+    report = world.report()
+    document = report.document()
+    assert document["counts"] == {"refreshed": 1}
+    assert document["connections"] == [
+        {
+            "name": "alice",
+            "outcome": "refreshed",
+            "reason": "refreshed",
+            "access_token_expires_at": int(world.clock()) + LIFE,
+            "version": 1,
+        }
+    ]
+    token = world.token("alice")
+    assert token["connection_version"] == "1"
+    assert token["refreshed_at"] == int(world.clock())
+    assert set(token) == {
+        "access_token",
+        "token_type",
+        "expires_at",
+        "expiry",
+        "expiry_date",
+        "scope",
+        "connection",
+        "refreshed_at",
+        "connection_version",
+    }
+
+
+def test_a_reader_always_finds_life_in_the_newest_token(world: World) -> None:
+    world.run()
+    tick = 300
+    for _ in range(3 * LIFE // tick):
+        world.later(tick)
+        assert world.token("alice")["expires_at"] - world.clock() >= 900 - tick
+    assert len(world.exchange.sent) < 6, "and is not refreshed at every tick"
+
+
+def test_what_is_not_due_stays_as_it_is(world: World) -> None:
+    world.run()
+    world.calls()
+    assert world.later(60) == {"alice": "fresh: not_due"}
+    assert world.calls() == ["list_connections"]
+
+
+def test_duplicates_are_harmless(world: World) -> None:
+    world.run()
+    assert [world.run("alice") for _ in range(3)] == [{"alice": "fresh: not_due"}] * 3
+    assert len(world.exchange.sent) == 1
+
+
+def test_force_refreshes_now_and_reads_the_client_registration_afresh(world: World) -> None:
+    world.run()
+    world.store.put("oauth-client-google", '{"client_id": "other", "client_secret": "s"}')
+    world.store.calls.clear()
+    assert world.run(force=True) == {"alice": "refreshed: refreshed"}
+    assert ("access", "oauth-client-google") in world.store.calls
+
+
+def test_a_paused_connection_is_listed_and_never_refreshed(world: World) -> None:
+    world.add("bob", state="paused")
+    assert world.run(force=True) == {"alice": "refreshed: refreshed", "bob": "paused: paused"}
+    assert world.exchange.sent == ["alice-token"]
+
+
+@pytest.mark.parametrize(
+    ("version", "outcome"),
+    [
+        pytest.param(3, "refreshed: refreshed", id="newer"),
+        pytest.param(2, "fresh: not_due", id="the-one-in-use"),
+        pytest.param(1, "fresh: not_due", id="older"),
+    ],
+)
+def test_versions_name_the_lowest_version_to_use(world: World, version: int, outcome: str) -> None:
+    world.store.put("alice-refresh-token", "alice-second")
+    world.run()
+    world.store.put("alice-refresh-token", "alice-third")
+    world.store.cloud.stale["latest"] = 60.0
+    assert world.run("alice", versions={"alice": version}) == {"alice": outcome}
+    assert world.exchange.sent[1:] == (["alice-third"] if version == 3 else [])
+
+
+def test_an_old_message_does_not_bring_back_an_old_grant(world: World) -> None:
+    world.store.put("alice-refresh-token", "alice-second")
+    assert world.run("alice", versions={"alice": 1}, force=True) == {"alice": "refreshed: refreshed"}
+    assert world.exchange.sent == ["alice-second"]
+
+
+def test_an_unknown_connection_stops_the_run_before_it_begins(world: World) -> None:
+    with pytest.raises(UnknownConnection, match=r"no such connection: bob, \.\./alice, carol"):
+        world.run("alice", "bob", "../alice", "carol")
+    assert world.exchange.sent == []
+
+
+def test_a_secret_without_the_label_is_an_unknown_connection(world: World) -> None:
+    world.store.create("plain-refresh-token", "token")
+    with pytest.raises(UnknownConnection):
+        world.run("plain")
+
+
+def test_a_message_that_names_an_unknown_connection_is_acknowledged(world: World) -> None:
+    assert world.run("bob", "alice", only_known=True) == {"alice": "refreshed: refreshed"}
+
+
+def test_a_connection_that_is_on_no_list_yet_is_found_by_name(world: World) -> None:
+    world.clock.advance(3600)
+    world.store.cloud.stale["lists"] = 60.0
+    world.add("new")
+    assert world.run() == {"alice": "refreshed: refreshed"}
+    assert world.run("new") == {"new": "refreshed: refreshed"}
+
+
+def test_naming_nobody_runs_nobody(world: World) -> None:
+    report = world.runner.run(Trigger(connections=()))
+    assert report.document()["connections"] == []
+    assert world.exchange.sent == []
+
+
+def test_two_secrets_that_yield_one_name_are_both_misconfigured(world: World) -> None:
+    world.store.create("alice", "token", labels={"token-refresh": "enabled"})
+    world.add("bob")
+    entries = world.report().document()["connections"]
+    assert isinstance(entries, list)
+    assert [(e["name"], e["outcome"]) for e in entries] == [
+        ("alice", "misconfigured"),
+        ("alice", "misconfigured"),
+        ("bob", "refreshed"),
+    ]
+    assert "alice and alice-refresh-token both declare" in entries[0]["message"]
+    assert world.events() == ["client_rejected alice"] * 2
+    assert len({(e.id, e.data["connection_secret"]) for e in world.publisher.events}) == 2
+    assert world.exchange.sent == ["bob-token"]
+
+
+# -- Secret Manager's notifications ------------------------------------------------------------------------------------
+
+
+def test_a_version_that_the_functions_wrote_themselves_is_ignored(world: World) -> None:
+    world.add("rotating", provider="rotating")
+    world.run()
+    added = {"versions": {"rotating": 2}, "only_known": True, "secret_id": "rotating-refresh-token"}
+    assert world.run("rotating", **added) == {"rotating": "fresh: not_due"}
+    assert world.exchange.sent.count("rotating-token") == 1
+
+
+def test_a_version_that_somebody_added_is_used_at_once(world: World) -> None:
+    world.run()
+    number = world.store.put("alice-refresh-token", "alice-second")
+    assert world.run("alice", versions={"alice": number}, only_known=True, secret_id="alice-refresh-token") == {
+        "alice": "refreshed: refreshed"
+    }
+    assert world.token("alice")["connection_version"] == "2"
+
+
+def test_a_rotation_notice_forces_a_refresh(world: World) -> None:
+    world.run()
+    notice = Trigger(("alice",), force=True, only_known=True, secret_id="alice-refresh-token")
+    assert world.runner.run(notice).document()["counts"] == {"refreshed": 1}
+
+
+def test_a_notice_about_another_secret_of_that_name_is_ignored(world: World) -> None:
+    world.store.create("alice", "no connection: it has no label")
+    assert world.run("alice", force=True, only_known=True, secret_id="alice") == {}
+    assert world.run("alice-access-token", force=True, only_known=True, secret_id="alice-access-token") == {}
+    assert world.exchange.sent == []
+
+
+# -- dry runs ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_tells_what_it_would_do_and_does_nothing(world: World) -> None:
+    world.add("dead")
+    world.add("fresh")
+    world.add("odd", annotations={"token-refresh.format": "yaml"})
+    world.add("paused", state="paused")
+    world.add("edited", annotations={"token-refresh.status": "nonsense"})
+    world.run("fresh")
+    world.answers["dead-token"] = DEAD
+    world.run("dead")
+    before = {s: world.store.annotations(s) for s in world.store.cloud.secrets}
+    sent, events = list(world.exchange.sent), list(world.events())
+    world.clock.advance(DAY)
+    world.calls()
+    assert world.run(dry_run=True, clean=True) == {
+        "alice": "planned: no_access_token",
+        "dead": "planned: probe",
+        "edited": "planned: no_access_token",
+        "fresh": "planned: due",
+        "odd": "planned: misconfigured",
+        "paused": "paused: paused",
+    }
+    assert set(world.calls()) <= {"list_connections", "access", "get"}
+    assert {s: world.store.annotations(s) for s in world.store.cloud.secrets} == before
+    assert (world.exchange.sent, world.events()) == (sent, events)
+
+
+# -- clean -------------------------------------------------------------------------------------------------------------
+
+
+def test_clean_keeps_the_two_newest_access_tokens_and_the_second_only_while_it_is_valid(world: World) -> None:
+    world.run()
+    for _ in range(3):  # strays, as retried adds leave them behind
+        world.store.put("alice-access-token", world.store.payloads("alice-access-token")[1])
+    assert set(world.store.payloads("alice-access-token")) == {1, 2, 3, 4}
+    world.new_instance()
+    assert world.report(clean=True).destroyed == 2
+    assert set(world.store.payloads("alice-access-token")) == {3, 4}
+
+    world.later(LIFE + 1, clean=True)
+    assert set(world.store.payloads("alice-access-token")) == {5}
+    world.later(10 * DAY, "alice", dry_run=True, clean=True)
+    assert set(world.store.payloads("alice-access-token")) == {5}, "never the newest"
+
+
+@pytest.mark.parametrize("state", ["ENABLED", "DISABLED"])
+def test_clean_judges_bare_and_disabled_tokens_by_their_age(world: World, state: str) -> None:
+    world.add("text", annotations={"token-refresh.format": "text"})
+    world.run("text")
+    world.later(LIFE - 500, "text")
+    world.store.set_state("text-access-token", 1, state)
+    world.run("text", clean=True)
+    assert world.store.cloud.secrets["text-access-token"].versions[0].state == state
+    world.later(600, "text", clean=True)
+    assert world.store.cloud.secrets["text-access-token"].versions[0].state == "DESTROYED"
+
+
+def test_clean_keeps_a_grant_and_its_predecessor_once_it_has_been_exchanged(world: World) -> None:
+    for n in range(2, 5):
+        world.store.put("alice-refresh-token", f"alice-{n}")
+    world.run(clean=True)
+    assert set(world.store.payloads("alice-refresh-token")) == {3, 4}
+    world.store.put("alice-refresh-token", "alice-5")
+    world.run(clean=True)
+    assert set(world.store.payloads("alice-refresh-token")) == {3, 4, 5}, "the newest has not been exchanged yet"
+
+
+def test_clean_leaves_alone_what_is_in_doubt(world: World) -> None:
+    for n in range(2, 5):
+        world.store.put("alice-refresh-token", f"alice-{n}")
+    world.run()
+    lease = render_lease(Lease("somebody", world.clock() + 60, 4))
+    world.store.set_annotations("alice-refresh-token", {"token-refresh.lease": lease})
+    world.run(clean=True)
+    assert set(world.store.payloads("alice-refresh-token")) == {1, 2, 3, 4}
+
+
+def test_clean_goes_on_after_a_failure(world: World) -> None:
+    world.add("bob")
+    world.run()
+    for name in ("alice", "bob"):
+        for _ in range(2):
+            world.store.put(f"{name}-access-token", "{}")
+    world.store.faults.fail("list_versions", secret_id="alice-access-token")
+    world.add("odd", annotations={"token-refresh.format": "yaml"})
+    assert world.report(clean=True).destroyed == 1
+
+
+# -- runs that cannot be carried out -----------------------------------------------------------------------------------
+
+
+def test_when_the_secrets_cannot_be_listed_the_caller_should_try_again(world: World) -> None:
+    world.store.faults.fail("list_connections")
+    with pytest.raises(StoreUnavailable):
+        world.run()
+
+
+def test_one_connection_that_fails_at_secret_manager_is_unavailable(world: World) -> None:
+    world.add("bob")
+    world.store.faults.fail("access", secret_id="alice-refresh-token")
+    assert world.run() == {"alice": "unavailable: secret_manager", "bob": "refreshed: refreshed"}
+    assert world.status("alice") is None
+    assert world.run()["alice"] == "refreshed: refreshed"
+
+
+def test_when_every_connection_fails_at_secret_manager_the_caller_should_try_again(world: World) -> None:
+    world.add("paused", state="paused")
+    world.store.faults.fail("access", times=99)
+    with pytest.raises(StoreUnavailable, match="every connection failed"):
+        world.run()
+
+
+def test_a_defect_met_by_one_connection_harms_no_other(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.add("bob")
+    world.store.faults.fail("access", RuntimeError("CANARY"), secret_id="bob-refresh-token")
+    assert world.run() == {"alice": "refreshed: refreshed", "bob": "unavailable: internal_error"}
+    assert "CANARY" not in caplog.text
+    assert "RuntimeError" in caplog.text
+
+
+def test_a_run_says_what_it_did_in_its_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="token_refresh")
+    world.run()
+    fields = [r.json_fields for r in caplog.records if hasattr(r, "json_fields")]
+    assert {f["event"] for f in fields} == {"connection", "run"}
+    assert fields[-1]["counts"] == {"refreshed": 1}
+    assert {k: v for k, v in fields[-1]["states"].items() if v} == {"healthy": 1}
+    assert fields[-1]["least_seconds_left"] == LIFE
+    assert "CANARY" not in json.dumps(fields) + caplog.text

@@ -1,0 +1,432 @@
+"""One exchange, with a scripted transport: what is sent, how often, and what becomes of the answer."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwcrypto.jwk import JWK
+from jwcrypto.jwt import JWT
+
+from token_refresh.adapters.signing import KeySigner
+from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
+from token_refresh.core.http import HttpReply, HttpRequest
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.table import parse_providers
+from token_refresh.core.secrecy import Secret
+from token_refresh.core.token_endpoint.outcome import (
+    ClientRejected,
+    GrantDead,
+    Refreshed,
+    TokenOutcome,
+    Unavailable,
+    UnknownOutcome,
+)
+from token_refresh.errors import Misconfigured, NotSent, ReplyLost, TransportError
+from token_refresh.token_endpoint.exchange import Exchange
+
+NOW = 1_800_000_000.5
+URL = "https://a.example/token"
+CLIENT = Client("client", Secret("client-secret-1234"))
+GRANT = RefreshTokenGrant(Secret("refresh-token-1234"))
+
+
+def pem(key: Any) -> Secret:
+    return Secret(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
+    )
+
+
+RSA_KEY = pem(rsa.generate_private_key(65537, 2048))
+EC_KEY = pem(ec.generate_private_key(ec.SECP256R1()))
+EC_384_KEY = pem(ec.generate_private_key(ec.SECP384R1()))
+
+
+class Script:
+    """A transport that answers from a list and remembers what was sent."""
+
+    def __init__(self, *answers: HttpReply | TransportError) -> None:
+        self.answers = list(answers)
+        self.sent: list[HttpRequest] = []
+
+    def send(self, request: HttpRequest) -> HttpReply:
+        self.sent.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, TransportError):
+            raise answer
+        return answer
+
+    def form(self, number: int = 0) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(self.sent[number].body.decode()).items()}
+
+
+def reply(status: int, body: object, **headers: str) -> HttpReply:
+    return HttpReply(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, json.dumps(body).encode()
+    )
+
+
+TOKEN = reply(200, {"access_token": "new-access-token", "expires_in": 60, "refresh_token": "new-refresh-token"})
+
+
+def provider(**keys: Any) -> Provider:
+    return parse_providers({"p": {"token_url": URL, **keys}})["p"]
+
+
+def endpoint(script: Script) -> Exchange:
+    return Exchange(script, KeySigner(), lambda: NOW)
+
+
+def refresh(  # noqa: PLR0913 - all that a refresh may need
+    script: Script,
+    grant: Grant = GRANT,
+    client: Client | None = CLIENT,
+    *,
+    variables: dict[str, str] | None = None,
+    scopes: tuple[str, ...] = (),
+    subject: str | None = None,
+    **keys: Any,
+) -> TokenOutcome:
+    return endpoint(script).refresh(
+        provider(**keys), client, grant, variables=variables or {}, scopes=scopes, subject=subject
+    )
+
+
+def claims_of(token: str, key: Secret, algorithm: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Verify with a library that had no part in the signing."""
+    jwt = JWT(jwt=token, key=JWK.from_pem(key.reveal().encode()), algs=[algorithm], check_claims={})
+    return json.loads(jwt.header), json.loads(jwt.claims)
+
+
+def test_a_refresh_sends_one_request_and_returns_the_new_tokens() -> None:
+    script = Script(TOKEN)
+    assert refresh(script) == Refreshed(
+        Secret("new-access-token"), int(NOW) + 60, refresh_token=Secret("new-refresh-token")
+    )
+    assert script.form() == {
+        "grant_type": "refresh_token",
+        "refresh_token": "refresh-token-1234",
+        "client_id": "client",
+        "client_secret": "client-secret-1234",
+    }
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        (NotSent("no connection to a.example"), Unavailable("not_sent")),
+        (ReplyLost("no complete reply from a.example"), UnknownOutcome("reply_lost")),
+    ],
+)
+def test_a_transport_that_fails_is_an_outcome_and_nothing_is_tried_again(
+    fault: TransportError, outcome: TokenOutcome
+) -> None:
+    script = Script(fault)
+    assert refresh(script) == outcome
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("client_auth", ["client_secret_post", "client_secret_basic", "none", "private_key_jwt"])
+def test_every_secret_that_was_sent_is_masked_in_an_error(client_auth: str) -> None:
+    client = Client("client", Secret("client-secret-1234"), RSA_KEY)
+    echo: list[str] = []
+
+    class Echo(Script):
+        def send(self, request: HttpRequest) -> HttpReply:
+            self.sent.append(request)
+            echo.append(request.body.decode() + str(dict(request.headers)) + json.dumps(self.form()))
+            return reply(400, {"error": "invalid_grant", "error_description": echo[0][:200] + echo[0][-250:]})
+
+    outcome = refresh(Echo(), client=client, client_auth=client_auth)
+    assert isinstance(outcome, GrantDead)
+    assert "refresh-token-1234" in echo[0]
+    credentials = base64.b64encode(b"client:client-secret-1234").decode()
+    for secret in ("refresh-token-1234", "client-secret-1234", credentials):
+        assert secret not in repr(outcome)
+
+
+def test_the_payloads_own_client_outranks_the_registered_one() -> None:
+    script = Script(TOKEN)
+    refresh(script, RefreshTokenGrant(Secret("r"), client=Client("own", Secret("secret"))))
+    assert script.form()["client_id"] == "own"
+
+
+def test_variables_come_from_annotation_payload_and_registration() -> None:
+    script = Script(TOKEN)
+    outcome = endpoint(script).refresh(
+        provider(
+            token_url="https://{shop}.shops.{domain}/{tenant}/token",
+            variables={"shop": "", "domain": "example.com", "tenant": "common"},
+            token_params={"tenant": "{tenant}"},
+        ),
+        Client("client", Secret("secret"), variables={"domain": "example.org", "shop": "registered"}),
+        RefreshTokenGrant(Secret("r-1234"), variables={"realmId": "7"}),
+        variables={"tenant": "acme"},
+        scopes=(),
+        subject=None,
+    )
+    assert script.sent[0].url == "https://registered.shops.example.org/acme/token"
+    assert script.form()["tenant"] == "acme"
+    assert isinstance(outcome, Refreshed)
+    assert outcome.extra == {"realmId": "7"}
+
+
+def test_client_credentials_need_no_owner() -> None:
+    script = Script(TOKEN, reply(400, {"error": "invalid_grant"}))
+    grant = ClientCredentialsGrant(Client("robot", Secret("secret")))
+    assert isinstance(refresh(script, grant, None, scopes=("a", "b")), Refreshed)
+    assert script.form() == {
+        "grant_type": "client_credentials",
+        "scope": "a b",
+        "client_id": "robot",
+        "client_secret": "secret",
+    }
+    assert isinstance(refresh(script, grant, None), ClientRejected)
+
+
+@pytest.mark.parametrize("subject", [None, "ada@example.com"])
+def test_a_service_account_asserts_itself_or_a_user_at_the_providers_token_url(subject: str | None) -> None:
+    script = Script(TOKEN)
+    grant = ServiceAccountGrant("robot@project.example", RSA_KEY, "key-1")
+    outcome = refresh(script, grant, None, scopes=("a", "b"), subject=subject)
+    assert isinstance(outcome, Refreshed)
+    form = script.form()
+    assert set(form) == {"grant_type", "assertion"}
+    header, claims = claims_of(form["assertion"], RSA_KEY, "RS256")
+    assert header == {"alg": "RS256", "typ": "JWT", "kid": "key-1"}
+    expected = {"iss": "robot@project.example", "scope": "a b", "aud": URL, "iat": int(NOW), "exp": int(NOW) + 3600}
+    assert claims == (expected if subject is None else {**expected, "sub": subject})
+
+
+def test_a_service_accounts_refusal_names_what_is_wrong_with_it() -> None:
+    body = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
+    outcome = refresh(Script(reply(400, body)), ServiceAccountGrant("r@p", RSA_KEY), None, scopes=("a",))
+    assert isinstance(outcome, ClientRejected)
+    assert outcome.reason == "disabled_key"
+
+
+@pytest.mark.parametrize(("key", "algorithm"), [(RSA_KEY, "RS256"), (EC_KEY, "ES256"), (EC_384_KEY, "ES384")])
+def test_private_key_jwt_is_signed_for_the_token_url(key: Secret, algorithm: str) -> None:
+    script = Script(TOKEN, TOKEN)
+    for _ in range(2):
+        refresh(script, client=Client("client", None, key, "key-1"), client_auth="private_key_jwt")
+    header, claims = claims_of(script.form(0)["client_assertion"], key, algorithm)
+    assert header == {"alg": algorithm, "typ": "JWT", "kid": "key-1"}
+    again = claims_of(script.form(1)["client_assertion"], key, algorithm)[1]
+    assert claims.pop("jti") != again["jti"]
+    assert claims == {"iss": "client", "sub": "client", "aud": URL, "iat": int(NOW), "exp": int(NOW) + 300}
+
+
+@pytest.mark.parametrize(("key", "algorithm"), [(RSA_KEY, "RS256"), (EC_KEY, "ES256"), (EC_384_KEY, "ES384")])
+def test_a_dpop_key_proves_its_possession(key: Secret, algorithm: str) -> None:
+    script = Script(TOKEN)
+    refresh(script, client=Client("client", Secret("secret"), dpop_private_key=key))
+    header, claims = claims_of(script.sent[0].headers["DPoP"], key, algorithm)
+    assert header["typ"] == "dpop+jwt"
+    assert JWK(**header["jwk"]).thumbprint() == JWK.from_pem(key.reveal().encode()).thumbprint()
+    assert "d" not in header["jwk"]
+    assert (claims["htm"], claims["htu"], claims["iat"]) == ("POST", URL, int(NOW))
+    assert "nonce" not in claims
+
+
+def test_a_nonce_that_the_server_asks_for_is_sent_once_more_and_remembered() -> None:
+    wants = reply(400, {"error": "use_dpop_nonce"}, dpop_nonce="n-1")
+    fine = reply(200, {"access_token": "t"}, dpop_nonce="n-2")
+    script = Script(wants, fine, TOKEN)
+    tokens = endpoint(script)
+    client = Client("client", Secret("secret"), dpop_private_key=EC_KEY)
+    for _ in range(2):
+        tokens.refresh(provider(), client, GRANT, variables={}, scopes=(), subject=None)
+    proofs = [claims_of(request.headers["DPoP"], EC_KEY, "ES256")[1] for request in script.sent]
+    assert [proof.get("nonce") for proof in proofs] == [None, "n-1", "n-2"]
+    assert len({proof["jti"] for proof in proofs}) == 3
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([reply(400, {"error": "use_dpop_nonce"}, dpop_nonce="n")] * 2, id="asks for ever"),
+        pytest.param([reply(400, {"error": "use_dpop_nonce"})], id="gives none"),
+    ],
+)
+def test_a_server_that_is_never_content_with_a_nonce_is_left_for_later(answers: list[HttpReply]) -> None:
+    script = Script(*answers)
+    outcome = refresh(script, client=Client("client", Secret("secret"), dpop_private_key=EC_KEY))
+    assert isinstance(outcome, Unavailable)
+    assert script.answers == []
+
+
+FAULTS: dict[str, tuple[Callable[[Exchange], object], str]] = {
+    "no client": (lambda e: e.check(provider(), None, GRANT, {}), "no client registration"),
+    "no secret": (lambda e: e.check(provider(), Client("c"), GRANT, {}), 'of c: provider p needs "client_secret"'),
+    "no secret for a header": (
+        lambda e: e.check(
+            provider(client_auth="none", headers={"Authorization": "Bearer {client_secret}"}), Client("c"), GRANT, {}
+        ),
+        'needs "client_secret"',
+    ),
+    "a secret that breaks headers": (
+        lambda e: e.check(
+            provider(client_auth="none", headers={"Authorization": "Bearer {client_secret}"}),
+            Client("c", Secret("canary\n")),
+            GRANT,
+            {},
+        ),
+        "client_secret has characters that cannot stand in a header",
+    ),
+    "no key": (
+        lambda e: e.check(provider(client_auth="private_key_jwt"), CLIENT, GRANT, {}),
+        'of client: provider p needs "private_key"',
+    ),
+    "a key that is none": (
+        lambda e: e.check(
+            provider(client_auth="private_key_jwt"), Client("c", private_key=Secret("-----BEGIN canary")), GRANT, {}
+        ),
+        "client registration of c: private_key is no RSA or EC",
+    ),
+    "a key of another kind": (
+        lambda e: e.check(
+            provider(),
+            Client("c", Secret("s"), dpop_private_key=pem(ed25519.Ed25519PrivateKey.generate())),
+            GRANT,
+            {},
+        ),
+        "dpop_private_key is no RSA or EC",
+    ),
+    "a client id that breaks headers": (
+        lambda e: e.check(provider(), Client("c\r\nX: canary", Secret("s")), GRANT, {}),
+        "client_id has characters",
+    ),
+    "a service account's key": (
+        lambda e: e.check(provider(), None, ServiceAccountGrant("a@b", Secret("canary")), {}, ["a"]),
+        "the service account's private_key is no RSA",
+    ),
+    "a service account without scopes": (
+        lambda e: e.check(provider(), None, ServiceAccountGrant("a@b", RSA_KEY), {}, []),
+        "a service account needs token-refresh.scopes",
+    ),
+    "an unknown variable": (
+        lambda e: e.check(provider(), CLIENT, GRANT, {"tennant": "a"}),
+        "token-refresh.variables: provider p has no variable tennant",
+    ),
+    "a bad variable": (
+        lambda e: e.check(
+            provider(token_url="https://a.example/{t}", variables={"t": ""}), CLIENT, GRANT, {"t": "../canary"}
+        ),
+        "the value of variable t is not of the form",
+    ),
+    "a missing variable": (
+        lambda e: e.check(provider(token_url="https://a.example/{t}", variables={"t": ""}), CLIENT, GRANT, {}),
+        "variable t has no value",
+    ),
+    "a missing variable of the refresh url": (
+        lambda e: e.check(provider(refresh_url="https://a.example/{t}", variables={"t": ""}), CLIENT, GRANT, {}),
+        "variable t has no value",
+    ),
+    "redeeming without a secret": (
+        lambda e: e.redeem(
+            provider(),
+            Client("c"),
+            code=Secret("c"),
+            code_verifier=None,
+            redirect_uri="https://us.example",
+            variables={},
+        ),
+        'needs "client_secret"',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_can_be_found_before_sending_is_found_before_sending(name: str) -> None:
+    act, message = FAULTS[name]
+    script = Script()
+    with pytest.raises(Misconfigured, match=r".") as caught:
+        act(endpoint(script))
+    assert message in str(caught.value)
+    assert "canary" not in str(caught.value)
+    assert script.sent == []
+
+
+def test_scopes_are_checked_only_where_they_are_known() -> None:
+    endpoint(Script()).check(provider(), None, ServiceAccountGrant("a@b", RSA_KEY), {})
+
+
+def test_a_code_is_redeemed_with_its_verifier() -> None:
+    script = Script(TOKEN)
+    outcome = endpoint(script).redeem(
+        provider(refresh_url="https://a.example/refresh"),
+        CLIENT,
+        code=Secret("code-1234"),
+        code_verifier=Secret("verifier-1234"),
+        redirect_uri="https://us.example/callback",
+        variables={},
+    )
+    assert isinstance(outcome, Refreshed)
+    assert outcome.refresh_token == Secret("new-refresh-token")
+    assert script.sent[0].url == URL
+    assert script.form() == {
+        "grant_type": "authorization_code",
+        "code": "code-1234",
+        "code_verifier": "verifier-1234",
+        "redirect_uri": "https://us.example/callback",
+        "client_id": "client",
+        "client_secret": "client-secret-1234",
+    }
+
+
+def test_a_spent_code_is_a_dead_grant() -> None:
+    outcome = endpoint(
+        Script(reply(400, {"error": "invalid_grant", "error_description": "code-1234 is spent"}))
+    ).redeem(
+        provider(),
+        CLIENT,
+        code=Secret("code-1234"),
+        code_verifier=None,
+        redirect_uri="https://us.example/callback",
+        variables={},
+    )
+    assert isinstance(outcome, GrantDead)
+    assert outcome.detail.error_description == "*** is spent"
+
+
+def test_where_the_token_reply_tells_the_account_a_redemption_keeps_it() -> None:
+    body = {"access_token": "t", "user": {"id": 7, "login": "ada"}, "email": "ada@example.com"}
+    for path, extra in (
+        ("user.id", {"user.id": 7, "user": {"id": 7, "login": "ada"}}),
+        ("user", {"user": {"id": 7, "login": "ada"}, "email": "ada@example.com"}),
+    ):
+        outcome = endpoint(Script(reply(200, body))).redeem(
+            provider(subject={"from": "token_response", "path": path}),
+            CLIENT,
+            code=Secret("code-1234"),
+            code_verifier=None,
+            redirect_uri="https://us.example/callback",
+            variables={},
+        )
+        assert isinstance(outcome, Refreshed)
+        assert {name: value for name, value in outcome.extra.items() if name in extra} == extra
+
+
+@pytest.mark.parametrize(
+    ("answer", "facts"),
+    [(reply(200, {"sub": "7"}), {"sub": "7"}), (reply(401, {"sub": "7"}), None), (reply(200, []), None)],
+)
+def test_userinfo_is_fetched_as_the_owner(answer: HttpReply, facts: object) -> None:
+    script = Script(answer)
+    p = provider(headers={"User-Agent": "app", "X-Key": "{client_secret}"})
+    assert endpoint(script).fetch_json(p, "https://a.example/me", Secret("token-1234")) == facts
+    assert script.sent[0].method == "GET"
+    assert script.sent[0].headers == {
+        "Accept": "application/json",
+        "User-Agent": "app",
+        "Authorization": "Bearer token-1234",
+    }

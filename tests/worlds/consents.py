@@ -1,0 +1,303 @@
+"""A small world for the consent tests: a store, topics and a token endpoint in memory, the pages under Flask."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from flask import Flask, Response, request
+from flask.testing import FlaskClient
+
+from tests.fakes.faults import Faults
+from tests.fakes.instance import FakePublisher, FrozenClock
+from tests.fakes.store import Cloud, FakeStore
+from token_refresh.adapters.tickets import Tickets
+from token_refresh.consent.reconsent import Reconsent
+from token_refresh.consent.redemption import Redemption
+from token_refresh.consent.request import Cases
+from token_refresh.consent.save import NewGrantSaver
+from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SecretRecord
+from token_refresh.core.grant import Client
+from token_refresh.core.incident.events import Event
+from token_refresh.core.provider.definition import Provider, SubjectSource
+from token_refresh.core.secrecy import Secret
+from token_refresh.core.status import Status, render_status
+from token_refresh.core.token_endpoint.outcome import Refreshed, TokenOutcome
+from token_refresh.errors import PublishError
+from token_refresh.instance.pace import Paces
+from token_refresh.overview import Overview
+from token_refresh.settings import Settings
+from token_refresh.web.consent import handle_consent
+from token_refresh.web.pages import Pages
+from token_refresh.web.status import handle_status
+
+KEY = Secret("a-signing-key-for-tests")
+NOW = 1_795_000_000.0
+ISSUER = "https://provider.example"
+BASE = "http://localhost"
+NAME = "gmail-alice"
+SECRET = f"{NAME}-refresh-token"
+OWNER = "alice@example.com"
+# Whatever must never be seen: it runs through every test of the workflow.
+CODE = "canary-code-4711"
+OLD_TOKEN = "canary-old-refresh-token"
+NEW_TOKEN = "canary-new-refresh-token"
+ACCESS_TOKEN = "canary-access-token"
+CLIENT_SECRET = "canary-client-secret"
+CANARIES = (CODE, OLD_TOKEN, NEW_TOKEN, ACCESS_TOKEN, CLIENT_SECRET, KEY.reveal())
+
+
+class Secrets(FakeStore):
+    """Secret Manager with the few words that these tests need; `journal` has the writes and events in order."""
+
+    def __init__(self, clock: Callable[[], float], cloud: Cloud | None = None, faults: Faults | None = None) -> None:
+        super().__init__(clock, cloud, faults)
+        self.journal: list[tuple[str, str]] = []
+        self.before_annotate: list[Callable[[], None]] = []
+
+    def declare(self, secret_id: str, payload: bytes | str | None = None, state: str = "enabled", **notes: str) -> None:
+        """Declare a connection at `acme`; `notes` are its annotations."""
+        labels = {LABEL: state, LABEL_PROVIDER: "acme"}
+        self.create(secret_id, payload, labels=labels, annotations={PREFIX + k: v for k, v in notes.items()})
+
+    def note(self, name: str, value: str | None) -> None:
+        """Write an annotation of the connection as somebody else would."""
+        self.set_annotations(SECRET, {PREFIX + name: value})
+
+    def annotation(self, name: str) -> str | None:
+        return self.annotations(SECRET).get(PREFIX + name)
+
+    def newest(self) -> int:
+        return len(self.cloud.secrets[SECRET].versions)
+
+    def forget_versions(self) -> None:
+        self.cloud.secrets[SECRET].versions.clear()
+
+    def set_payload(self, payload: bytes | str) -> None:
+        """Replace the only version's payload."""
+        self.forget_versions()
+        self.put(SECRET, payload)
+
+    @property
+    def down(self) -> bool:
+        return any(fault.operation == "*" for fault in self.faults.active)
+
+    @down.setter
+    def down(self, down: bool) -> None:
+        self.faults.active.clear()
+        if down:
+            self.faults.fail("*", times=10**6)
+
+    def add(self, secret_id: str, payload: bytes) -> int:
+        number = super().add(secret_id, payload)
+        self.journal.append(("add", secret_id))
+        return number
+
+    def annotate(self, record: SecretRecord, changes: Mapping[str, str | None]) -> SecretRecord:
+        if self.before_annotate:
+            self.before_annotate.pop(0)()
+        written = super().annotate(record, changes)
+        self.journal.append(("annotate", record.secret_id))
+        return written
+
+
+class Topics(FakePublisher):
+    """The topics; `journal` is the store's."""
+
+    def __init__(self, journal: list[tuple[str, str]], faults: Faults | None = None) -> None:
+        super().__init__(faults)
+        self._journal = journal
+        self.refresh_topic_down = False
+
+    def request_refresh(self, message: Mapping[str, object]) -> None:
+        if self.refresh_topic_down:
+            raise PublishError("cannot publish: the refresh topic is down")
+        super().request_refresh(message)
+
+    def publish(self, event: Event) -> None:
+        super().publish(event)
+        self._journal.append(("publish", event.type))
+
+
+def id_token(**claims: object) -> Secret:
+    """Make an ID token as a provider would; the signature is not looked at."""
+
+    def part(data: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(data).encode()).rstrip(b"=").decode()
+
+    return Secret(f"{part({'alg': 'RS256'})}.{part(claims)}.c2lnbmF0dXJl")
+
+
+class FakeEndpoint:
+    """A provider's token endpoint that issues codes to itself: `ask` is the last authorization request."""
+
+    def __init__(self) -> None:
+        self.ask: dict[str, str] = {}
+        self.redeemed: list[dict[str, Any]] = []
+        self.claims: dict[str, object] = {}
+        self.reply: dict[str, Any] = {}
+        self.outcome: TokenOutcome | None = None
+        self.userinfo: Mapping[str, object] | Exception | None = None
+        self.on_redeem: Callable[[], None] | None = None
+
+    def redeem(self, provider: Provider, client: Client, **asked: Any) -> TokenOutcome:
+        self.redeemed.append({"provider": provider.name, "client": client, **asked})
+        if self.on_redeem:
+            self.on_redeem()
+        if self.outcome is not None:
+            return self.outcome
+        claims = {
+            "iss": ISSUER,
+            "aud": client.client_id,
+            "exp": NOW + 600,
+            "nonce": self.ask.get("nonce"),
+            "sub": "alice-1",
+            "email": OWNER,
+            "email_verified": True,
+            **self.claims,
+        }
+        reply: dict[str, Any] = {
+            "scope": "openid email mail.read",
+            "refresh_token": Secret(NEW_TOKEN),
+            "id_token": id_token(**claims),
+            **self.reply,
+        }
+        return Refreshed(Secret(ACCESS_TOKEN), int(NOW) + 3600, **reply)
+
+    def fetch_json(self, provider: Provider, url: str, access_token: Secret) -> Mapping[str, object] | None:
+        assert provider.name
+        assert access_token.reveal() == ACCESS_TOKEN
+        assert url.startswith("https://")
+        if isinstance(self.userinfo, Exception):
+            raise self.userinfo
+        return self.userinfo
+
+
+def provider(name: str = "acme", **changes: Any) -> Provider:
+    """Define a provider that speaks OpenID Connect and never rotates."""
+    plain = Provider(
+        name=name,
+        token_url=f"{ISSUER}/token",
+        refresh_url=f"{ISSUER}/token",
+        authorization_url=f"{ISSUER}/authorize",
+        issuer=ISSUER,
+        authorization_params={"access_type": "offline", "prompt": "consent"},
+        openid=True,
+        rotates_refresh_tokens="never",
+        subject=SubjectSource("id_token"),
+    )
+    return replace(plain, **changes)
+
+
+DEAD = Status(
+    state="needs_consent",
+    reason="revoked_or_expired",
+    since=NOW - 9000,
+    version=1,
+    event_id="invalid_grant-0815",
+    attempts=2,
+)
+
+
+class World:
+    """One connection with a dead grant, its owner's browser, and everything in between."""
+
+    def __init__(self, **definition: Any) -> None:
+        self.clock = FrozenClock(NOW)
+        self.store = Secrets(self.clock)
+        self.publisher = Topics(self.store.journal)
+        self.endpoint = FakeEndpoint()
+        self.providers = {"acme": provider(**definition)}
+        self.settings = Settings(consent_url=BASE, consent_signing_key=KEY)
+        self.store.create("oauth-client-acme", json.dumps({"client_id": "id-1", "client_secret": CLIENT_SECRET}))
+        payload = json.dumps({"refresh_token": OLD_TOKEN, "note": "kept"})
+        self.store.declare(SECRET, payload, scopes="openid mail.read", owner=OWNER, status=render_status(DEAD))
+        self.tickets = Tickets(KEY, BASE, self.settings.consent_ticket_ttl, self.clock)
+        self.pages = Pages()
+        self.paces = Paces(1000, self.clock, self.clock.sleep)
+        self.reconsent = self.instance()
+        overview = Overview(self.store, self.publisher, self.providers, self.tickets, self.settings, self.clock)
+        self.app = Flask("consent")
+        self.app.add_url_rule(
+            "/status", view_func=lambda: handle_status(request, overview, self.pages, self.tickets, self.clock),
+            endpoint="status", methods=["GET", "POST", "PUT"],
+        )  # fmt: skip
+        for rule in ("/", "/<path:path>"):
+            self.app.add_url_rule(
+                rule, view_func=lambda path="": handle_consent(request, self.reconsent, self.pages),  # noqa: ARG005
+                endpoint=rule, methods=["GET", "POST", "PUT", "DELETE"], provide_automatic_options=False,
+            )  # fmt: skip
+        self.browser = self.new_browser()
+        self.seen: list[str] = []
+
+    def instance(self) -> Reconsent:
+        """Build the workflow as another instance would have it."""
+        deposit = NewGrantSaver(
+            self.store, self.publisher, self.settings, self.clock, self.clock.sleep, lambda: "holder-1"
+        )
+        return Reconsent(
+            Cases(self.store, self.providers),
+            Redemption(self.endpoint, self.clock),
+            self.publisher,
+            self.tickets,
+            deposit,
+            self.paces,
+            self.clock,
+        )
+
+    def new_browser(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def link(self, version: int = 1, connection: str = NAME) -> str:
+        url = self.tickets.url(connection, version)
+        assert url is not None
+        return url.removeprefix(BASE)
+
+    def open(self, link: str | None = None) -> Response:
+        return self._keep(self.browser.get(link or self.link()))
+
+    def start(self, link: str | None = None, browser: FlaskClient | None = None) -> dict[str, str]:
+        """Press the button; return the authorization request's parameters."""
+        response = (browser or self.browser).post(link or self.link())
+        assert response.status_code == 303, response.get_data(as_text=True)
+        self.endpoint.ask = dict(parse_qsl(urlsplit(response.headers["Location"]).query))
+        return self.endpoint.ask
+
+    def cookie(self, browser: FlaskClient | None = None) -> tuple[str, str]:
+        """Return name and value of the browser's only cookie."""
+        (cookie,) = ((browser or self.browser)._cookies or {}).values()
+        return cookie.key, cookie.value
+
+    def finish(self, browser: FlaskClient | None = None, **query: str) -> Response:
+        """Come back from the provider; by default with what it would send."""
+        asked = {"code": CODE, "state": self.endpoint.ask.get("state", ""), "iss": ISSUER, **query}
+        response = (browser or self.browser).get("/callback", query_string={k: v for k, v in asked.items() if v})
+        return self._keep(response)
+
+    def consent(self, **query: str) -> Response:
+        self.start()
+        return self.finish(None, **query)
+
+    def is_untouched(self) -> bool:
+        """Tell whether grant, incident and lease are as they were, and nobody was told anything."""
+        return (
+            self.store.newest() == 1
+            and self.store.annotation("status") == render_status(DEAD)
+            and self.store.annotation("lease") is None
+            and not self.publisher.events
+            and not self.publisher.refresh_requests
+        )
+
+    def _keep(self, response: Any) -> Response:
+        self.seen.append(response.get_data(as_text=True) + str(response.headers))
+        return response  # type: ignore[no-any-return]
+
+
+def title(response: Response) -> str:
+    found = re.search(r"<h1>(.*?)</h1>", response.get_data(as_text=True), re.DOTALL)
+    return re.sub(r"<[^>]*>", "", found[1]).strip() if found else ""

@@ -1,0 +1,1 @@
+"""The stored connection, once, for run, refresh, consent and overview."""

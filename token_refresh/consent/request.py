@@ -1,0 +1,163 @@
+"""What a consent is about: everything a ticket's connection is made of, read afresh for each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from token_refresh.core.connection import SUFFIX, Connection, connection_name, parse_connection
+from token_refresh.core.consent.session import Ticket
+from token_refresh.core.grant import Client, Grant, PayloadError, RefreshTokenGrant, parse_client, parse_grant
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.url import UrlError, resolve_url, resolve_values
+from token_refresh.errors import Misconfigured, SecretMissing, StoreUnavailable, VersionMissing, VersionUnusable
+from token_refresh.ports import SecretStore
+
+
+class Refused(Exception):
+    """A consent ends here; `reason` is a key of `REFUSALS`, `detail` one line for whoever runs the service."""
+
+    def __init__(self, reason: str, detail: str = "", connection: str = "") -> None:
+        self.reason = reason
+        self.detail = detail
+        self.connection = connection
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A connection, its provider and client, and the payload that a new grant replaces."""
+
+    ticket: Ticket
+    connection: Connection
+    provider: Provider
+    client: Client
+    authorization_url: str
+    issuer: str | None
+    values: Mapping[str, str]
+    payload: bytes | None = field(repr=False)
+    payload_variables: Mapping[str, str]
+
+    def fill(self, template: str) -> str:
+        """Fill a URL template of the provider; raises `UrlError`."""
+        return _fill(template, self.provider, self.connection, self.client, self.payload_variables)
+
+
+class Cases:
+    """Read cases from the store."""
+
+    def __init__(self, store: SecretStore, providers: Mapping[str, Provider]) -> None:
+        self._store = store
+        self._providers = providers
+
+    def read(self, ticket: Ticket) -> Case:
+        """Read everything that a consent needs; raises `Refused`, `StoreUnavailable`."""
+        connection = self._find(ticket.connection)
+        self.check_unspent(connection, ticket)
+        try:
+            return self._read_parts(ticket, connection)
+        except (Misconfigured, PayloadError, UrlError) as fault:
+            misconfigured(connection, str(fault))
+
+    def _read_parts(self, ticket: Ticket, connection: Connection) -> Case:
+        if connection.problem:
+            raise Misconfigured(connection.problem)
+        provider = self._providers.get(connection.provider)
+        if provider is None:
+            raise Misconfigured(f'provider "{connection.provider}" is not defined')
+        if provider.authorization_url is None:
+            raise Misconfigured(f"provider {provider.name} has no authorization_url")
+        if not connection.scopes:
+            raise Misconfigured("annotation token-refresh.scopes is missing: name the scopes to ask for")
+        payload = self._old_payload(connection, ticket.version)
+        grant = _old_grant(payload)
+        if grant is not None and not isinstance(grant, RefreshTokenGrant):
+            raise Refused("needs_no_consent", connection=connection.name)
+        client = grant.client if grant and grant.client else self._client(connection)
+        learned = grant.variables if grant else {}
+        return Case(
+            ticket=ticket,
+            connection=connection,
+            provider=provider,
+            client=client,
+            authorization_url=_fill(provider.authorization_url, provider, connection, client, learned),
+            issuer=_fill(provider.issuer, provider, connection, client, learned) if provider.issuer else None,
+            values=resolve_values(provider, connection.variables, learned, client.variables),
+            payload=payload if grant else None,
+            payload_variables=learned,
+        )
+
+    def _find(self, name: str) -> Connection:
+        """Find the connection by its name; two secrets of one name are nobody's."""
+        found: list[Connection] = []
+        trouble: StoreUnavailable | None = None
+        for secret_id in (name + SUFFIX, name):
+            try:
+                connection = parse_connection(self._store.get(secret_id))
+            except SecretMissing:
+                continue
+            except StoreUnavailable as fault:  # a secret that is not there also reads as "permission denied"
+                trouble = fault
+                continue
+            if connection is not None and connection_name(secret_id) == name:
+                found.append(connection)
+        if trouble and not found:
+            raise trouble
+        if not found:
+            raise Refused("no_connection", connection=name)
+        if len(found) > 1:
+            misconfigured(found[0], f"two secrets declare the connection {name}")
+        return found[0]
+
+    def check_unspent(self, connection: Connection, ticket: Ticket) -> None:
+        """Refuse once a newer version exists: asked by number, the only strongly consistent read."""
+        try:
+            self._store.access(connection.secret_id, ticket.version + 1)
+        except VersionMissing:
+            return
+        except VersionUnusable:
+            pass
+        raise Refused("spent_ticket", connection=connection.name)
+
+    def _old_payload(self, connection: Connection, version: int) -> bytes | None:
+        if version == 0:
+            return None
+        try:
+            return self._store.access(connection.secret_id, version).payload
+        except (VersionMissing, VersionUnusable):
+            return None
+
+    def _client(self, connection: Connection) -> Client:
+        secret_id = connection.client_secret_id
+        try:
+            return parse_client(self._store.access(secret_id).payload)
+        except (SecretMissing, VersionMissing, VersionUnusable):
+            raise Misconfigured(f"client registration {secret_id} cannot be read: store one") from None
+
+
+def misconfigured(connection: Connection, message: str) -> NoReturn:
+    """Refuse because of what an operator must mend; `message` names fault and fix."""
+    raise Refused("misconfigured", message, connection.name) from None
+
+
+def _fill(
+    template: str, provider: Provider, connection: Connection, client: Client, payload_variables: Mapping[str, str]
+) -> str:
+    return resolve_url(
+        template,
+        provider,
+        connection_variables=connection.variables,
+        payload_variables=payload_variables,
+        client_variables=client.variables,
+    )
+
+
+def _old_grant(payload: bytes | None) -> Grant | None:
+    """Recognise what the new grant replaces; what cannot be read is simply replaced."""
+    if payload is None:
+        return None
+    try:
+        return parse_grant(payload)
+    except PayloadError:
+        return None

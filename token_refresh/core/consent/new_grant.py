@@ -1,0 +1,40 @@
+"""The payload of a connection secret after a consent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from token_refresh.core.grant import render_rotated
+from token_refresh.core.token_endpoint.outcome import Refreshed
+
+
+def render_new_grant(  # noqa: PLR0913 - what a payload holds
+    old: bytes | None,
+    refreshed: Refreshed,
+    *,
+    asked: str,
+    subject: str | None,
+    variables: Mapping[str, str],
+    now: float,
+) -> bytes:
+    """Write a consented grant: in the form of the payload that it replaces, else as JSON (contract 2).
+
+    `old` None means that there is nothing to keep; `asked` are the scopes of the request, which an answer without
+    `scope` grants (RFC 6749, section 5.1); `variables` what the callback told besides. Raises `ValueError` when there
+    is no refresh token.
+    """
+    if refreshed.refresh_token is None:
+        raise ValueError("a grant needs a refresh token")
+    facts: dict[str, object | None] = {
+        "issued_at": int(now),
+        "expires_at": refreshed.refresh_token_expires_at,
+        "scope": refreshed.scope or asked,
+        "sub": subject,
+    }
+    if variables:
+        facts["variables"] = dict(variables)
+    if old is not None:
+        return render_rotated(old, refreshed.refresh_token, facts)
+    document = {"refresh_token": refreshed.refresh_token.reveal(), **facts}
+    return json.dumps({k: v for k, v in document.items() if v is not None}, ensure_ascii=False).encode()

@@ -1,0 +1,1 @@
+"""What dies with the process."""

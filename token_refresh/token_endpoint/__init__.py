@@ -1,0 +1,1 @@
+"""The exchange at a token endpoint."""

@@ -1,0 +1,1 @@
+"""What a browser sees: requests in, pages out."""

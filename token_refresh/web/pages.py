@@ -1,0 +1,155 @@
+"""Pages: jinja2 templates that escape everything, and headers that allow nothing they do not need.
+
+Styles and the status page's script are inlined and named in the Content-Security-Policy by their hashes, so nothing
+else in a page can run, load or style.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+import jinja2
+from flask import Response
+from markupsafe import Markup
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_ICON: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#2a8a84" stroke-width="2.5" '
+    'stroke-linecap="round"><path d="M20.5 12a8.5 8.5 0 0 1-14.9 5.6M3.5 12a8.5 8.5 0 0 1 14.9-5.6"/></svg>'
+)
+_STATES: Final = {
+    "healthy": "Healthy",
+    "suspect": "Suspect",
+    "needs_consent": "Needs consent",
+    "rejected": "Rejected",
+    "unavailable": "Unavailable",
+    "misconfigured": "Misconfigured",
+    "paused": "Paused",
+}
+_LONGEST_SPAN: Final = 1e10
+_JOINT: Final = re.compile(r"(?<=[/.@:_])(?=[^/])")
+
+
+class Pages:
+    """Render pages with their headers; one for the instance's life."""
+
+    def __init__(self) -> None:
+        styles = {name: _read(f"{name}.css") for name in ("base", "status")}
+        scripts = {"status": _read("status.js")}
+        self._style_sources = " ".join(_source(text) for text in styles.values())
+        self._script_sources = " ".join(_source(text) for text in scripts.values())
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {"iso": _iso, "moment": _moment, "span": _span}
+        self._environment.filters |= {"words": _words, "breakable": _breakable}
+        # Both are files of ours; markup is safe in them because nobody else writes there.
+        self._environment.globals |= {
+            "styles": {name: Markup(text) for name, text in styles.items()},  # noqa: S704
+            "scripts": {name: Markup(text) for name, text in scripts.items()},  # noqa: S704
+            "icon": "data:image/svg+xml," + quote(_ICON),
+        }
+
+    def render(
+        self,
+        view: str,
+        facts: Mapping[str, object],
+        *,
+        status: int = 200,
+        form_to: str | None = None,
+        script: bool = False,
+    ) -> Response:
+        """Render a template; `form_to` is the URL that its form's answer redirects to."""
+        html = self._environment.get_template(f"{view}.html").render(facts)
+        response = Response(html, status, content_type="text/html; charset=utf-8")
+        protect(response)
+        response.headers["Content-Security-Policy"] = "; ".join(
+            (
+                "default-src 'none'",
+                f"style-src {self._style_sources}",
+                *((f"script-src {self._script_sources}",) if script else ()),
+                "img-src data:",
+                f"form-action {_form_targets(form_to)}",
+                "base-uri 'none'",
+                "frame-ancestors 'none'",
+            )
+        )
+        return response
+
+
+def protect(response: Response) -> None:
+    """Set the headers that any answer of ours carries."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["X-Robots-Tag"] = "noindex"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+
+
+def _form_targets(url: str | None) -> str:
+    """Return the targets of a form.
+
+    Chromium holds every redirect after a form's answer against this list, and a provider may redirect on to an
+    organisation's own sign-in page: any https. (A provider on loopback has no TLS.)
+    """
+    if url is None:
+        return "'self'"
+    parts = urlsplit(url)
+    return "'self' https:" if parts.scheme == "https" else f"'self' https: {parts.scheme}://{parts.netloc}"
+
+
+def _read(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _source(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _iso(time: float) -> str:
+    return _utc(time).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _moment(time: float) -> str:
+    return _utc(time).strftime("%-d %b %Y, %H:%M UTC")
+
+
+def _utc(time: float) -> datetime:
+    """Read epoch seconds; a number beyond the calendar, which a provider or a person may have written, is its end."""
+    try:
+        return datetime.fromtimestamp(time, UTC)
+    except (OverflowError, OSError, ValueError):
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _span(seconds: float) -> str:
+    """Write a duration as people say it: ``2 d 3 h``, ``1 h 5 min``, ``12 min``, ``40 s``."""
+    left = max(int(min(seconds, _LONGEST_SPAN)), 0)
+    days, hours, minutes = left // 86_400, left % 86_400 // 3600, left % 3600 // 60
+    if days:
+        return f"{days} d {hours} h" if hours and days < 7 else f"{days} d"  # noqa: PLR2004
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min" if minutes else f"{left} s"
+
+
+def _breakable(text: str) -> Markup:
+    """Let a long scope or address wrap where it has a joint."""
+    return Markup("<wbr>").join(_JOINT.split(text))
+
+
+def _words(state: str) -> str:
+    return _STATES.get(state, state)
