@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from token_refresh.core.secrecy import Secret
+from token_refresh.core.units import parse_durations
 from token_refresh.errors import BadEnvironment
 
 _UNSET: Final = Secret("")
+_RUN_SHARE: Final = 0.95
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -45,15 +47,16 @@ class Settings:
     http_timeout: float = _setting("HTTP_TIMEOUT", 10.0, "token endpoint")
     refresh_workers: float = _setting("REFRESH_WORKERS", 32.0, "threads of one run")
     secret_writes_per_minute: float = _setting(
-        "SECRET_WRITES_PER_MINUTE", 480.0, "80 % of the project quota of 600; clean-up paces itself, runs not yet"
+        "SECRET_WRITES_PER_MINUTE", 480.0, "pace of this process; 80 % of the project quota of 600"
     )
-    token_requests_per_second: float = _setting(
-        "TOKEN_REQUESTS_PER_SECOND",
-        5.0,
-        "per token-endpoint host; new consents and messages pace themselves, runs not yet",
+    secret_reads_per_minute: float = _setting(
+        "SECRET_READS_PER_MINUTE", 480.0, "pace of this process; 80 % of the project quota of 600"
     )
-    fan_out_over: float = _setting("FAN_OUT_OVER", 500.0, "reserved for fan-out; does nothing yet")
-    fan_out_batch: float = _setting("FAN_OUT_BATCH", 100.0, "reserved for fan-out; does nothing yet")
+    token_requests_per_second: float = _setting("TOKEN_REQUESTS_PER_SECOND", 5.0, "per token-endpoint host")
+    run_every: float = _setting("RUN_EVERY", 300.0, "period of the Scheduler job")
+    run_seconds: float = _setting(
+        "RUN_SECONDS", 0.0, "how long after its begin a run may take leases and send; unset = 0.95 x RUN_EVERY"
+    )
     providers_file: str = _setting(
         "PROVIDERS_FILE", "", "TOML with more providers, or other definitions of the built-in ones"
     )
@@ -62,8 +65,22 @@ class Settings:
         "CONSENT_SIGNING_KEY", _UNSET, "signs tickets, state and cookies; needed with CONSENT_URL"
     )
     consent_ticket_ttl: float = _setting("CONSENT_TICKET_TTL", 604800.0, "life of a link")
+    consent_name: str = _setting("CONSENT_NAME", "", "who asks for consent, as owners know them")
+    consent_contact: str = _setting("CONSENT_CONTACT", "", "whom owners may ask back: an address or a page")
+    consent_warnings: tuple[float, ...] = _setting(
+        "CONSENT_WARNINGS", (604800.0, 86400.0), "how long before a grant ends its owner is told: `7d,1d`"
+    )
     notify_urls: Secret = _setting(  # noqa: RUF009 - likewise
-        "NOTIFY_URLS", _UNSET, "Apprise URLs, one per line; `{owner}` is replaced"
+        "NOTIFY_URLS",
+        _UNSET,
+        "Apprise URLs, one per line; `{owner}`, `{subject}`, `{incident}` and `{severity}` are replaced",
+    )
+    risc_audiences: tuple[str, ...] = _setting(
+        "RISC_AUDIENCES", (), "client ids that security event tokens may be meant for; one a line or by commas"
+    )
+    risc_issuer: str = _setting("RISC_ISSUER", "https://accounts.google.com", "who issues security event tokens")
+    risc_jwks_url: str = _setting(
+        "RISC_JWKS_URL", "https://www.googleapis.com/oauth2/v3/certs", "the issuer's public keys (JWKS)"
     )
     secret_manager_emulator_host: str = _setting(
         "SECRET_MANAGER_EMULATOR_HOST", "", "`host:port` of a local Secret Manager (plaintext gRPC)"
@@ -82,11 +99,16 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             continue
         if isinstance(f.default, float):
             values[f.name] = _positive_number(name, text, problems)
+        elif name == "CONSENT_WARNINGS":
+            values[f.name] = _warnings(name, text, problems)
+        elif isinstance(f.default, tuple):
+            values[f.name] = tuple(filter(None, (part.strip() for part in re.split(r"[,\n]", text))))
         elif isinstance(f.default, Secret):
             values[f.name] = Secret(text)
         else:
             values[f.name] = text.rstrip("/") if name == "CONSENT_URL" else text
     settings = Settings(**values)  # type: ignore[arg-type]  # each value was made for its field
+    settings = replace(settings, run_seconds=settings.run_seconds or _RUN_SHARE * settings.run_every)
     for check in _CHECKS:
         problem = check(settings)
         if problem:
@@ -104,6 +126,14 @@ def _positive_number(name: str, text: str, problems: list[str]) -> float:
     if not 0 < value < math.inf:
         problems.append(f"{name} must be a positive number, not {text[:40]!r}")
     return value
+
+
+def _warnings(name: str, text: str, problems: list[str]) -> tuple[float, ...]:
+    try:
+        return parse_durations(text)
+    except ValueError as fault:
+        problems.append(f"{name} {fault}")
+        return ()
 
 
 def _check_consent(s: Settings) -> str | None:

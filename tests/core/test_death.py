@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.instance import build_provider
 from token_refresh.core.state.death import explain_death, is_google
-from token_refresh.core.state.policy import DAY
+from token_refresh.core.units import DAY
 
 NOW = 400 * DAY
 GOOGLE = build_provider("google", rotates="never", refresh_token_idle_lifetime=180 * DAY)

@@ -8,8 +8,8 @@ from tests.fakes.instance import build_provider
 from token_refresh.core.grant import RefreshTokenGrant
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.grant_end import GrantEnd, crossed_warning, find_end
-from token_refresh.core.state.policy import DAY
 from token_refresh.core.token_endpoint.outcome import Refreshed
+from token_refresh.core.units import DAY
 
 NOW = 1_800_000_000.0
 OLD = Secret("old")

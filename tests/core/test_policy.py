@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.state.policy import DAY, BackOff, Look, decide, needs_newest
+from token_refresh.core.state.policy import BackOff, Look, decide, needs_newest
 from token_refresh.core.status import STATES, Status
+from token_refresh.core.units import DAY
 
 NOW = 1_000_000.0
 FACTS = AccessTokenFacts(expires_at=NOW + 3600, refreshed_at=NOW, connection_version=5)

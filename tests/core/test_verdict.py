@@ -8,7 +8,7 @@ import pytest
 
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.state.policy import DAY, BackOff
+from token_refresh.core.state.policy import BackOff
 from token_refresh.core.state.verdict import (
     Case,
     Verdict,
@@ -29,6 +29,7 @@ from token_refresh.core.token_endpoint.outcome import (
     Unavailable,
     UnknownOutcome,
 )
+from token_refresh.core.units import DAY
 
 NOW = 1_000_000.0
 DEAD = GrantDead("revoked_or_expired", ErrorDetail("invalid_grant"))

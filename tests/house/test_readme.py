@@ -20,12 +20,20 @@ def section(name: str) -> str:
     return found[1]
 
 
+def _shown(name: str, default: object) -> str:
+    if name == "run_seconds":
+        return "0.95 x `RUN_EVERY`"
+    if name == "consent_warnings":
+        return "`7d,1d`"
+    if isinstance(default, float):
+        return f"`{int(default)}`"
+    return "unset" if isinstance(default, Secret) or not default else f"`{default}`"
+
+
 def settings_table() -> str:
     rows = ["| variable | default | |", "| --- | --- | --- |"]
     for f in fields(Settings):
-        default = int(f.default) if isinstance(f.default, float) else f.default
-        shown = "unset" if isinstance(default, Secret) or not default else f"`{default}`"
-        rows.append(f"| `{f.metadata['env']}` | {shown} | {f.metadata['help']} |")
+        rows.append(f"| `{f.metadata['env']}` | {_shown(f.name, f.default)} | {f.metadata['help']} |")
     return "\n".join(rows) + "\n"
 
 

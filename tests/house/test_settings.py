@@ -19,7 +19,14 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (s.refresh_before_expiry, s.confirm_after, s.breaker_min, s.breaker_hold) == (900, 60, 5, 3600)
     assert (s.lease_seconds, s.http_timeout, s.refresh_workers) == (120, 10, 32)
     assert (s.secret_writes_per_minute, s.token_requests_per_second) == (480, 5)
-    assert (s.fan_out_over, s.fan_out_batch, s.consent_ticket_ttl) == (500, 100, 604_800)
+    assert s.secret_reads_per_minute == 480
+    assert (s.run_every, s.run_seconds, s.consent_ticket_ttl) == (300, 285, 604_800)
+    assert s.consent_warnings == (604_800, 86_400)
+    assert (s.consent_name, s.consent_contact, s.risc_audiences) == ("", "", ())
+    assert (s.risc_issuer, s.risc_jwks_url) == (
+        "https://accounts.google.com",
+        "https://www.googleapis.com/oauth2/v3/certs",
+    )
     assert not any((s.project, s.location, s.providers_file, s.consent_url, s.consent_signing_key, s.notify_urls))
 
 
@@ -34,7 +41,13 @@ def test_every_variable_is_read() -> None:
         "PROVIDERS_FILE": "providers.toml",
         "CONSENT_URL": "https://consent.example.com/base/",
         "CONSENT_SIGNING_KEY": "CANARY-key",
+        "CONSENT_NAME": "Acme",
+        "CONSENT_CONTACT": "it@acme.example",
+        "CONSENT_WARNINGS": "12h, 3d",
         "NOTIFY_URLS": "json://CANARY",
+        "RISC_AUDIENCES": "a.apps.example,\nb.apps.example",
+        "RISC_ISSUER": "https://issuer.example",
+        "RISC_JWKS_URL": "https://issuer.example/keys",
         "SECRET_MANAGER_EMULATOR_HOST": "127.0.0.1:8080",
         "PUBSUB_EMULATOR_HOST": "[::1]:8085",
     }
@@ -46,7 +59,14 @@ def test_every_variable_is_read() -> None:
         providers_file="providers.toml",
         consent_url="https://consent.example.com/base",
         consent_signing_key=Secret("CANARY-key"),
+        consent_name="Acme",
+        consent_contact="it@acme.example",
+        consent_warnings=(259_200.0, 43_200.0),
         notify_urls=Secret("json://CANARY"),
+        risc_audiences=("a.apps.example", "b.apps.example"),
+        risc_issuer="https://issuer.example",
+        risc_jwks_url="https://issuer.example/keys",
+        run_seconds=285.0,
         secret_manager_emulator_host="127.0.0.1:8080",
         pubsub_emulator_host="[::1]:8085",
     )
@@ -71,6 +91,9 @@ def test_numbers_are_any_positive_number(text: str) -> None:
         pytest.param({**CONSENT, "CONSENT_URL": "consent"}, "plain base URL", id="no-url"),
         pytest.param({**CONSENT, "CONSENT_URL": "https://[x"}, "is not a URL", id="broken-url"),
         pytest.param({**CONSENT, "CONSENT_URL": "https://c.example/?a=b"}, "plain base URL", id="url-with-a-query"),
+        pytest.param({"CONSENT_WARNINGS": "soon"}, "CONSENT_WARNINGS must be durations", id="no-duration"),
+        pytest.param({"CONSENT_WARNINGS": "1d,"}, "CONSENT_WARNINGS must be durations", id="a-comma-too-many"),
+        pytest.param({"CONSENT_WARNINGS": "0d"}, "CONSENT_WARNINGS must be durations", id="no-time-at-all"),
         pytest.param({"EVENTS_TOPIC": "a/b"}, "EVENTS_TOPIC is neither", id="topic"),
         pytest.param({"REFRESH_TOPIC": "1"}, "REFRESH_TOPIC is neither", id="short-topic"),
         pytest.param({"PUBSUB_EMULATOR_HOST": "http://x"}, "PUBSUB_EMULATOR_HOST must be host:port", id="emulator"),

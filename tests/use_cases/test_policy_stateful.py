@@ -19,9 +19,9 @@ from tests.fakes.simulated_server import Sent, SimulatedServer
 from token_refresh.core.connection import LEASE, STATUS
 from token_refresh.core.incident.events import CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, Event, build_event_id
 from token_refresh.core.state.breaker import MASS
-from token_refresh.core.state.policy import DAY
 from token_refresh.core.status import NEEDS_CONSENT, Status, parse_lease, parse_status
 from token_refresh.core.trigger import Trigger
+from token_refresh.core.units import DAY
 from token_refresh.errors import PublishError, StoreUnavailable
 
 pytestmark = pytest.mark.timeout(int(os.environ.get("STATEFUL_SECONDS", "300")))

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import STATUS, Connection
 from token_refresh.core.incident.events import CONSENT_EXPIRING, build_event_id
-from token_refresh.core.incident.incident import HOUR, build_event, owe, remind, reminder_due, settle
-from token_refresh.core.state.policy import DAY
+from token_refresh.core.incident.incident import build_event, owe, remind, reminder_due, settle
 from token_refresh.core.status import HEALTHY, Status, render_status
+from token_refresh.core.units import DAY, HOUR
 from token_refresh.errors import EtagConflict, PublishError, StoreError
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
 
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.memory import Memory
@@ -15,13 +14,12 @@ from token_refresh.core.connection import Connection
 from token_refresh.core.state import breaker
 from token_refresh.core.state.breaker import Hold, Tried
 from token_refresh.core.status import status_of
+from token_refresh.core.units import HOUR
 from token_refresh.errors import StoreError
 from token_refresh.run.visit import Work
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
-
-HOUR: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from token_refresh.core.incident.events import (
     words_for,
 )
 from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, UNAVAILABLE, Status
+from token_refresh.core.units import HOUR
 
-HOUR: Final = 3600
 REMINDERS: Final = (24, 72)  # hours into an incident
 _CLIENT: Final = ".client"  # marks the ids whose subject is the client
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.state.policy import DAY
+from token_refresh.core.units import DAY
 
 _GOOGLE: Final = "https://accounts.google.com"
 # "A publishing status of Testing issues a refresh token expiring in 7 days"; the death shows at the next refresh.

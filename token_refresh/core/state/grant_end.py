@@ -7,8 +7,8 @@ from typing import Final
 
 from token_refresh.core.grant import RefreshTokenGrant
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.state.policy import DAY
 from token_refresh.core.token_endpoint.outcome import Refreshed
+from token_refresh.core.units import DAY
 
 _EARLIEST: Final = 7 * DAY
 _SHARE: Final = 0.1

@@ -20,8 +20,6 @@ from typing import Final
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, SUSPECT, UNAVAILABLE, Status
 
-DAY: Final = 86_400.0
-
 
 @dataclass(frozen=True, slots=True)
 class BackOff:

@@ -12,7 +12,7 @@ from typing import Final, assert_never
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.incident.events import CLIENT_REJECTED, INVALID_GRANT, REFRESH_FAILING
 from token_refresh.core.state.due import spread
-from token_refresh.core.state.policy import DAY, BackOff
+from token_refresh.core.state.policy import BackOff
 from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, SUSPECT, UNAVAILABLE, Status
 from token_refresh.core.token_endpoint.outcome import (
     ClientRejected,
@@ -23,6 +23,7 @@ from token_refresh.core.token_endpoint.outcome import (
     Unavailable,
     UnknownOutcome,
 )
+from token_refresh.core.units import DAY
 
 _NO_DETAIL: Final = ErrorDetail()
 
