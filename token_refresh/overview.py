@@ -127,7 +127,7 @@ class Overview:
             version=version or 0,
             access_token_expires_at=facts.expires_at if facts else None,
             next_attempt_at=self._next_attempt(connection, state, unhealthy, facts),
-            consent_url=None if version is None else self._links.url(connection.name, version),
+            consent_url=self._links.url(connection.name, connection.consents),
             explanation=explanation,
             access_token_life=facts.life if facts else None,
             grant_ends_at=ends_at,

@@ -126,5 +126,5 @@ class Signer(Protocol):
 class ConsentLinks(Protocol):
     """The links that lead an owner to the re-consent workflow."""
 
-    def url(self, connection: str, version: int) -> str | None:
-        """Return a link with a fresh ticket for that version (0 = none); None when consent is not deployed."""
+    def url(self, connection: str, consents: int) -> str | None:
+        """Return a link with a fresh ticket, good until there has been one more consent; None without `consent`."""

@@ -138,8 +138,8 @@ def _one_by_one(outcomes: Iterable[TokenOutcome]) -> Callable[[Grant], TokenOutc
 class FakeLinks(ConsentLinks):
     """Links that name what they are for."""
 
-    def url(self, connection: str, version: int) -> str | None:
-        return f"https://consent.example/consent/{connection}?ticket=for-version-{version}"
+    def url(self, connection: str, consents: int) -> str | None:
+        return f"https://consent.example/consent/{connection}?ticket=for-consent-{consents}"
 
 
 def build_provider(name: str = "rotating", *, rotates: str = "always", **fields: object) -> Provider:

@@ -32,8 +32,9 @@ def _shown(name: str, default: object) -> str:
 
 def settings_table() -> str:
     rows = ["| variable | default | |", "| --- | --- | --- |"]
-    for f in fields(Settings):
-        rows.append(f"| `{f.metadata['env']}` | {_shown(f.name, f.default)} | {f.metadata['help']} |")
+    rows += [
+        f"| `{f.metadata['env']}` | {_shown(f.name, f.default)} | {f.metadata['help']} |" for f in fields(Settings)
+    ]
     return "\n".join(rows) + "\n"
 
 

@@ -457,7 +457,7 @@ def test_under_https_the_cookie_is_bound_to_the_host() -> None:
     secure = type(world.tickets)(Secret("k"), "https://consent.example", 60, world.clock)
     world.tickets = secure
     world.reconsent = world.instance()
-    link = secure.url(NAME, 1)
+    link = secure.url(NAME, 0)
     assert link is not None
     cookie = world.browser.post(link.removeprefix("https://consent.example")).headers["Set-Cookie"]
     assert cookie.startswith("__Host-")
@@ -503,11 +503,11 @@ def test_many_consents_at_once_are_staggered() -> None:
     assert world.clock.now == pytest.approx(NOW + 6)
 
 
-@pytest.mark.parametrize("version", [0, 1, 2**31])
+@pytest.mark.parametrize("consents", [0, 1, 2**31])
 @pytest.mark.parametrize("name", ["a", "A-z_9" * 51])
-def test_a_link_of_any_connection_is_read_back(world: World, name: str, version: int) -> None:
-    link = world.tickets.url(name, version)
+def test_a_link_of_any_connection_is_read_back(world: World, name: str, consents: int) -> None:
+    link = world.tickets.url(name, consents)
     assert link is not None
     ticket = world.tickets.read(link.partition("ticket=")[2])
-    assert (ticket.connection, ticket.version) == (name, version)
+    assert (ticket.connection, ticket.consents) == (name, consents)
     assert len(link) < 800

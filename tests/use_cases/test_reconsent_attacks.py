@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import string
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 
 from tests.worlds.consents import (
     BASE,
@@ -78,7 +80,7 @@ def test_a_forged_or_swapped_ticket_opens_nothing(world: World, spoil: Any, meth
 
 def test_a_ticket_signed_with_another_key_or_for_another_purpose_opens_nothing(world: World) -> None:
     other = Tickets(Secret("another-key"), BASE, 1000, world.clock)
-    link = other.url(NAME, 1)
+    link = other.url(NAME, 0)
     assert link is not None
     assert refused(world.open(link.removeprefix(BASE)))
     assert refused(world.open(f"/consent/{NAME}?ticket={world.tickets.action(NAME)}"))
@@ -86,7 +88,7 @@ def test_a_ticket_signed_with_another_key_or_for_another_purpose_opens_nothing(w
 
 def test_without_a_key_nothing_that_is_signed_with_nothing_is_accepted(world: World) -> None:
     keyless, other = (Tickets(Secret(""), BASE, 1000, world.clock) for _ in range(2))
-    link = other.url(NAME, 1)
+    link = other.url(NAME, 0)
     assert link is not None
     world.tickets = keyless
     world.reconsent = world.instance()
@@ -100,15 +102,41 @@ def test_an_expired_ticket_opens_nothing(world: World) -> None:
     assert refused(world.browser.post(link))
 
 
-@pytest.mark.parametrize("destroyed", [False, True], ids=["a newer version", "a newer version, destroyed"])
-def test_a_spent_ticket_opens_nothing(world: World, *, destroyed: bool) -> None:
+def test_a_ticket_is_spent_by_the_consent_it_was_made_for(world: World) -> None:
     link = world.link()
-    world.store.add(SECRET, b"newer")
-    if destroyed:
-        world.store.destroy(SECRET, 2)
+    assert world.consent().status_code == 200
     assert title(world.open(link)) == "This link has been used"
     assert refused(world.browser.post(link))
-    assert refused(world.open(world.link(0)))
+    assert world.open(world.link(1)).status_code == 200
+    assert refused(world.open(world.link(2)))
+
+
+@pytest.mark.parametrize("destroyed", [False, True], ids=["a newer version", "a newer version, destroyed"])
+def test_versions_that_no_consent_has_added_spend_nothing(world: World, *, destroyed: bool) -> None:
+    link = world.link()
+    world.start(link)
+    for number in (2, 3):
+        world.store.add(SECRET, b'{"refresh_token": "rotated"}')
+        if destroyed:
+            world.store.destroy(SECRET, number)
+    assert world.open(link).status_code == 200
+    assert "connected" in title(world.finish())
+    assert world.store.newest() == 4
+
+
+def test_a_link_of_the_first_edition_has_expired_and_is_not_forged(world: World) -> None:
+    def sign(key: Secret, salt: str) -> str:
+        class Signer(TimestampSigner):
+            def get_timestamp(self) -> int:
+                return int(NOW)
+
+        options = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+        text = URLSafeTimedSerializer(key.reveal(), salt=salt, signer=Signer, signer_kwargs=options).dumps([NAME, 0])
+        return f"/consent/{NAME}?ticket={text if isinstance(text, str) else text.decode()}"
+
+    assert title(world.open(sign(KEY, "token-refresh.ticket"))) == "This link has expired"
+    assert title(world.open(sign(Secret("another"), "token-refresh.ticket"))) == "This link is not complete"
+    assert title(world.open(sign(KEY, "token-refresh.action"))) == "This link is not complete"
 
 
 @few

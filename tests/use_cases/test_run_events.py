@@ -132,7 +132,7 @@ def test_an_owner_is_warned_before_a_grant_ends_by_itself(world: World) -> None:
     assert world.events() == ["consent_expiring limited"] * 2
     assert len({e.id for e in world.publisher.events}) == 2
     data = world.last().data
-    assert data["consent_url"] == "https://consent.example/consent/limited?ticket=for-version-1"
+    assert data["consent_url"] == "https://consent.example/consent/limited?ticket=for-consent-0"
     assert data["version"] == 1
     assert "ends in about 24 hours" in str(data["message"])
 

@@ -23,7 +23,7 @@ def test_a_dead_grant_without_a_token_is_confirmed_in_the_same_run(world: World)
     assert len(world.exchange.sent) == 2
     assert world.events() == ["invalid_grant alice"]
     data = world.last().data
-    assert data["consent_url"] == "https://consent.example/consent/alice?ticket=for-version-1"
+    assert data["consent_url"] == "https://consent.example/consent/alice?ticket=for-consent-0"
     assert data["error_description"] == "Token has been expired or revoked."
     assert data["version"] == 1
     status = world.status("alice")
@@ -126,7 +126,7 @@ def test_nobody_has_consented_yet(world: World) -> None:
     world.add("new", token=None)
     assert world.run("new") == {"new": "needs_consent: never_consented"}
     assert world.events() == ["invalid_grant new"]
-    assert world.last().data["consent_url"] == "https://consent.example/consent/new?ticket=for-version-0"
+    assert world.last().data["consent_url"] == "https://consent.example/consent/new?ticket=for-consent-0"
     assert world.later(2 * DAY, "new", force=True)["new"] == "needs_consent: never_consented"
     assert world.events()[1:] == ["consent_overdue new"]
     world.store.put("new-refresh-token", "token")

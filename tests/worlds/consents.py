@@ -253,8 +253,8 @@ class World:
     def new_browser(self) -> FlaskClient:
         return self.app.test_client()
 
-    def link(self, version: int = 1, connection: str = NAME) -> str:
-        url = self.tickets.url(connection, version)
+    def link(self, consents: int = 0, connection: str = NAME) -> str:
+        url = self.tickets.url(connection, consents)
         assert url is not None
         return url.removeprefix(BASE)
 

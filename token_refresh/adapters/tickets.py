@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
@@ -37,8 +38,9 @@ class Tickets:
         self._base_url = base_url
         self._ttl = ttl
         self._secure = base_url.startswith("https:")
-        self._tickets = _serializer(key, "token-refresh.ticket", clock)
-        self._sessions = _serializer(key, "token-refresh.session", clock)
+        self._tickets = _serializer(key, "token-refresh.ticket.consents", clock)
+        self._first_edition = _serializer(key, "token-refresh.ticket", clock)
+        self._sessions = _serializer(key, "token-refresh.session.consents", clock)
         self._actions = _serializer(key, "token-refresh.action", clock)
 
     @property
@@ -46,17 +48,26 @@ class Tickets:
         """Return the redirect URI to be registered at the provider."""
         return f"{self._base_url}/callback"
 
-    def url(self, connection: str, version: int) -> str | None:
-        """Return a link with a fresh ticket for that version (0 = none); None when consent is not deployed."""
+    def url(self, connection: str, consents: int) -> str | None:
+        """Return a link with a fresh ticket, good until there has been one more consent; None without `consent`."""
         if not self._base_url:
             return None
-        ticket = self._tickets.dumps([connection, version])
+        ticket = self._tickets.dumps([connection, consents])
         return f"{self._base_url}/consent/{quote(connection, safe='')}?{urlencode({'ticket': ticket})}"
 
     def read(self, ticket: str) -> Ticket:
         """Read a ticket; raises `TicketError`."""
-        connection, version = _pair(_load(self._tickets, ticket, self._ttl))
-        return Ticket(connection, version)
+        return Ticket(*_pair(self._load_ticket(ticket)))
+
+    def _load_ticket(self, text: str) -> object:
+        try:
+            return _load(self._tickets, text, self._ttl)
+        except TicketError as fault:
+            if not fault.expired:
+                # A link of the first edition named a version: it is authentic, and its time is over.
+                _load(self._first_edition, text, math.inf)
+                raise TicketError(expired=True) from None
+            raise
 
     def begin(self, ticket: Ticket) -> Session:
         """Begin a consent in one browser."""
@@ -86,7 +97,7 @@ class Tickets:
 
     def _session(self, ticket: Ticket, session_id: str) -> Session:
         state = self._derive("state", session_id)
-        cookie = self._sessions.dumps([[ticket.connection, ticket.version], session_id])
+        cookie = self._sessions.dumps([[ticket.connection, ticket.consents], session_id])
         return Session(
             ticket=ticket,
             state=state,

@@ -106,7 +106,7 @@ class Incidents:
             status,
             now=self.clock(),
             facts=facts,
-            consent_url=self.links.url(connection.name, status.version),
+            consent_url=self.links.url(connection.name, connection.consents),
             error_description=description,
         )
         try:

@@ -13,9 +13,9 @@ from typing import Final, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 from token_refresh.consent.redemption import Redemption
-from token_refresh.consent.request import Case, Cases, Refused
+from token_refresh.consent.request import Case, Cases, Refused, check_unspent
 from token_refresh.consent.save import ConnectionBusy, NewGrantSaver
-from token_refresh.core.connection import STATUS
+from token_refresh.core.connection import STATUS, parse_connection
 from token_refresh.core.consent.authorization import (
     Callback,
     CallbackError,
@@ -115,7 +115,7 @@ class Reconsent:
             "scopes": case.connection.scopes,
             "why": words_for(waiting.reason) if waiting else None,
             "since": waiting.since if waiting else None,
-            "is_first": case.ticket.version == 0,
+            "is_first": case.version == 0,
         }
         return Page(200, "ask", facts)
 
@@ -191,8 +191,8 @@ class Reconsent:
             raise Refused("forged_state")
         self._paces.wait(urlsplit(case.provider.token_url).netloc)
         try:
-            with self._deposit.reserved(connection.secret_id, case.ticket.version) as reservation:
-                self._cases.check_unspent(connection, case.ticket)
+            with self._deposit.reserved(connection.secret_id, case.version) as reservation:
+                check_unspent(parse_connection(reservation.record) or connection, case.ticket)
                 redirect_uri = self._tickets.redirect_uri
                 payload, subject = self._redemption.redeem(case, callback.code, callback, session, redirect_uri)
                 try:

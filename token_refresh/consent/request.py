@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from token_refresh.core.connection import SUFFIX, Connection, connection_name, parse_connection
+from token_refresh.connections.newest import read_newest
+from token_refresh.core.connection import LEASE, SUFFIX, Connection, connection_name, parse_connection
 from token_refresh.core.consent.session import Ticket
 from token_refresh.core.grant import Client, Grant, PayloadError, RefreshTokenGrant, parse_client, parse_grant
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import UrlError, resolve_url, resolve_values
+from token_refresh.core.status import Lease, parse_lease
 from token_refresh.errors import Misconfigured, SecretMissing, StoreUnavailable, VersionMissing, VersionUnusable
 from token_refresh.ports import SecretStore
 
@@ -36,6 +38,7 @@ class Case:
     authorization_url: str
     issuer: str | None
     values: Mapping[str, str]
+    version: int  # of the connection secret, when it was read; 0 = none
     payload: bytes | None = field(repr=False)
     payload_variables: Mapping[str, str]
 
@@ -54,7 +57,7 @@ class Cases:
     def read(self, ticket: Ticket) -> Case:
         """Read everything that a consent needs; raises `Refused`, `StoreUnavailable`."""
         connection = self._find(ticket.connection)
-        self.check_unspent(connection, ticket)
+        check_unspent(connection, ticket)
         try:
             return self._read_parts(ticket, connection)
         except (Misconfigured, PayloadError, UrlError) as fault:
@@ -70,7 +73,7 @@ class Cases:
             raise Misconfigured(f"provider {provider.name} has no authorization_url")
         if not connection.scopes:
             raise Misconfigured("annotation token-refresh.scopes is missing: name the scopes to ask for")
-        payload = self._old_payload(connection, ticket.version)
+        version, payload = self._old_payload(connection)
         grant = _old_grant(payload)
         if grant is not None and not isinstance(grant, RefreshTokenGrant):
             raise Refused("needs_no_consent", connection=connection.name)
@@ -84,6 +87,7 @@ class Cases:
             authorization_url=_fill(provider.authorization_url, provider, connection, client, learned),
             issuer=_fill(provider.issuer, provider, connection, client, learned) if provider.issuer else None,
             values=resolve_values(provider, connection.variables, learned, client.variables),
+            version=version,
             payload=payload if grant else None,
             payload_variables=learned,
         )
@@ -110,23 +114,15 @@ class Cases:
             misconfigured(found[0], f"two secrets declare the connection {name}")
         return found[0]
 
-    def check_unspent(self, connection: Connection, ticket: Ticket) -> None:
-        """Refuse once a newer version exists: asked by number, the only strongly consistent read."""
+    def _old_payload(self, connection: Connection) -> tuple[int, bytes | None]:
+        lease = parse_lease(connection.record.annotations.get(LEASE)) or Lease()
         try:
-            self._store.access(connection.secret_id, ticket.version + 1)
+            newest = read_newest(self._store, connection.secret_id, floor=lease.version)
         except VersionMissing:
-            return
+            return 0, None
         except VersionUnusable:
-            pass
-        raise Refused("spent_ticket", connection=connection.name)
-
-    def _old_payload(self, connection: Connection, version: int) -> bytes | None:
-        if version == 0:
-            return None
-        try:
-            return self._store.access(connection.secret_id, version).payload
-        except (VersionMissing, VersionUnusable):
-            return None
+            return lease.version or 1, None
+        return newest.number, newest.payload
 
     def _client(self, connection: Connection) -> Client:
         secret_id = connection.client_secret_id
@@ -134,6 +130,15 @@ class Cases:
             return parse_client(self._store.access(secret_id).payload)
         except (SecretMissing, VersionMissing, VersionUnusable):
             raise Misconfigured(f"client registration {secret_id} cannot be read: store one") from None
+
+
+def check_unspent(connection: Connection, ticket: Ticket) -> None:
+    """Refuse when the owner has consented since the ticket was made; raises `Refused`.
+
+    A record may be read late: what decides is the one on which the storing consent takes its lease.
+    """
+    if connection.consents != ticket.consents:
+        raise Refused("spent_ticket", connection=connection.name)
 
 
 def misconfigured(connection: Connection, message: str) -> NoReturn:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from token_refresh.core.connection import LEASE, STATUS, SUBJECT, Connection, SecretRecord
+from token_refresh.core.connection import CONSENTS, LEASE, STATUS, SUBJECT, Connection, SecretRecord
 from token_refresh.core.incident.incident import build_event, recover, settle
 from token_refresh.core.status import Lease, Status, parse_lease, parse_status, render_lease, render_status
 from token_refresh.errors import EtagConflict, PublishError, StoreError, StoreUnavailable
@@ -132,7 +132,9 @@ class NewGrantSaver:
         published: set[str] = set()
 
         def changes(record: SecretRecord) -> dict[str, str | None]:
-            change: dict[str, str | None] = {LEASE: render_lease(Lease("", 0, version)) if rotates else None}
+            consents = str(connection.consents + 1)
+            lease = render_lease(Lease("", 0, version)) if rotates else None
+            change: dict[str, str | None] = {LEASE: lease, CONSENTS: consents}
             status = parse_status(record.annotations.get(STATUS))
             # A client's incident ends with the last of its connections, which a refresh run can tell and we cannot.
             if status is None or not status.client_event_id:

@@ -19,6 +19,7 @@ STATUS: Final = PREFIX + "status"
 LEASE: Final = PREFIX + "lease"
 ACCESS_TOKEN: Final = PREFIX + "access-token"
 SUBJECT: Final = PREFIX + "subject"
+CONSENTS: Final = PREFIX + "consents"
 
 # https://cloud.google.com/secret-manager/quotas: all annotations together under 16 KiB.
 MAX_ANNOTATION_BYTES: Final = 16 * 1024
@@ -55,6 +56,7 @@ class Connection:
     refresh_before_expiry: float | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     paused: bool = False
+    consents: int = 0  # how often an owner has consented so far
     problem: str | None = None
 
     @property
@@ -120,14 +122,20 @@ def parse_connection(record: SecretRecord) -> Connection | None:
         refresh_before_expiry=_seconds(note.get("refresh-before-expiry"), problems),
         variables=_variables(note.get("variables"), problems),
         paused=state == "paused",
+        consents=_count(note.get("consents")),
         problem="; ".join(problems) or None,
     )
 
 
 def _size(annotations: Mapping[str, str]) -> int:
     # The functions' own count as headroom, not as the user's.
-    own = (STATUS, LEASE, ACCESS_TOKEN)
+    own = (STATUS, LEASE, ACCESS_TOKEN, CONSENTS)
     return sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items() if k not in own)
+
+
+def _count(value: str | None) -> int:
+    """Read a number that the functions count up; nonsense reads as absent."""
+    return int(value) if value and value.isascii() and value.isdecimal() and len(value) < 10 else 0  # noqa: PLR2004
 
 
 def _seconds(value: str | None, problems: list[str]) -> float | None:

@@ -12,10 +12,10 @@ SESSION_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a link entitles to: consent for this connection, as long as `version` is its newest (0 = none)."""
+    """What a link entitles to: one consent for this connection, the next after `consents` so far."""
 
     connection: str
-    version: int
+    consents: int
 
 
 @dataclass(frozen=True, slots=True)
