@@ -8,22 +8,18 @@ take any password. The account of an owner is the e-mail address.
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.local.processes.controlled import ControlledServer
+from tests.peers import npm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 HERE = Path(__file__).parent
 FILES = ("package.json", "package-lock.json", "server.mjs")
-OLDEST_NODE = 20
 
 
 @functools.cache
@@ -32,44 +28,7 @@ def why_missing() -> str:
 
     Call it in a fixture rather than in a mark: the first time it may take some seconds.
     """
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        return "Node.js is missing: npm's oidc-provider cannot run"
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True)
-    if int(told.stdout.strip().lstrip("v").split(".")[0]) < OLDEST_NODE:
-        return f"Node.js {told.stdout.strip()} is too old for oidc-provider 9, which needs {OLDEST_NODE}"
-    try:
-        install()
-    except subprocess.CalledProcessError as failure:
-        return f"npm could not install oidc-provider: {failure.stderr.decode(errors='replace').strip()[-300:]}"
-    return ""
-
-
-def install() -> Path:
-    """Install what the lock file pins into the user's cache, once per content; answers the folder.
-
-    Raises subprocess.CalledProcessError when npm fails.
-    """
-    content = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in FILES)).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "token-refresh"
-    folder = cache / f"oidc-provider-{content}"
-    if folder.is_dir():
-        return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as temporary:
-        fresh = Path(temporary, "fresh")
-        fresh.mkdir()
-        for name in FILES:
-            shutil.copy(HERE / name, fresh)
-        command = [shutil.which("npm") or "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=fresh, check=True, capture_output=True, timeout=300)
-        try:
-            fresh.rename(folder)
-        except OSError:
-            # Somebody else was faster.
-            if not folder.is_dir():
-                raise
-    return folder
+    return npm.why_missing(HERE, FILES)
 
 
 class OidcProvider(ControlledServer):
@@ -82,7 +41,7 @@ class OidcProvider(ControlledServer):
         return [shutil.which("node") or "node", "server.mjs", "0"]
 
     def folder(self) -> Path:
-        return install()
+        return npm.install(HERE, FILES)
 
     @property
     def authorization_url(self) -> str:
