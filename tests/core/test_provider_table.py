@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from token_refresh.core.provider.definition import Provider, ResponsePaths, SubjectSource
+from token_refresh.core.provider.definition import Provider, ResponsePaths, RevocationWay, SubjectSource
 from token_refresh.core.provider.table import ProviderTableError, parse_providers
 
 URL = "https://a.example/token"
@@ -15,7 +15,7 @@ EVERY_KEY = """
 token_url = "https://{tenant}.example.com/token"
 refresh_url = "https://{tenant}.example.com/refresh"
 authorization_url = "https://{tenant}.example.com/authorize"
-revocation_url = "https://{tenant}.example.com/revoke"
+revocation_url = "https://{tenant}.example.com/{client_id}/revoke"
 issuer = "https://{tenant}.example.com"
 variables = { tenant = "acme", region = "" }
 client_auth = "private_key_jwt"
@@ -39,6 +39,14 @@ dead_errors = ["gone"]
 client_errors = ["bad_key"]
 transient_errors = ["busy"]
 subject = { from = "userinfo", url = "https://{tenant}.example.com/me", path = "user.id" }
+
+[p.revocation]
+method = "DELETE"
+tokens = "access_token"
+client_auth = "none"
+request_format = "json"
+params = { t = "{token}" }
+headers = { X-Tenant = "{tenant}" }
 """
 
 
@@ -61,7 +69,15 @@ def test_every_key_is_read() -> None:
         token_url="https://{tenant}.example.com/token",
         refresh_url="https://{tenant}.example.com/refresh",
         authorization_url="https://{tenant}.example.com/authorize",
-        revocation_url="https://{tenant}.example.com/revoke",
+        revocation_url="https://{tenant}.example.com/{client_id}/revoke",
+        revocation=RevocationWay(
+            method="DELETE",
+            tokens="access_token",
+            client_auth="none",
+            request_format="json",
+            params={"t": "{token}"},
+            headers={"X-Tenant": "{tenant}"},
+        ),
         issuer="https://{tenant}.example.com",
         variables={"tenant": "acme", "region": ""},
         client_auth="private_key_jwt",
@@ -137,6 +153,17 @@ def test_naming_an_absolute_expiry_alone_means_it() -> None:
         pytest.param("subject", {"from": "id_token"}, 'p.subject.from: "id_token" needs openid', id="no openid"),
         pytest.param("subject", {"from": "token_response", "path": 1}, "p.subject.path: is no", id="subject path"),
         pytest.param("subject", {"from": "token_response", "x": 1}, "p.subject.x: there is no such", id="subject key"),
+        pytest.param("revocation", "x", "p.revocation: must be a table", id="revocation type"),
+        pytest.param("revocation", {"method": "PUT"}, "p.revocation.method: must be one of", id="revocation method"),
+        pytest.param("revocation", {"client_auth": "x"}, "p.revocation.client_auth: must be one of", id="its auth"),
+        pytest.param("revocation", {"url": URL}, "p.revocation.url: there is no such key", id="revocation key"),
+        pytest.param("revocation", {"params": {"a": "{b}"}}, "p.revocation.params.a: {b} is not", id="its params"),
+        pytest.param(
+            "revocation_url",
+            "https://{client_id}.example.com/",
+            "p.revocation_url: {client_id} is not",
+            id="client as host",
+        ),
         pytest.param("extends", "nobody", "p.extends: there is no other provider 'nobody'", id="extends"),
         pytest.param("extends", 1, "p.extends: there is no other provider 1", id="extends type"),
     ],

@@ -14,9 +14,13 @@ CLIENT_AUTH_METHODS: Final = (
 )  # RFC 7591's names
 REQUEST_FORMATS: Final = ("form", "json", "query")
 ROTATION: Final = ("never", "always", "maybe")
+REVOCATION_METHODS: Final = ("POST", "DELETE", "GET")
+REVOKED_TOKENS: Final = ("both", "refresh_token", "access_token")
 SUBJECT_SOURCES: Final = ("id_token", "userinfo", "token_response")
 # What a template of a parameter or header may name beside the provider's variables.
 TEMPLATE_WORDS: Final = frozenset({"client_id", "client_secret", "scopes"})
+# And what one of a revocation may name.
+REVOCATION_WORDS: Final = frozenset({"client_id", "client_secret", "token", "token_type_hint"})
 
 # RFC 6749, section 5.1: what a refresh returns when it does not say (also Google's, and the catalogue's median).
 DEFAULT_EXPIRES_IN: Final = 3600
@@ -43,6 +47,24 @@ class SubjectSource:
 
 
 @dataclass(frozen=True, slots=True)
+class RevocationWay:
+    """How a grant is revoked at `revocation_url`; as it stands RFC 7009, section 2.1.
+
+    `client_auth` and `request_format` None: those of the definition. `tokens`: the refresh token first, then the access
+    token, or one of the two where it ends the grant.
+    """
+
+    method: str = "POST"
+    tokens: str = "both"
+    client_auth: str | None = None
+    request_format: str | None = None
+    params: Mapping[str, str] = field(
+        default_factory=lambda: {"token": "{token}", "token_type_hint": "{token_type_hint}"}
+    )
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """An authorization server and its habits (contract 10). Templates hold ``{variable}``; lifetimes are seconds."""
 
@@ -51,6 +73,7 @@ class Provider:
     refresh_url: str
     authorization_url: str | None = None
     revocation_url: str | None = None
+    revocation: RevocationWay = RevocationWay()
     issuer: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     client_auth: str = "client_secret_post"

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from token_refresh.core.provider.definition import (
     CLIENT_AUTH_METHODS,
     DEFAULT_EXPIRES_IN,
     REQUEST_FORMATS,
+    REVOCATION_METHODS,
+    REVOCATION_WORDS,
+    REVOKED_TOKENS,
     ROTATION,
     SUBJECT_SOURCES,
     TEMPLATE_WORDS,
     Provider,
     ResponsePaths,
+    RevocationWay,
     SubjectSource,
 )
 from token_refresh.core.provider.url import check_template, is_variable_value, variables_of
@@ -49,6 +54,7 @@ def read_provider(name: str, table: Mapping[str, object], problems: Problems) ->
         refresh_url=urls["refresh_url"] or token_url,
         authorization_url=urls["authorization_url"],
         revocation_url=urls["revocation_url"],
+        revocation=keys.revocation(),
         issuer=urls["issuer"],
         variables=keys.variables,
         client_auth=keys.choice("client_auth", CLIENT_AUTH_METHODS, "client_secret_post"),
@@ -125,7 +131,9 @@ class _Keys:
         fault = check_template(value)
         if fault is not None:
             self.wrong(key, fault)
-        self._check_variables(key, value, self.variables)
+        # Who revokes is part of GitHub's path.
+        own = {"client_id"} if key == "revocation_url" and "{client_id}" not in urlsplit(value).netloc else set()
+        self._check_variables(key, value, {*self.variables, *own})
         return value
 
     def choice(self, key: str, allowed: Collection[str], default: str) -> str:
@@ -134,6 +142,9 @@ class _Keys:
             return value
         self.wrong(key, f"must be one of {', '.join(allowed)}")
         return default
+
+    def choice_or_none(self, key: str, allowed: Sequence[str]) -> str | None:
+        return self.choice(key, allowed, allowed[0]) if key in self._left else None
 
     def flag(self, key: str, *, default: bool) -> bool:
         value = self._left.pop(key, default)
@@ -170,22 +181,22 @@ class _Keys:
         self.wrong(key, "is no dotted path")
         return default
 
-    def params(self, key: str) -> Mapping[str, str]:
+    def params(self, key: str, words: Collection[str] = TEMPLATE_WORDS) -> Mapping[str, str]:
         table = self._table(key)
         for name, value in table.items():
             if not name:
                 self.wrong(key, "a parameter has no name")
-            self._check_variables(f"{key}.{name}", value, {*self.variables, *TEMPLATE_WORDS})
+            self._check_variables(f"{key}.{name}", value, {*self.variables, *words})
         return table
 
-    def headers(self) -> Mapping[str, str]:
+    def headers(self, words: Collection[str] = TEMPLATE_WORDS) -> Mapping[str, str]:
         table = self._table("headers")
         for name, value in table.items():
             if not _HEADER_NAME.fullmatch(name) or name.lower() in _OUR_HEADERS:
                 self.wrong(f"headers.{name}", "cannot be set by a definition")
             if not (value.isascii() and value.isprintable()):
                 self.wrong(f"headers.{name}", "must be printable ASCII")
-            self._check_variables(f"headers.{name}", value, {*self.variables, *TEMPLATE_WORDS})
+            self._check_variables(f"headers.{name}", value, {*self.variables, *words})
         return table
 
     def param_names(self) -> Mapping[str, str]:
@@ -214,6 +225,26 @@ class _Keys:
         if "expires_at" in known and "expires_in" not in known:
             known["expires_in"] = ""  # a definition that names one of the two means it
         return ResponsePaths(**known)
+
+    def revocation(self) -> RevocationWay:
+        if "revocation" not in self._left:
+            return RevocationWay()
+        table = self._left.pop("revocation")
+        if not isinstance(table, Mapping):
+            self.wrong("revocation", "must be a table")
+            return RevocationWay()
+        inner = _Keys(f"{self._name}.revocation", table, self._problems)
+        inner.variables = self.variables
+        way = RevocationWay(
+            method=inner.choice("method", REVOCATION_METHODS, "POST"),
+            tokens=inner.choice("tokens", REVOKED_TOKENS, "both"),
+            client_auth=inner.choice_or_none("client_auth", CLIENT_AUTH_METHODS),
+            request_format=inner.choice_or_none("request_format", REQUEST_FORMATS),
+            params=inner.params("params", REVOCATION_WORDS) if "params" in table else RevocationWay().params,
+            headers=inner.headers(REVOCATION_WORDS),
+        )
+        inner.check_nothing_left()
+        return way
 
     def subject(self) -> SubjectSource | None:
         if "subject" not in self._left:

@@ -19,6 +19,7 @@ _TABLE_KEYS: Final = frozenset(
         "headers",
         "param_names",
         "response",
+        "revocation",
         "subject",
     }
 )

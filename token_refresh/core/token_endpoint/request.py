@@ -109,7 +109,7 @@ def build_token_request(  # noqa: PLR0913 - the parts of a request
     `token_params` go with every request and `refresh_params` with a refresh; a refresh's own standard parameters
     outrank `token_params` (which may name `grant_type`). A parameter whose value is empty is left out.
     """
-    headers, credentials = _client_authentication(provider, client, client_assertion)
+    headers, credentials = authenticate_client(provider.client_auth, client, client_assertion)
     words = {**values, "scopes": provider.scope_separator.join(scopes)}
     if client is not None:
         words["client_id"] = client.client_id
@@ -124,9 +124,7 @@ def build_token_request(  # noqa: PLR0913 - the parts of a request
     fields = {provider.param_names.get(name, name): value for name, value in fields.items() if value != ""}
 
     headers |= {name: fill(value, words) for name, value in provider.headers.items()}
-    given = {name.lower() for name in headers}
-    headers |= {name: value for name, value in _OUR_HEADERS.items() if name.lower() not in given}
-    return _render(provider.request_format, url, headers, fields)
+    return render_request(provider.request_format, url, complete_headers(headers), fields)
 
 
 def needs_client_secret(provider: Provider) -> bool:
@@ -153,12 +151,13 @@ def basic_credentials(client: Client) -> Secret:
     return Secret(base64.b64encode(pair.encode()).decode())
 
 
-def _client_authentication(
-    provider: Provider, client: Client | None, client_assertion: Secret | None
+def authenticate_client(
+    client_auth: str, client: Client | None, client_assertion: Secret | None
 ) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the headers and the parameters that prove who the client is (RFC 6749, section 2.3; RFC 7523)."""
     if client is None:
         return {}, {}
-    match provider.client_auth:
+    match client_auth:
         case "client_secret_basic":
             return {"Authorization": f"Basic {basic_credentials(client).reveal()}"}, {}
         case "private_key_jwt":
@@ -175,12 +174,23 @@ def _client_authentication(
             return {}, {"client_id": client.client_id, "client_secret": secret}
 
 
-def _render(request_format: str, url: str, headers: Mapping[str, str], fields: Mapping[str, str]) -> HttpRequest:
+def complete_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Add what every request of ours says, unless the definition says it in its own words."""
+    given = {name.lower() for name in headers}
+    return {**headers, **{name: value for name, value in _OUR_HEADERS.items() if name.lower() not in given}}
+
+
+def render_request(
+    request_format: str, url: str, headers: Mapping[str, str], fields: Mapping[str, str], *, method: str = "POST"
+) -> HttpRequest:
+    """Put parameters into a body or, for `query`, into the URL."""
+    if not fields:
+        return HttpRequest(method, url, headers)
     if request_format == "json":
         return HttpRequest(
-            "POST", url, {**headers, "Content-Type": "application/json"}, json.dumps(dict(fields)).encode()
+            method, url, {**headers, "Content-Type": "application/json"}, json.dumps(dict(fields)).encode()
         )
     encoded = urlencode(fields)
     if request_format == "query":
-        return HttpRequest("POST", f"{url}{'&' if '?' in url else '?'}{encoded}", headers)
-    return HttpRequest("POST", url, {**headers, "Content-Type": "application/x-www-form-urlencoded"}, encoded.encode())
+        return HttpRequest(method, f"{url}{'&' if '?' in url else '?'}{encoded}", headers)
+    return HttpRequest(method, url, {**headers, "Content-Type": "application/x-www-form-urlencoded"}, encoded.encode())

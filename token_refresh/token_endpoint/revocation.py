@@ -1,0 +1,120 @@
+"""Revokes grants at their providers: the refresh token first, then the access token (RFC 7009).
+
+Safe to repeat: a token that is gone already counts as revoked. The caller holds the connection's lease, so that no
+exchange replaces the refresh token meanwhile.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import quote
+
+from token_refresh.core.grant import Client, Grant, RefreshTokenGrant
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.url import UrlError, fill, resolve_url, resolve_values
+from token_refresh.core.secrecy import Secret
+from token_refresh.core.token_endpoint.classify import Asked
+from token_refresh.core.token_endpoint.request import basic_credentials, build_client_assertion_claims, forms_of
+from token_refresh.core.token_endpoint.revocation import (
+    ACCESS_TOKEN,
+    REFRESH_TOKEN,
+    NotRevocable,
+    NotRevoked,
+    Revocation,
+    Revoked,
+    build_revocation_request,
+    classify_revocation,
+)
+from token_refresh.errors import Misconfigured, NotSent, ReplyLost
+from token_refresh.ports import HttpTransport, Signer
+from token_refresh.token_endpoint.exchange import client_of
+
+_BY_OWNER: Final = "its owner can end the grant in the account's settings there"
+
+
+class Revoker:
+    """Revokes grants. One for the instance's life; safe for threads."""
+
+    def __init__(self, transport: HttpTransport, signer: Signer, clock: Callable[[], float]) -> None:
+        self._transport = transport
+        self._signer = signer
+        self._clock = clock
+
+    def check(self, provider: Provider, grant: Grant) -> NotRevocable | None:
+        """Say why a grant cannot be revoked, or None; nothing is sent."""
+        if not isinstance(grant, RefreshTokenGrant):
+            return NotRevocable("there is no owner's grant to revoke: disable the key or the client at the provider")
+        if provider.revocation_url is None:
+            return NotRevocable(f"provider {provider.name} has no revocation_url: {_BY_OWNER}")
+        return None
+
+    def revoke(
+        self,
+        provider: Provider,
+        client: Client | None,
+        grant: Grant,
+        *,
+        access_token: Secret | None,
+        variables: Mapping[str, str],
+    ) -> Revocation:
+        """Revoke a grant; at most two requests. Raises `Misconfigured` where URL or client cannot be used."""
+        impossible = self.check(provider, grant)
+        if impossible is not None:
+            return impossible
+        assert isinstance(grant, RefreshTokenGrant)  # noqa: S101 - `check` has seen to it
+        client = client_of(grant, client)
+        if client is None:
+            raise Misconfigured(f"provider {provider.name}: there is no client registration")
+        url, values = _resolve(provider, variables, grant, client)
+        tokens = provider.revocation.tokens
+        if tokens == ACCESS_TOKEN:
+            if access_token is None:
+                return NotRevoked("no_access_token")
+            ended = self._send(provider, url, access_token, ACCESS_TOKEN, client, values)
+            return Revoked(access_token=True) if isinstance(ended, Revoked) else ended
+        ended = self._send(provider, url, grant.refresh_token, REFRESH_TOKEN, client, values)
+        if isinstance(ended, NotRevoked) or access_token is None or tokens == REFRESH_TOKEN:
+            return ended
+        second = self._send(provider, url, access_token, ACCESS_TOKEN, client, values)
+        return Revoked(access_token=isinstance(second, Revoked))
+
+    def _send(  # noqa: PLR0913, PLR0917 - the parts of a request
+        self, provider: Provider, url: str, token: Secret, hint: str, client: Client, values: Mapping[str, str]
+    ) -> Revoked | NotRevoked:
+        now = self._clock()
+        assertion = None
+        auth = provider.revocation.client_auth or provider.client_auth
+        if auth == "private_key_jwt" and client.private_key is not None:
+            # RFC 7523, section 3: the token endpoint's URL names the authorization server at its other endpoints, too.
+            claims = build_client_assertion_claims(client.client_id, url, secrets.token_urlsafe(16), now)
+            assertion = self._signer.sign(client.private_key, claims, key_id=client.private_key_id)
+        request = build_revocation_request(
+            provider, url, token, hint, client, values=values, client_assertion=assertion
+        )
+        known = forms_of([token, assertion, client.client_secret, basic_credentials(client)])
+        try:
+            reply = self._transport.send(request)
+        except NotSent:
+            return NotRevoked("not_sent")
+        except ReplyLost:
+            return NotRevoked("reply_lost")
+        return classify_revocation(reply, provider, Asked(now, known))
+
+
+def _resolve(
+    provider: Provider, variables: Mapping[str, str], grant: RefreshTokenGrant, client: Client
+) -> tuple[str, Mapping[str, str]]:
+    template = fill(provider.revocation_url or "", {"client_id": quote(client.client_id, safe="")})
+    try:
+        url = resolve_url(
+            template,
+            provider,
+            connection_variables=variables,
+            payload_variables=grant.variables,
+            client_variables=client.variables,
+        )
+        return url, resolve_values(provider, variables, grant.variables, client.variables)
+    except UrlError as exc:
+        raise Misconfigured(str(exc)) from exc
