@@ -104,6 +104,11 @@ def test_no_definition_weakens_the_request() -> None:
     assert asked["code_challenge_method"] == "S256"
 
 
+def test_a_parameter_with_several_values_is_repeated() -> None:
+    pairs = build(provider(authorization_params={"resource": ["https://a.api", "https://b.api"]}))
+    assert [value for name, value in pairs if name == "resource"] == ["https://a.api", "https://b.api"]
+
+
 def test_a_query_of_the_authorization_url_stays_and_nothing_comes_twice() -> None:
     pairs = build(provider(), url=URL + "?version=2&state=fixed")
     assert ("version", "2") in pairs

@@ -60,8 +60,34 @@ def test_everything_has_a_default() -> None:
     assert (connection.scopes, connection.owner, connection.subject) == ((), None, None)
     assert connection.refresh_before_expiry is None
     assert connection.variables == {}
+    assert (connection.title, connection.purpose, connection.consent_warnings) == (None, None, None)
+    assert connection.consents == 0
     assert not connection.paused
     assert connection.problem is None
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "many", "", "9" * 10, "\u0663"])
+def test_a_count_of_consents_that_is_none_is_zero(value: str) -> None:
+    connection = parse_connection(record({"consents": value}))
+    assert connection is not None
+    assert (connection.consents, connection.problem) == (0, None)
+
+
+@pytest.mark.parametrize("elsewhere", ["bob-access-token", "bob-refresh-token", "oauth-client-google", "a b", "../x"])
+def test_no_annotation_chooses_where_the_access_token_goes(elsewhere: str) -> None:
+    connection = parse_connection(record({"access-token-secret": elsewhere}))
+    assert connection is not None
+    assert connection.access_token_secret_id == "gmail-alice-access-token"
+    assert connection.problem is not None
+    assert connection.problem.endswith(
+        "gcloud secrets update gmail-alice-refresh-token --remove-annotations=token-refresh.access-token-secret"
+    )
+
+
+def test_a_name_too_long_for_its_access_token_secret_is_a_problem() -> None:
+    connection = parse_connection(record(secret_id="x" * 250))
+    assert connection is not None
+    assert "too long" in (connection.problem or "")
 
 
 def test_annotations_and_labels_are_the_spec() -> None:
@@ -69,13 +95,17 @@ def test_annotations_and_labels_are_the_spec() -> None:
         record(
             {
                 "client": "my-client",
-                "access-token-secret": "my-token",
+                "access-token-secret": "gmail-alice-access-token",
                 "format": "text",
                 "scopes": " a  b ",
                 "owner": "alice@example.com",
                 "subject": "1234",
                 "refresh-before-expiry": "600",
                 "variables": '{"tenant": "acme"}',
+                "title": "Alice's mail",
+                "purpose": "sorts invoices",
+                "consent-warnings": "12h, 7d",
+                "consents": "3",
             },
             {"token-refresh": "paused", "token-refresh-provider": "okta"},
         )
@@ -84,12 +114,15 @@ def test_annotations_and_labels_are_the_spec() -> None:
     assert connection.secret_id == "gmail-alice-refresh-token"
     assert connection.provider == "okta"
     assert connection.client_secret_id == "my-client"
-    assert connection.access_token_secret_id == "my-token"
+    assert connection.access_token_secret_id == "gmail-alice-access-token"
     assert connection.is_text
     assert connection.scopes == ("a", "b")
     assert (connection.owner, connection.subject) == ("alice@example.com", "1234")
     assert connection.refresh_before_expiry == 600
     assert connection.variables == {"tenant": "acme"}
+    assert (connection.title, connection.purpose) == ("Alice's mail", "sorts invoices")
+    assert connection.consent_warnings == (604800.0, 43200.0)
+    assert connection.consents == 3
     assert connection.paused
     assert connection.problem is None
 
@@ -98,7 +131,9 @@ def test_annotations_and_labels_are_the_spec() -> None:
     ("annotations", "words"),
     [
         pytest.param({"client": "projects/p/secrets/x"}, "token-refresh.client", id="client-is-no-secret-id"),
-        pytest.param({"access-token-secret": "a b"}, "token-refresh.access-token-secret", id="place-is-no-secret-id"),
+        pytest.param({"variables": '{"t": "a/b"}'}, "t is not of the form", id="a-variable-leaves-its-place"),
+        pytest.param({"variables": '{"t": ".."}'}, "t is not of the form", id="a-variable-is-a-dot-segment"),
+        pytest.param({"consent-warnings": "soon"}, "token-refresh.consent-warnings", id="warnings-are-no-durations"),
         pytest.param({"format": "yaml"}, 'neither "json" nor "text"', id="unknown-format"),
         pytest.param({"refresh-before-expiry": "soon"}, "refresh-before-expiry", id="margin-is-a-word"),
         pytest.param({"refresh-before-expiry": "-5"}, "refresh-before-expiry", id="margin-is-negative"),

@@ -168,6 +168,66 @@ def test_a_client_registration_that_cannot_be_used_says_why(payload: bytes, word
     assert "CANARY" not in str(caught.value)
 
 
+@pytest.mark.parametrize("wrapper", ["", "web", "installed"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_registration_says_beside_or_inside_to_whom_it_belongs(wrapper: str, *, inside: bool) -> None:
+    says = {"provider": ["okta", "auth0"], "allowed_variables": {"org": ["acme"], "x": "*"}, "variables": {"a": "b"}}
+    core: dict[str, object] = {"client_id": "id"}
+    document = {**core, **says}
+    if wrapper:
+        document = {wrapper: document} if inside else {wrapper: core, **says}
+    assert parse_client(as_json(**document)) == Client(
+        "id",
+        providers=("okta", "auth0"),
+        allowed_variables={"org": ("acme",), "x": ("*",)},
+        variables={"a": "b"},
+    )
+
+
+def test_what_stands_beside_outranks_what_stands_inside() -> None:
+    document = {"web": {"client_id": "id", "provider": "inside"}, "provider": "beside"}
+    assert parse_client(as_json(**document)).providers == ("beside",)
+
+
+@pytest.mark.parametrize("grant_type", ["refresh token", "client credentials"])
+def test_a_payload_with_its_own_client_says_so_too(grant_type: str) -> None:
+    more = {"refresh_token": CANARY} if grant_type == "refresh token" else {}
+    payload = as_json(client_id="id", client_secret="s", provider="okta", allowed_variables={"org": ["a"]}, **more)
+    grant = parse_grant(payload)
+    assert isinstance(grant, RefreshTokenGrant | ClientCredentialsGrant)
+    assert grant.client is not None
+    assert (grant.client.providers, grant.client.allowed_variables) == (("okta",), {"org": ("a",)})
+
+
+@pytest.mark.parametrize(
+    ("subjects", "expected"),
+    [
+        pytest.param(None, (), id="nobody"),
+        pytest.param("alice@example.com", ("alice@example.com",), id="one"),
+        pytest.param(["a@b", "c@d"], ("a@b", "c@d"), id="several"),
+        pytest.param("*", ("*",), id="anybody"),
+    ],
+)
+def test_a_service_account_key_says_for_whom_it_may_stand(subjects: object, expected: tuple[str, ...]) -> None:
+    grant = parse_grant(as_json(type="service_account", client_email="x@y", private_key=KEY, subjects=subjects))
+    assert isinstance(grant, ServiceAccountGrant)
+    assert grant.subjects == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"provider": 1}, '"provider" must be a string or a list'),
+        ({"provider": [""]}, '"provider" must be a string or a list'),
+        ({"allowed_variables": ["a"]}, '"allowed_variables" must be a JSON object'),
+        ({"allowed_variables": {"a": [1]}}, '"allowed_variables" must be a string or a list'),
+    ],
+)
+def test_nonsense_about_boundaries_says_why(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(PayloadError, match=words):
+        parse_client(as_json(client_id="id", **fields))
+
+
 def test_a_rotated_bare_token_stays_bare() -> None:
     assert render_rotated(b" old\n", Secret("new"), {"issued_at": 5, "scope": "a"}) == b"new"
 

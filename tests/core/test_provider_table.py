@@ -21,7 +21,7 @@ variables = { tenant = "acme", region = "" }
 client_auth = "private_key_jwt"
 request_format = "json"
 token_params = { audience = "https://{tenant}.api", max_age = 60, expiring = true }
-refresh_params = { scope = "{scopes}" }
+refresh_params = { scope = "{scopes}", resource = ["https://{tenant}.api", "https://b.api"] }
 authorization_params = { prompt = "consent", claims = '{"userinfo": {}}' }
 headers = { User-Agent = "app/{client_id}" }
 param_names = { client_id = "client_key" }
@@ -37,7 +37,14 @@ refresh_token_lifetime = 86400
 refresh_token_idle_lifetime = 3600
 dead_errors = ["gone"]
 client_errors = ["bad_key"]
+admin_errors = ["blocked"]
 transient_errors = ["busy"]
+learned = { region = "*", tenant = ["acme", "umbrella"], instance_url = "*" }
+probe_url = "https://{tenant}.example.com/probe"
+refresh_token_lifetime_from = "consent"
+title = "P of Example"
+verified_usernames = true
+iss_required = true
 subject = { from = "userinfo", url = "https://{tenant}.example.com/me", path = "user.id" }
 
 [p.revocation]
@@ -83,7 +90,7 @@ def test_every_key_is_read() -> None:
         client_auth="private_key_jwt",
         request_format="json",
         token_params={"audience": "https://{tenant}.api", "max_age": "60", "expiring": "true"},
-        refresh_params={"scope": "{scopes}"},
+        refresh_params={"scope": "{scopes}", "resource": ("https://{tenant}.api", "https://b.api")},
         authorization_params={"prompt": "consent", "claims": '{"userinfo": {}}'},
         headers={"User-Agent": "app/{client_id}"},
         param_names={"client_id": "client_key"},
@@ -99,10 +106,28 @@ def test_every_key_is_read() -> None:
         refresh_token_idle_lifetime=3600,
         dead_errors=("gone",),
         client_errors=("bad_key",),
+        admin_errors=("blocked",),
         transient_errors=("busy",),
+        learned={"region": ("*",), "tenant": ("acme", "umbrella"), "instance_url": ("*",)},
+        probe_url="https://{tenant}.example.com/probe",
+        refresh_token_lifetime_from="consent",
+        title="P of Example",
+        verified_usernames=True,
+        iss_required=True,
         subject=SubjectSource("userinfo", "user.id", "https://{tenant}.example.com/me"),
     )
     assert not provider.rotates
+    assert provider.shown_name == "P of Example"
+
+
+def test_a_definition_knows_the_longer_names_that_begin_with_its_own() -> None:
+    names = ("p", "p-demo", "p-demo-2", "pp", "other-p")
+    providers = parse_providers({name: {"token_url": URL} for name in names})
+    assert {name: p.longer_names for name, p in providers.items() if p.longer_names} == {
+        "p": ("p-demo", "p-demo-2"),
+        "p-demo": ("p-demo-2",),
+    }
+    assert providers["pp"].shown_name == "pp"
 
 
 def test_naming_an_absolute_expiry_alone_means_it() -> None:
@@ -130,7 +155,14 @@ def test_naming_an_absolute_expiry_alone_means_it() -> None:
         pytest.param("keep", ["a..b"], "p.keep: 'a..b' is no dotted path", id="path"),
         pytest.param("keep", ["refresh_token"], "p.keep: 'refresh_token' holds the refresh token", id="keep token"),
         pytest.param("token_params", ["a"], "p.token_params: must be a table", id="table"),
-        pytest.param("token_params", {"a": [1]}, "p.token_params.a: must be a string", id="table value"),
+        pytest.param("token_params", {"a": [1]}, "p.token_params.a: must be a string or a list", id="list value"),
+        pytest.param("token_params", {"a": []}, "p.token_params.a: must be a string or a list", id="empty list"),
+        pytest.param("token_params", {"a": 1.5}, "p.token_params.a: must be a string", id="table value"),
+        pytest.param("token_params", {"a": ["b", "{x}"]}, "p.token_params.a: {x} is not", id="list variable"),
+        pytest.param("learned", ["realmId"], "p.learned: must be a table", id="learned type"),
+        pytest.param("learned", {"x": "*"}, "p.learned.x: is neither in variables nor in keep", id="learned unknown"),
+        pytest.param("title", " ", "p.title: must be a string of one line", id="title"),
+        pytest.param("refresh_token_lifetime_from", "now", "p.refresh_token_lifetime_from: must be", id="life from"),
         pytest.param("token_params", {"a": "{x}"}, "p.token_params.a: {x} is not declared", id="param variable"),
         pytest.param("token_params", {"": "x"}, "p.token_params: a parameter has no name", id="param name"),
         pytest.param("headers", {"Host": "a"}, "p.headers.Host: cannot be set", id="our header"),
@@ -172,6 +204,20 @@ def test_a_fault_is_named_with_table_and_key(key: str, value: object, problem: s
     problems = problems_of({"p": {"token_url": URL, key: value}})
     assert len(problems) == 1
     assert problems[0].startswith(problem)
+
+
+@pytest.mark.parametrize("values", ["acme", [], ["a/b"], [".."], [1], 7])
+def test_values_to_learn_are_a_star_or_a_list_of_values(values: object) -> None:
+    table = {"token_url": URL, "variables": {"x": ""}, "learned": {"x": values}}
+    assert problems_of({"p": table})[0].startswith('p.learned.x: must be "*" or a list of values')
+
+
+@pytest.mark.parametrize("key", ["token_url", "refresh_url", "authorization_url", "probe_url", "issuer"])
+def test_a_host_is_never_learned_without_a_list(key: str) -> None:
+    table = {"token_url": URL, key: "https://{x}.a.example/", "variables": {"x": ""}, "learned": {"x": "*"}}
+    assert problems_of({"p": table}) == ('p.learned.x: stands in a host: list its values instead of "*"',)
+    table["learned"] = {"x": ["eu", "us"]}
+    assert parse_providers({"p": table})["p"].learned == {"x": ("eu", "us")}
 
 
 def test_all_faults_are_told_at_once() -> None:

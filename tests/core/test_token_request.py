@@ -133,6 +133,21 @@ def test_parameters_are_added_templated_renamed_and_left_out() -> None:
     }
 
 
+@pytest.mark.parametrize("request_format", ["form", "query", "json"])
+def test_a_parameter_with_several_values_is_repeated(request_format: str) -> None:
+    keys = {
+        "request_format": request_format,
+        "variables": {"tenant": ""},
+        "token_params": {"resource": ["https://{tenant}.api", "", "https://b.api"]},
+    }
+    sent = request(keys)
+    if request_format == "json":
+        found = json.loads(sent.body or b"")["resource"]
+    else:
+        found = parse_qs((sent.body or b"").decode() or urlsplit(sent.url).query)["resource"]
+    assert found == ["https://acme.api", "https://b.api"]
+
+
 def test_refresh_parameters_may_name_another_grant_type() -> None:
     keys = {"refresh_params": {"grant_type": "fb_exchange_token"}, "param_names": {"refresh_token": "fb"}}
     assert form(request(keys))["grant_type"] == "fb_exchange_token"

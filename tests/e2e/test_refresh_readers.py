@@ -90,10 +90,8 @@ def test_the_version_before_stays_readable_until_the_next_refresh(world: World, 
     world.assert_token_works(name)
 
 
-def test_an_access_token_secret_of_another_name_is_used(world: World) -> None:
+def test_no_annotation_chooses_another_access_token_secret(world: World) -> None:
     world.create("team-token")
-    world.declare(
-        "gmail-shared", annotations={"token-refresh.access-token-secret": "team-token"}, access_token_secret=False
-    )
-    assert world.run("gmail-shared")["gmail-shared"]["outcome"] == "refreshed"
-    assert json.loads(world.read("team-token"))["connection"] == "gmail-shared"
+    world.declare("gmail-shared", annotations={"token-refresh.access-token-secret": "team-token"})
+    assert world.run("gmail-shared")["gmail-shared"]["outcome"] == "misconfigured"
+    assert world.versions("team-token") == []

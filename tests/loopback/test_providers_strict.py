@@ -111,6 +111,7 @@ class Strict(BaseHTTPRequestHandler):
         extra = {**provider.token_params, **provider.refresh_params}
         extra.setdefault("grant_type", "refresh_token")
         for name, template in extra.items():
+            assert isinstance(template, str), "no built-in definition repeats a parameter"
             if params.get(self._name(name), "") != fill(template, values):
                 return f"parameter {name}"
         known = {*extra, "refresh_token", "client_id", "client_secret"}

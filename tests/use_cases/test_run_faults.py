@@ -74,7 +74,7 @@ def test_a_payload_that_cannot_be_used(world: World, payload: str | bytes, words
         pytest.param({"client": "projects/p/secrets/x"}, "token-refresh.client", id="client"),
         pytest.param({"access-token-secret": "../good"}, "access-token-secret", id="access-token-secret"),
         pytest.param({"client": "nowhere"}, "client registration nowhere does not exist", id="missing-client"),
-        pytest.param({"access-token-secret": "nowhere"}, "secret nowhere does not exist", id="missing-place"),
+        pytest.param({"access-token-secret": "mallory"}, "nowhere else", id="another-place"),
         pytest.param({"note": "x" * 15_000}, "16 KiB", id="no-room"),
     ],
 )
@@ -85,6 +85,13 @@ def test_an_annotation_that_cannot_be_used(world: World, annotations: dict[str, 
     assert words in str(found["message"])
     assert world.exchange.sent == ["good-token"], "found before anything is sent"
     assert world.events() == ["client_rejected bad"]
+
+
+def test_a_missing_place_for_the_access_token(world: World) -> None:
+    world.add("bad")
+    del world.store.cloud.secrets["bad-access-token"]
+    assert "secret bad-access-token does not exist" in str(entry(world, "bad")["message"])
+    assert world.exchange.sent == ["good-token"], "found before anything is sent"
 
 
 def test_an_unknown_provider(world: World) -> None:

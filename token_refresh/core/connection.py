@@ -1,6 +1,6 @@
 """A connection: one resource owner x one OAuth client x one provider, declared by one labelled secret.
 
-Labels and annotations are the spec, written by people; three annotations are the status, written by the functions.
+Labels and annotations are the spec, written by people; four annotations are the status, written by the functions.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from token_refresh.core.provider.url import is_variable_value
+from token_refresh.core.units import parse_durations
+
 PREFIX: Final = "token-refresh."
 LABEL: Final = "token-refresh"
 LABEL_PROVIDER: Final = "token-refresh-provider"
@@ -20,6 +23,8 @@ LEASE: Final = PREFIX + "lease"
 ACCESS_TOKEN: Final = PREFIX + "access-token"
 SUBJECT: Final = PREFIX + "subject"
 CONSENTS: Final = PREFIX + "consents"
+# As `token-refresh.owner`: the first to consent owns the connection.
+ANYBODY: Final = "*"
 
 # https://cloud.google.com/secret-manager/quotas: all annotations together under 16 KiB.
 MAX_ANNOTATION_BYTES: Final = 16 * 1024
@@ -55,8 +60,13 @@ class Connection:
     subject: str | None = None
     refresh_before_expiry: float | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    title: str | None = None
+    purpose: str | None = None
+    # Seconds before a grant's end, longest first; None = as the settings say.
+    consent_warnings: tuple[float, ...] | None = None
+    # How many consents have ended so far: a ticket names the number it was made for.
+    consents: int = 0
     paused: bool = False
-    consents: int = 0  # how often an owner has consented so far
     problem: str | None = None
 
     @property
@@ -96,12 +106,19 @@ def parse_connection(record: SecretRecord) -> Connection | None:
     provider = record.labels.get(LABEL_PROVIDER) or "google"
     note = {k.removeprefix(PREFIX): v.strip() for k, v in record.annotations.items() if k.startswith(PREFIX)}
 
-    def secret_id(key: str, default: str) -> str:
-        value = note.get(key) or default
-        if not is_secret_id(value):
-            problems.append(f'annotation "{PREFIX}{key}" is not a secret id (letters, digits, "-", "_")')
-        return value
-
+    client = note.get("client") or f"oauth-client-{provider}"
+    if not is_secret_id(client):
+        problems.append(f'annotation "{PREFIX}client" is not a secret id (letters, digits, "-", "_")')
+    access_token_secret = f"{name}-access-token"
+    if not is_secret_id(access_token_secret):
+        problems.append(f"its access-token secret would be {access_token_secret}, which is too long for a secret id")
+    if note.get("access-token-secret") not in (None, "", access_token_secret):
+        # Who may annotate must not choose who reads the token.
+        problems.append(
+            f'annotation "{PREFIX}access-token-secret" is no longer read: the access token goes to '
+            f"{access_token_secret} and nowhere else. Let its readers read that one, then: "
+            f"gcloud secrets update {record.secret_id} --remove-annotations={PREFIX}access-token-secret"
+        )
     access_token_format = note.get("format") or "json"
     if access_token_format not in _FORMATS:
         problems.append(f'annotation "{PREFIX}format" is neither "json" nor "text"')
@@ -113,14 +130,17 @@ def parse_connection(record: SecretRecord) -> Connection | None:
         name=name,
         record=record,
         provider=provider,
-        client_secret_id=secret_id("client", f"oauth-client-{provider}"),
-        access_token_secret_id=secret_id("access-token-secret", f"{name}-access-token"),
+        client_secret_id=client,
+        access_token_secret_id=access_token_secret,
         access_token_format=access_token_format,
         scopes=tuple(note.get("scopes", "").split()),
         owner=note.get("owner") or None,
         subject=note.get("subject") or None,
         refresh_before_expiry=_seconds(note.get("refresh-before-expiry"), problems),
         variables=_variables(note.get("variables"), problems),
+        title=note.get("title") or None,
+        purpose=note.get("purpose") or None,
+        consent_warnings=_durations(note.get("consent-warnings"), problems),
         paused=state == "paused",
         consents=_count(note.get("consents")),
         problem="; ".join(problems) or None,
@@ -161,4 +181,17 @@ def _variables(value: str | None, problems: list[str]) -> Mapping[str, str]:
     if not isinstance(data, dict) or not all(isinstance(v, str) for v in data.values()):
         problems.append(f'annotation "{PREFIX}variables" is not a JSON object of strings')
         return {}
+    for name, text in data.items():
+        if text and not is_variable_value(text):
+            problems.append(f'annotation "{PREFIX}variables": {name[:63]} is not of the form [A-Za-z0-9.-]{{1,253}}')
     return data
+
+
+def _durations(value: str | None, problems: list[str]) -> tuple[float, ...] | None:
+    if not value:
+        return None
+    try:
+        return parse_durations(value)
+    except ValueError as fault:
+        problems.append(f'annotation "{PREFIX}consent-warnings" {fault}')
+        return None

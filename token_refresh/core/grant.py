@@ -10,6 +10,8 @@ from typing import Final
 from token_refresh.core.secrecy import Secret
 
 MAX_TOKEN_LENGTH: Final = 16_384
+# What a registration says of where its secrets may go: beside or inside `"web"` and `"installed"`.
+_BOUNDARIES: Final = ("variables", "provider", "allowed_variables")
 
 
 class PayloadError(ValueError):
@@ -26,6 +28,10 @@ class Client:
     private_key_id: str | None = None
     dpop_private_key: Secret | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    # The providers that it says it belongs to, beside the one in its secret's id.
+    providers: tuple[str, ...] = ()
+    # Values that an annotation may choose for a variable in a host; `ANY` for any.
+    allowed_variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class ServiceAccountGrant:
     client_email: str
     private_key: Secret
     private_key_id: str | None = None
+    # Whom it may stand for (domain-wide delegation); `ANY` for anybody.
+    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +87,13 @@ def parse_client(payload: bytes) -> Client:
     Raises `PayloadError`.
     """
     data = _json_object(_text(payload, "client registration"), "client registration")
-    variables = data.get("variables")
+    beside = {key: data[key] for key in _BOUNDARIES if data.get(key) is not None}
     for wrapper in ("web", "installed"):
         inner = data.get(wrapper)
         if isinstance(inner, dict):
-            data = inner
-            variables = variables if variables is not None else inner.get("variables")
+            data = {**inner, **beside}
             break
-    return _client(data, "client registration", variables)
+    return _client(data, "client registration")
 
 
 def render_rotated(payload: bytes, refresh_token: Secret, facts: Mapping[str, object]) -> bytes:
@@ -124,11 +131,11 @@ def _parse_grant_json(data: Mapping[str, object]) -> Grant:
             expires_at=_time(data, "expires_at"),
             scope=_optional_text(data, "scope"),
             sub=_optional_text(data, "sub"),
-            client=_client(data, "connection secret", None) if own else None,
+            client=_client(data, "connection secret") if own else None,
             variables=_variables(data.get("variables"), "connection secret"),
         )
     if "client_id" in data and "client_secret" in data:
-        return ClientCredentialsGrant(_client(data, "connection secret", data.get("variables")))
+        return ClientCredentialsGrant(_client(data, "connection secret"))
     raise PayloadError(
         'connection secret is JSON without "refresh_token": store a refresh token, a service-account key '
         'or {"client_id", "client_secret"}'
@@ -144,10 +151,11 @@ def _service_account(data: Mapping[str, object]) -> ServiceAccountGrant:
         client_email=str(data["client_email"]),
         private_key=Secret(str(data["private_key"])),
         private_key_id=key_id if isinstance(key_id, str) else None,
+        subjects=_names(data.get("subjects"), "subjects", "service-account key"),
     )
 
 
-def _client(data: Mapping[str, object], where: str, variables: object) -> Client:
+def _client(data: Mapping[str, object], where: str) -> Client:
     client_id = data.get("client_id")
     if not isinstance(client_id, str) or not client_id.strip():
         raise PayloadError(f'{where} has no "client_id"')
@@ -157,7 +165,9 @@ def _client(data: Mapping[str, object], where: str, variables: object) -> Client
         private_key=_optional_secret(data, "private_key", where),
         private_key_id=_optional_text(data, "private_key_id"),
         dpop_private_key=_optional_secret(data, "dpop_private_key", where),
-        variables=_variables(variables, where),
+        variables=_variables(data.get("variables"), where),
+        providers=_names(data.get("provider"), "provider", where),
+        allowed_variables=_allowed(data.get("allowed_variables"), where),
     )
 
 
@@ -167,6 +177,24 @@ def _variables(value: object, where: str) -> Mapping[str, str]:
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
         raise PayloadError(f'{where}: "variables" must be a JSON object of strings')
     return dict(value)
+
+
+def _names(value: object, key: str, where: str) -> tuple[str, ...]:
+    """Read a string or a list of strings; one string is a list of one."""
+    if value is None:
+        return ()
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise PayloadError(f'{where}: "{key}" must be a string or a list of strings')
+    return tuple(names)
+
+
+def _allowed(value: object, where: str) -> Mapping[str, tuple[str, ...]]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise PayloadError(f'{where}: "allowed_variables" must be a JSON object of lists')
+    return {name: _names(values, "allowed_variables", where) for name, values in value.items()}
 
 
 def _text(payload: bytes, what: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from token_refresh.core.connection import Connection
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.url import fill
+from token_refresh.core.provider.url import fill_params
 from token_refresh.core.secrecy import Secret, shown
 
 # The longest codes seen (Microsoft's) have two thousand characters.
@@ -93,8 +93,9 @@ def build_authorization_url(  # noqa: PLR0913 - RFC 6749, 4.1.1; RFC 7636, 4.3; 
     """
     scope = provider.scope_separator.join(scopes)
     words = {**values, "client_id": client_id, "scopes": scope}
-    params = {"response_type": "code", "client_id": client_id, "scope": scope, "login_hint": login_hint or ""}
-    params |= {name: fill(value, words) for name, value in provider.authorization_params.items()}
+    params: dict[str, str | tuple[str, ...]] = {"response_type": "code", "client_id": client_id, "scope": scope}
+    params["login_hint"] = login_hint or ""
+    params |= fill_params(provider.authorization_params, words)
     params |= {"redirect_uri": redirect_uri, "state": state}
     if provider.pkce:
         params |= {"code_challenge": code_challenge(code_verifier), "code_challenge_method": "S256"}
@@ -103,7 +104,7 @@ def build_authorization_url(  # noqa: PLR0913 - RFC 6749, 4.1.1; RFC 7636, 4.3; 
     named = [(provider.param_names.get(name, name), value) for name, value in params.items() if value]
     scheme, netloc, path, query, _ = urlsplit(url)
     fixed = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in dict(named)]
-    return urlunsplit((scheme, netloc, path, urlencode(fixed + named), ""))
+    return urlunsplit((scheme, netloc, path, urlencode([*fixed, *named], doseq=True), ""))
 
 
 def parse_callback(query: Sequence[tuple[str, str]]) -> Callback:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+# A parameter with several values is repeated (RFC 8707, section 2, for `resource`).
+Params = Mapping[str, "str | tuple[str, ...]"]
+
 CLIENT_AUTH_METHODS: Final = (
     "client_secret_post",
     "client_secret_basic",
@@ -16,6 +19,10 @@ REQUEST_FORMATS: Final = ("form", "json", "query")
 ROTATION: Final = ("never", "always", "maybe")
 REVOCATION_METHODS: Final = ("POST", "DELETE", "GET")
 REVOKED_TOKENS: Final = ("both", "refresh_token", "access_token")
+# From when a refresh token's life counts: from the owner's consent, or anew from each issue.
+LIFETIME_STARTS: Final = ("issue", "consent")
+# In `learned`: any value that may stand in a URL.
+ANY: Final = ("*",)
 SUBJECT_SOURCES: Final = ("id_token", "userinfo", "token_response")
 # What a template of a parameter or header may name beside the provider's variables.
 TEMPLATE_WORDS: Final = frozenset({"client_id", "client_secret", "scopes"})
@@ -58,9 +65,7 @@ class RevocationWay:
     tokens: str = "both"
     client_auth: str | None = None
     request_format: str | None = None
-    params: Mapping[str, str] = field(
-        default_factory=lambda: {"token": "{token}", "token_type_hint": "{token_type_hint}"}
-    )
+    params: Params = field(default_factory=lambda: {"token": "{token}", "token_type_hint": "{token_type_hint}"})
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,9 +83,9 @@ class Provider:
     variables: Mapping[str, str] = field(default_factory=dict)
     client_auth: str = "client_secret_post"
     request_format: str = "form"
-    token_params: Mapping[str, str] = field(default_factory=dict)
-    refresh_params: Mapping[str, str] = field(default_factory=dict)
-    authorization_params: Mapping[str, str] = field(default_factory=dict)
+    token_params: Params = field(default_factory=dict)
+    refresh_params: Params = field(default_factory=dict)
+    authorization_params: Params = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     param_names: Mapping[str, str] = field(default_factory=dict)
     scope_separator: str = " "
@@ -95,8 +100,23 @@ class Provider:
     refresh_token_idle_lifetime: int | None = None
     dead_errors: tuple[str, ...] = ()
     client_errors: tuple[str, ...] = ()
+    admin_errors: tuple[str, ...] = ()
     transient_errors: tuple[str, ...] = ()
+    learned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    probe_url: str | None = None
+    refresh_token_lifetime_from: str = "issue"  # noqa: S105 - not a token
+    title: str | None = None
+    verified_usernames: bool = False
+    iss_required: bool = False
     subject: SubjectSource | None = None
+
+    # Other definitions whose names begin with this one's and a dash: what is named after them is not this one's.
+    longer_names: tuple[str, ...] = ()
+
+    @property
+    def shown_name(self) -> str:
+        """Return what people call the provider: its title, else its key."""
+        return self.title or self.name
 
     @property
     def rotates(self) -> bool:

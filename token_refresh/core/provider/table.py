@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.keys import NAME, Problems, read_provider
+from token_refresh.core.provider.keys import NAME, read_provider
+from token_refresh.core.provider.reading import Problems
 
 Tables = Mapping[str, Mapping[str, object]]
 
@@ -18,12 +20,13 @@ _TABLE_KEYS: Final = frozenset(
         "authorization_params",
         "headers",
         "param_names",
+        "learned",
         "response",
         "revocation",
         "subject",
     }
 )
-_LIST_KEYS: Final = frozenset({"keep", "dead_errors", "client_errors", "transient_errors"})
+_LIST_KEYS: Final = frozenset({"keep", "dead_errors", "client_errors", "admin_errors", "transient_errors"})
 
 
 class ProviderTableError(ValueError):
@@ -47,7 +50,11 @@ def parse_providers(tables: Mapping[str, object], base: Mapping[str, object] | N
     providers = {name: read_provider(name, table, problems) for name, table in merged.items()}
     if problems:
         raise ProviderTableError(problems)
-    return providers
+    return {name: replace(provider, longer_names=_longer(name, providers)) for name, provider in providers.items()}
+
+
+def _longer(name: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(other for other in names if other.startswith(f"{name}-")))
 
 
 def _tables(tables: Mapping[str, object], problems: Problems) -> dict[str, Mapping[str, object]]:

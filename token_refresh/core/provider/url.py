@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.definition import Params, Provider
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 _VALUE = re.compile(r"[A-Za-z0-9.-]{1,253}")
@@ -35,8 +35,22 @@ def variables_of(template: str) -> Iterator[str]:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """Replace each ``{name}`` that `values` knows; other braces stay (JSON in a parameter is no template)."""
+    """Replace each ``{name}`` that `values` knows; other braces stay (JSON in a parameter is not a template)."""
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
+
+
+def fill_params(params: Params, values: Mapping[str, str]) -> dict[str, str | tuple[str, ...]]:
+    """Fill every parameter's template; of a list, the values that are empty are left out."""
+    return {
+        name: fill(value, values) if isinstance(value, str) else tuple(filter(None, (fill(v, values) for v in value)))
+        for name, value in params.items()
+    }
+
+
+def templates_of(params: Params) -> Iterator[str]:
+    """Yield the templates of a table of parameters, each value of a list on its own."""
+    for value in params.values():
+        yield from (value,) if isinstance(value, str) else value
 
 
 def is_variable_value(value: str) -> bool:
@@ -145,6 +159,19 @@ def learned_variables(provider: Provider, callback: Mapping[str, str]) -> dict[s
         if is_variable_value(value):
             learned[name] = value
     return learned
+
+
+def variables_in_host(template: str) -> Iterator[str]:
+    """Yield the names of the variables in the host of a URL template."""
+    match = _AUTHORITY.match(template)
+    return variables_of(match[2]) if match else iter(())
+
+
+def urls_of(provider: Provider) -> tuple[str, ...]:
+    """Return every URL template of a definition."""
+    subject = provider.subject.url if provider.subject else None
+    named = (provider.authorization_url, provider.revocation_url, provider.issuer, provider.probe_url, subject)
+    return tuple(dict.fromkeys((provider.token_url, provider.refresh_url, *(url for url in named if url))))
 
 
 def _variables_ending_host(template: str) -> Iterator[str]:

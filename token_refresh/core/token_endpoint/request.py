@@ -10,8 +10,8 @@ from urllib.parse import quote, quote_plus, urlencode
 
 from token_refresh.core.grant import Client, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.http import HttpRequest
-from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.url import fill, variables_of
+from token_refresh.core.provider.definition import Params, Provider
+from token_refresh.core.provider.url import fill, fill_params, templates_of, variables_of
 from token_refresh.core.secrecy import Secret
 
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - RFC 6749, section 6
@@ -114,14 +114,13 @@ def build_token_request(  # noqa: PLR0913 - the parts of a request
     if client is not None:
         words["client_id"] = client.client_id
         words["client_secret"] = client.client_secret.reveal() if client.client_secret else ""
-    own = {**params, **credentials}
-    token_params = {name: fill(value, words) for name, value in provider.token_params.items()}
+    own: dict[str, str | tuple[str, ...]] = {**params, **credentials}
+    token_params = fill_params(provider.token_params, words)
     if params["grant_type"] == REFRESH_TOKEN:
-        refresh_params = {name: fill(value, words) for name, value in provider.refresh_params.items()}
-        fields = {**token_params, **own, **refresh_params}
+        fields = {**token_params, **own, **fill_params(provider.refresh_params, words)}
     else:
         fields = {**own, **token_params}
-    fields = {provider.param_names.get(name, name): value for name, value in fields.items() if value != ""}
+    fields = {provider.param_names.get(name, name): value for name, value in fields.items() if value}
 
     headers |= {name: fill(value, words) for name, value in provider.headers.items()}
     return render_request(provider.request_format, url, complete_headers(headers), fields)
@@ -129,7 +128,11 @@ def build_token_request(  # noqa: PLR0913 - the parts of a request
 
 def needs_client_secret(provider: Provider) -> bool:
     """Tell whether a request to `provider` carries the client secret: by its `client_auth`, or by a template."""
-    templates = (*provider.headers.values(), *provider.token_params.values(), *provider.refresh_params.values())
+    templates = (
+        *provider.headers.values(),
+        *templates_of(provider.token_params),
+        *templates_of(provider.refresh_params),
+    )
     by_template = any("client_secret" in variables_of(template) for template in templates)
     return by_template or provider.client_auth in {"client_secret_post", "client_secret_basic"}
 
@@ -181,7 +184,7 @@ def complete_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def render_request(
-    request_format: str, url: str, headers: Mapping[str, str], fields: Mapping[str, str], *, method: str = "POST"
+    request_format: str, url: str, headers: Mapping[str, str], fields: Params, *, method: str = "POST"
 ) -> HttpRequest:
     """Put parameters into a body or, for `query`, into the URL."""
     if not fields:
@@ -190,7 +193,7 @@ def render_request(
         return HttpRequest(
             method, url, {**headers, "Content-Type": "application/json"}, json.dumps(dict(fields)).encode()
         )
-    encoded = urlencode(fields)
+    encoded = urlencode(fields, doseq=True)
     if request_format == "query":
         return HttpRequest(method, f"{url}{'&' if '?' in url else '?'}{encoded}", headers)
     return HttpRequest(method, url, {**headers, "Content-Type": "application/x-www-form-urlencoded"}, encoded.encode())

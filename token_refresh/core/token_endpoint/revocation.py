@@ -14,7 +14,7 @@ from typing import Final
 from token_refresh.core.grant import Client
 from token_refresh.core.http import HttpReply, HttpRequest
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.url import fill
+from token_refresh.core.provider.url import fill, fill_params
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.classify import SUCCESS, Asked, classify_reply
 from token_refresh.core.token_endpoint.error_words import read_error
@@ -77,10 +77,8 @@ def build_revocation_request(  # noqa: PLR0913 - the parts of a request
         "token": token.reveal(),
         "token_type_hint": hint,
     }
-    own = {name: fill(value, words) for name, value in way.params.items()}
-    fields = {
-        provider.param_names.get(name, name): value for name, value in {**credentials, **own}.items() if value != ""
-    }
+    own = {**credentials, **fill_params(way.params, words)}
+    fields = {provider.param_names.get(name, name): value for name, value in own.items() if value}
     headers |= {name: fill(value, words) for name, value in {**provider.headers, **way.headers}.items()}
     return render_request(
         way.request_format or provider.request_format, url, complete_headers(headers), fields, method=way.method
