@@ -17,6 +17,7 @@ from token_refresh.errors import BadEnvironment, BadRequest, StoreError, TokenRe
 from token_refresh.notify import parse_notice
 from token_refresh.web.consent import handle_consent
 from token_refresh.web.status import handle_status
+from token_refresh.web.token import handle_token
 from token_refresh.wiring import parts
 
 log = logging.getLogger("token_refresh")
@@ -92,6 +93,20 @@ def status(request: flask.Request) -> flask.typing.ResponseReturnValue:
     try:
         instance = parts()
         return handle_status(request, instance.overview, instance.pages, instance.tickets, time.time)
+    except BadEnvironment as fault:
+        return _error("bad_environment", fault, 500)
+
+
+@functions_framework.http
+def token(request: flask.Request) -> flask.typing.ResponseReturnValue:
+    """Hand a caller the access token of a connection, if Secret Manager lets that caller read it (RFC 8693).
+
+    200 the token, 400 an OAuth error, 405 not POST, 429 too many refusals, 500 the environment is wrong, 503 no valid
+    token at the moment.
+    """
+    try:
+        instance = parts()
+        return handle_token(request, instance.caller_secrets, instance.refusals, time.time)
     except BadEnvironment as fault:
         return _error("bad_environment", fault, 500)
 

@@ -10,6 +10,8 @@ TokenRefreshError
 │   ├── VersionMissing        the secret exists, the version does not
 │   ├── VersionUnusable       the version is disabled or destroyed
 │   ├── EtagConflict          somebody else wrote first: read again, decide again
+│   ├── CallerNotAccepted     `token`: Secret Manager does not accept the caller's own token
+│   ├── CallerNotAllowed      `token`: the caller may not read the secret, or there is nothing to read
 │   └── StoreUnavailable      quota, outage, permission: try again later                            503
 ├── PublishError          the topic did not take the event: owed, published by a later run
 └── TransportError        HTTP to a provider
@@ -58,6 +60,14 @@ class VersionUnusable(StoreError):
 
 class EtagConflict(StoreError):
     """The secret changed since it was read."""
+
+
+class CallerNotAccepted(StoreError):
+    """Secret Manager does not accept the token of the caller of `token`."""
+
+
+class CallerNotAllowed(StoreError):
+    """The caller of `token` may not read the secret, or there is nothing to read."""
 
 
 class StoreUnavailable(StoreError):

@@ -65,6 +65,16 @@ class SecretStore(Protocol):
         """Return when a version was created, epoch seconds. Raises `SecretMissing`, `VersionMissing`."""
 
 
+class CallerStore(Protocol):
+    """Secret Manager as the callers of `token` see it."""
+
+    def read(self, secret_id: str, caller: Secret) -> bytes:
+        """Read the newest version of a secret with the caller's own access token.
+
+        Raises `CallerNotAccepted`, `CallerNotAllowed`, `StoreUnavailable`.
+        """
+
+
 class Publisher(Protocol):
     """The topics."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from token_refresh.adapters.caller_secrets import CallerSecrets, build_channel
 from token_refresh.adapters.http import RequestsTransport
 from token_refresh.adapters.logs import configure_logging
 from token_refresh.adapters.pubsub import PubSub
@@ -25,6 +26,7 @@ from token_refresh.consent.save import NewGrantSaver
 from token_refresh.core.provider.definition import Provider
 from token_refresh.errors import BadEnvironment
 from token_refresh.instance.pace import Pace, Paces
+from token_refresh.instance.refusals import Refusals
 from token_refresh.notify import Notifier, read_urls
 from token_refresh.overview import Overview
 from token_refresh.providers import load_providers
@@ -110,6 +112,16 @@ class Parts:
             Paces(s.token_requests_per_second),
             time.time,
         )
+
+    @cached_property
+    def caller_secrets(self) -> CallerSecrets:
+        """Return Secret Manager as the callers of `token` see it."""
+        return CallerSecrets(build_channel(self.settings), parent_of(self.settings.project, self.settings.location))
+
+    @cached_property
+    def refusals(self) -> Refusals:
+        """Return the limit of `token`: sixty refusals a minute, then only callers that it has served."""
+        return Refusals(60, 60.0, time.monotonic)
 
     @cached_property
     def overview(self) -> Overview:

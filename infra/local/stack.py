@@ -1,4 +1,4 @@
-"""The whole infrastructure on a laptop: Secret Manager, Pub/Sub, an authorization server, mail, the functions.
+"""The whole infrastructure on a laptop: the services that the functions use, the functions, a job's machine.
 
 Everything listens on loopback and lives in memory. `Stack` is a context manager; leaving it stops every process it
 started, in whatever way it is left.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from infra.local.authorization_server import AuthorizationServer
 from infra.local.mail import MailServer
+from infra.local.metadata import MetadataServer
 from infra.local.processes.functions import MAIN, SIGNATURES, Function
 from infra.local.pubsub.service import DeadLetters, PubSub
 from infra.local.secret_manager import SecretManagerServer
@@ -77,6 +78,10 @@ class Stack:
         self.functions: dict[str, Function] = {}
         self.pubsub = PubSub(project, emulator=emulator)
         self.secret_manager = SecretManagerServer(project, notify=self._notify)
+        # The machine that a job runs on: its service account's tokens are those Secret Manager knows.
+        self.metadata = MetadataServer(
+            project, f"job@{project}.iam.gserviceaccount.com", self.secret_manager.callers.issue
+        )
         self.mail = MailServer()
         self.authorization_server = AuthorizationServer()
         self.directory = Path()
@@ -87,7 +92,7 @@ class Stack:
                 exits.enter_context(tempfile.TemporaryDirectory(prefix="token-refresh-"))
             )
             self.pubsub.logs = self.authorization_server.logs = self.directory
-            for part in (self.pubsub, self.secret_manager, self.mail, self.authorization_server):
+            for part in (self.pubsub, self.secret_manager, self.metadata, self.mail, self.authorization_server):
                 exits.enter_context(part)
             self._start_functions(exits)
             self._create_topics()

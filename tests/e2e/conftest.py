@@ -14,7 +14,7 @@ from tests.worlds.stack import World
 @pytest.fixture(scope="session")
 def running_world() -> Iterator[World]:
     with (
-        Stack(functions=("refresh_http", "refresh"), environment={"CONFIRM_AFTER": "1"}) as stack,
+        Stack(functions=("refresh_http", "refresh", "token"), environment={"CONFIRM_AFTER": "1"}) as stack,
         stack.secret_manager.client() as client,
         requests.Session() as session,
     ):

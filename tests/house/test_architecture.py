@@ -154,6 +154,7 @@ def test_the_entry_points_are_plain_functions_and_there_is_no_other() -> None:
         "consent": ["functions_framework.http"],
         "notify": ["functions_framework.cloud_event"],
         "status": ["functions_framework.http"],
+        "token": ["functions_framework.http"],
     }
 
 

@@ -18,6 +18,7 @@ SIGNATURES = {
     "consent": "http",
     "notify": "cloudevent",
     "status": "http",
+    "token": "http",
 }
 
 

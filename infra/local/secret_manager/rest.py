@@ -1,7 +1,7 @@
 """The REST face: Google's HTTP transcoding over the client's route tables, errors in Google's JSON form.
 
 Beside `/v1/...` it serves the controls of the local stack: `/_local/faults` (GET, PUT, DELETE), `/_local/calls`
-(GET, DELETE) and `/_local/rotations` (POST).
+(GET, DELETE), `/_local/rotations` (POST) and `/_local/tokens` (POST: `{"account", "seconds"}`).
 """
 
 import json
@@ -22,7 +22,7 @@ from infra.local.secret_manager.faults import Hung
 from infra.local.secret_manager.messages import Json, Message
 from infra.local.secret_manager.rpcs import Rpc
 
-Answer = Callable[[Rpc, Message, Callable[[], bool]], Message]
+Answer = Callable[[Rpc, Message, Callable[[], bool], str | None], Message]
 Controls = Callable[[str, str, Json], Json]
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class _Exchange(BaseHTTPRequestHandler):
             json_format.ParseDict(document, request)
         except json_format.ParseError as error:
             raise api_error(InvalidArgument, f"Invalid JSON payload received. {error}") from None
-        reply = self.server.answer(rpc, request, self._is_connected)
+        reply = self.server.answer(rpc, request, self._is_connected, self.headers.get("Authorization"))
         numbers = ("$alt", "json;enum-encoding=int") in query
         return str(json_format.MessageToJson(reply, use_integers_for_enums=numbers, indent=2))
 

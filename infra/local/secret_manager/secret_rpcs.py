@@ -1,6 +1,6 @@
 """The RPCs on secrets and on their IAM policies, named as in the client library."""
 
-from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, NotFound
+from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from google.iam.v1 import iam_policy_pb2
 from google.protobuf import empty_pb2
 
@@ -138,7 +138,7 @@ class SecretRpcs:
             return self._find(request.resource).policy
 
     def set_iam_policy(self, request: Message) -> Message:
-        """Replace the secret's own policy; nothing here enforces it."""
+        """Replace the secret's own policy, which `Callers` enforces once it has issued a token."""
         with self._store.lock:
             stored = self._find(request.resource)
             if request.policy.etag not in (b"", stored.policy.etag):
@@ -153,6 +153,15 @@ class SecretRpcs:
         with self._store.lock:
             self._find(request.resource)
         return iam_policy_pb2.TestIamPermissionsResponse(permissions=request.permissions)
+
+    def policy_of(self, resource: str) -> Message | None:
+        """Give the policy of the secret that a call is about, None when there is none."""
+        try:
+            name = parse_name(resource, "version" if "/versions/" in resource else "secret")
+            with self._store.lock:
+                return self._store.find(name.of_its_secret).policy
+        except (InvalidArgument, NotFound):
+            return None
 
     def _find(self, resource: str) -> StoredSecret:
         return self._store.find(parse_name(resource, "secret"))

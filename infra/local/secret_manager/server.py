@@ -13,6 +13,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports.gr
     SecretManagerServiceGrpcTransport,
 )
 
+from infra.local.secret_manager.callers import Callers
 from infra.local.secret_manager.errors import api_error
 from infra.local.secret_manager.faults import Faults, Hung
 from infra.local.secret_manager.messages import Json, Message
@@ -44,7 +45,8 @@ class Call(NamedTuple):
 class SecretManagerServer:
     """Serve Secret Manager v1 from memory; use it as a context manager, or call `start` and `stop`.
 
-    `faults` sets what goes wrong, `calls` lists what was called, oldest first. Port 0 = any free one; `grpc_address`
+    `faults` sets what goes wrong, `calls` lists what was called, oldest first, `callers` issues the access tokens that
+    calls may carry. Port 0 = any free one; `grpc_address`
     (`host:port`) and `rest_url` tell which. `notify(topic, attributes, data)` gets the events of secrets with topics.
     """
 
@@ -57,7 +59,7 @@ class SecretManagerServer:
         notify: Notify | None = None,
     ) -> None:
         self.project, self.project_number = project, project_number(project)
-        self.faults, self.calls = Faults(), list[Call]()
+        self.faults, self.calls, self.callers = Faults(), list[Call](), Callers()
         self._host, self._grpc_port, self._rest_port = host, grpc_port, rest_port
         self._notifications = Notifications(notify)
         store = Store(self.faults, self._notifications)
@@ -107,15 +109,19 @@ class SecretManagerServer:
         with grpc.insecure_channel(self.grpc_address) as channel:
             yield SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
 
-    def answer(self, rpc: Rpc, request: Message, is_waiting: Callable[[], bool]) -> Message:
+    def answer(
+        self, rpc: Rpc, request: Message, is_waiting: Callable[[], bool], authorization: str | None = None
+    ) -> Message:
         """Carry out one call, with the faults that strike it, and record it.
 
-        `is_waiting` tells whether the caller is still there. Raises GoogleAPICallError, or Hung for no answer.
+        `is_waiting` tells whether the caller is still there, `authorization` is what it showed. Raises
+        GoogleAPICallError, or Hung for no answer.
         """
         call = Call(rpc.name, _resource(request), "UNKNOWN")
         try:
             struck = self.faults.match(rpc.name, call.secret)
             self.faults.strike(struck, "before", is_waiting)
+            self.callers.check(rpc, call.resource, authorization, lambda: self._secrets.policy_of(call.resource))
             if rpc.writes:
                 self.faults.spend_write(self.project_number)
             reply = self._function(rpc)(request)
@@ -158,6 +164,10 @@ class SecretManagerServer:
             case "DELETE", "/_local/calls":
                 self.calls.clear()
                 return {}
+            case "POST", "/_local/tokens":
+                options = body or {}
+                token = self.callers.issue(str(options.get("account", "")), float(options.get("seconds", 3600)))
+                return {"access_token": token}
             case "POST", "/_local/rotations":
                 self.rotate(str((body or {}).get("secret", "")))
                 return {}
@@ -184,7 +194,8 @@ def _grpc_handlers(rpcs: Iterable[Rpc], answer: Answer) -> list[grpc.GenericRpcH
     def behaviour(rpc: Rpc) -> Callable[[Message, grpc.ServicerContext], Message]:
         def respond(request: Message, context: grpc.ServicerContext) -> Message:
             try:
-                return answer(rpc, request, context.is_active)
+                shown = dict(context.invocation_metadata()).get("authorization")
+                return answer(rpc, request, context.is_active, shown)
             except GoogleAPICallError as error:
                 context.abort(error.grpc_status_code, error.message)
             except Hung:
