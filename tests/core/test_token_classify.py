@@ -8,18 +8,11 @@ import pytest
 from token_refresh.core.http import HttpReply
 from token_refresh.core.provider.table import parse_providers
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.token_endpoint.classify import (
-    CLIENT,
-    DEAD,
-    INVALID_CLIENT,
-    TRANSIENT,
-    Asked,
-    GrantKind,
-    classify_reply,
-    parse_retry_after,
-)
+from token_refresh.core.token_endpoint.classify import Asked, GrantKind, classify_reply, parse_retry_after
+from token_refresh.core.token_endpoint.error_codes import CLIENT, DEAD, INVALID_CLIENT, TRANSIENT
 from token_refresh.core.token_endpoint.outcome import (
     ClientRejected,
+    ErrorDetail,
     GrantDead,
     Refreshed,
     TokenOutcome,
@@ -64,15 +57,17 @@ def test_an_access_token_with_another_status_is_none(status: int) -> None:
 @pytest.mark.parametrize("body", ["", HTML, "[]", "{}", '{"access_token": ""}', '{"access_token": 1}', "null", "OK"])
 @pytest.mark.parametrize("status", [200, 204])
 def test_a_2xx_that_cannot_be_read_may_have_happened(status: int, body: str) -> None:
-    assert outcome(status, body) == UnknownOutcome("unreadable_reply")
+    assert outcome(status, body) == UnknownOutcome("unreadable_reply", ErrorDetail(status=status))
 
 
 def test_a_2xx_beyond_all_bounds_may_have_happened() -> None:
-    assert outcome(200, '{"access_token": "t"}', too_large=True) == UnknownOutcome("reply_too_large")
+    assert outcome(200, '{"access_token": "t"}', too_large=True) == UnknownOutcome(
+        "reply_too_large", ErrorDetail(status=200)
+    )
 
 
 @pytest.mark.parametrize("body", ["", HTML, {"access_token": "t"}, error("invalid_grant")])
-@pytest.mark.parametrize("status", [502, 504])
+@pytest.mark.parametrize("status", [502, 504, 520, 524])
 def test_a_gateway_that_gave_up_may_have_passed_the_request_on(status: int, body: object) -> None:
     judged = outcome(status, body)
     assert isinstance(judged, UnknownOutcome)
@@ -80,7 +75,7 @@ def test_a_gateway_that_gave_up_may_have_passed_the_request_on(status: int, body
 
 
 @pytest.mark.parametrize("body", ["", HTML, error("invalid_grant"), error("invalid_client"), error("gone")])
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 503, 520, 599])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 503, 521, 599])
 def test_a_server_in_trouble_is_nobodys_fault_whatever_it_says(status: int, body: object) -> None:
     judged = outcome(status, body, dead_errors=["gone"])
     assert isinstance(judged, Unavailable)
@@ -102,26 +97,19 @@ def test_a_dead_grant(status: int, code: str) -> None:
 @pytest.mark.parametrize("status", [200, 400, 401, 403])
 @pytest.mark.parametrize("code", sorted(CLIENT))
 def test_a_refused_client_keeps_the_code_as_reason(status: int, code: str) -> None:
-    assert outcome(status, error(code)) == ClientRejected(code, detail_of(code))
+    assert outcome(status, error(code)) == ClientRejected(code, ErrorDetail(code, status=status))
 
 
 @pytest.mark.parametrize("code", sorted(INVALID_CLIENT))
 def test_other_words_for_a_wrong_client_are_invalid_client(code: str) -> None:
-    assert outcome(400, error(code)) == ClientRejected("invalid_client", detail_of(code))
+    assert outcome(400, error(code)) == ClientRejected("invalid_client", ErrorDetail(code, status=400))
 
 
 @pytest.mark.parametrize("status", [200, 400, 403])
 @pytest.mark.parametrize("code", sorted(TRANSIENT))
 def test_a_code_that_means_later(status: int, code: str) -> None:
     judged = outcome(status, error(code), headers={"retry-after": "7"})
-    assert judged == Unavailable(code, detail_of(code), 7)
-
-
-def detail_of(code: str) -> Any:
-    judged = outcome(400, error(code))
-    assert not isinstance(judged, Refreshed)
-    assert judged.detail.error == code
-    return judged.detail
+    assert judged == Unavailable(code, ErrorDetail(code, status=status), 7)
 
 
 def test_an_unknown_code_on_a_4xx_is_the_operators_matter() -> None:
@@ -136,11 +124,41 @@ def test_an_unknown_sentence_for_a_code_gets_a_name_of_ours() -> None:
     assert judged.reason == "unknown_error"
 
 
-def test_an_unknown_code_on_a_2xx_is_for_later() -> None:
+def test_an_unknown_code_as_the_error_of_a_2xx_is_the_operators_matter_too() -> None:
     judged = outcome(200, {"ok": False, "error": "brand_new"})
-    assert isinstance(judged, Unavailable)
-    assert judged.reason == "brand_new"
-    assert outcome(200, {"ok": False}) == Unavailable("unknown_error")
+    assert judged == ClientRejected("brand_new", ErrorDetail("brand_new", status=200))
+
+
+def test_a_2xx_that_only_says_no_is_for_later() -> None:
+    assert outcome(200, {"ok": False}) == Unavailable("unknown_error", ErrorDetail(status=200))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "reason", "description"),
+    [
+        (
+            "invalid_client: Invalid client_id or client_secret",
+            ClientRejected,
+            "invalid_client",
+            "Invalid client_id or",
+        ),
+        ("invalid_grant: refresh token is malformed", GrantDead, "revoked_or_expired", "refresh token is malformed"),
+        ("invalid_grant: a: b", GrantDead, "revoked_or_expired", "a: b"),
+        ("not a code: at all", ClientRejected, "unknown_error", None),
+        ("urn:a:b", ClientRejected, "urn:a:b", None),
+    ],
+)
+def test_a_sentence_behind_a_code_is_cut_off(text: str, kind: type, reason: str, description: str | None) -> None:
+    judged = outcome(400, error(text))
+    assert type(judged) is kind
+    assert judged.reason == reason  # type: ignore[union-attr]
+    assert (judged.detail.error_description or "").startswith(description or "")  # type: ignore[union-attr]
+    assert bool(judged.detail.error_description) == bool(description)  # type: ignore[union-attr]
+
+
+def test_the_providers_own_description_outranks_the_sentence_behind_a_code() -> None:
+    judged = outcome(400, error("invalid_client: short", "long"))
+    assert judged == ClientRejected("invalid_client", ErrorDetail("invalid_client", "long", None, 400))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +214,8 @@ def test_a_client_that_stands_for_itself_has_no_owner() -> None:
 LISTS: dict[str, Any] = {
     "transient_errors": ["busy", "try again"],
     "client_errors": ["bad_key", "access_denied", "wrong key", "soft"],
-    "dead_errors": ["gone", "token is gone", "soft", "busy", "invalid_request"],
+    "admin_errors": ["POLICY7", "org_internal", "not assigned", "soft", "blocked"],
+    "dead_errors": ["blocked", "not assigned to us", "gone", "token is gone", "soft", "busy", "invalid_request"],
 }
 
 
@@ -210,6 +229,12 @@ LISTS: dict[str, Any] = {
         pytest.param(error("access_denied"), ClientRejected, "invalid_client", id="standard code, listed as client"),
         pytest.param(error("x", "wrong key given"), ClientRejected, "invalid_client", id="client phrase"),
         pytest.param(error("invalid_scope", "wrong key"), ClientRejected, "invalid_scope", id="standard code beside"),
+        pytest.param(error("policy7"), ClientRejected, "access_denied", id="admin"),
+        pytest.param(error("org_internal"), ClientRejected, "org_internal", id="admin, a known reason"),
+        pytest.param(error("invalid_grant", "User NOT ASSIGNED"), ClientRejected, "access_denied", id="admin phrase"),
+        pytest.param(error("invalid_grant", "policy7"), GrantDead, "revoked_or_expired", id="a code is no phrase"),
+        pytest.param(error("blocked"), ClientRejected, "access_denied", id="admin before dead"),
+        pytest.param(error("x", "not assigned to us"), ClientRejected, "access_denied", id="admin phrase before dead"),
         pytest.param(error("gone"), GrantDead, "revoked_or_expired", id="dead"),
         pytest.param(error("invalid_request"), GrantDead, "revoked_or_expired", id="dead, against the general table"),
         pytest.param(error("busy", "the token is gone"), GrantDead, "revoked_or_expired", id="phrase before code"),

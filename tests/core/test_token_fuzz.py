@@ -14,7 +14,8 @@ from token_refresh.core.http import HttpReply
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.table import ProviderTableError, parse_providers
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.token_endpoint.classify import DEAD, Asked, GrantKind, classify_reply
+from token_refresh.core.token_endpoint.classify import Asked, GrantKind, classify_reply
+from token_refresh.core.token_endpoint.error_codes import DEAD
 from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed, TokenOutcome
 from token_refresh.core.token_endpoint.request import forms_of
 from token_refresh.providers import load_providers

@@ -3,11 +3,12 @@
 Rules, first to hold:
 
     any 2xx with an access token                     Refreshed, whatever the exact status
-    502, 504, 2xx without anything readable          UnknownOutcome: it may have happened
+    502, 504, 520, 524, 2xx with nothing readable    UnknownOutcome: it may have happened
     408, 425, 429, any other 5xx                     Unavailable, whatever the body says
-    a phrase, then a code of the provider's lists    as they say: transient, then client, then dead
-    a code of the tables below                       likewise
-    an unknown error code on a 4xx                   ClientRejected: the operator's matter
+    a phrase, then a code of the provider's lists    as they say: transient, then client, admin, dead
+    a code of the general tables                     likewise
+    an unknown error code on a 4xx, or as the
+    error of a 2xx                                   ClientRejected: the operator's matter
     everything else (HTML, redirects, nonsense)      Unavailable
 
 The least harmful reading comes first, and nothing is dead unless a table says so: a mistaken `dead` asks an owner for
@@ -27,6 +28,7 @@ from typing import Final
 from token_refresh.core.http import HttpReply
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret, shown
+from token_refresh.core.token_endpoint.error_codes import CLIENT, DEAD, INVALID_CLIENT, REAUTHENTICATE, TRANSIENT
 from token_refresh.core.token_endpoint.error_words import ErrorWords, read_error
 from token_refresh.core.token_endpoint.outcome import (
     ClientRejected,
@@ -47,85 +49,13 @@ class GrantKind(enum.Enum):
     CLIENT = "the client itself"
 
 
-# RFC 6749, section 5.2, and codes that name the refresh token so plainly that they mean one thing anywhere.
-DEAD: Final = frozenset(
-    {
-        "invalid_grant",
-        "bad_refresh_token",
-        "invalid_refresh_token",
-        "expired_refresh_token",
-        "refresh_token_expired",
-        "refresh_token_revoked",
-        "refresh_token_reused",
-        # https://developers.google.com/identity/protocols/oauth2#expiration (session control)
-        "invalid_rapt",
-        "rapt_required",
-    }
-)
-REAUTHENTICATE: Final = frozenset({"invalid_rapt", "rapt_required"})
-
-# RFC 6749, section 5.2; RFC 8707, section 2; RFC 9449, section 5; Google's and others' words for the same.
-CLIENT: Final = frozenset(
-    {
-        "invalid_client",
-        "unauthorized_client",
-        "invalid_request",
-        "invalid_scope",
-        "unsupported_grant_type",
-        "access_denied",
-        "invalid_target",
-        "invalid_dpop_proof",
-        "redirect_uri_mismatch",
-        # https://developers.google.com/identity/protocols/oauth2/web-server#authorization-errors
-        "admin_policy_enforced",
-        "org_internal",
-        "deleted_client",
-        "disabled_client",
-    }
-)
-INVALID_CLIENT: Final = frozenset(
-    {
-        "invalid_client_id",
-        "invalid_client_secret",
-        "bad_client_id",
-        "bad_client_secret",
-        "incorrect_client_credentials",
-    }
-)
-
-TRANSIENT: Final = frozenset(
-    {
-        "temporarily_unavailable",
-        "server_error",
-        "slow_down",
-        "internal_error",
-        "internal_failure",
-        "internal_server_error",
-        "backend_error",
-        "backenderror",
-        "service_unavailable",
-        "unavailable",
-        "timeout",
-        "request_timeout",
-        "rate_limit",
-        "rate_limited",
-        "ratelimited",
-        "rate_limit_exceeded",
-        "ratelimitexceeded",
-        "userratelimitexceeded",
-        "quotaexceeded",
-        "too_many_requests",
-        "resource_exhausted",
-        "throttled",
-        "use_dpop_nonce",  # RFC 9449, section 8: answered already, so asked twice
-    }
-)
-
 SUCCESS: Final = range(200, 300)
 CLIENT_ERROR: Final = range(400, 500)
 _SERVER_ERROR: Final = range(500, 600)
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
-_MAYBE: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
+# The last two are Cloudflare's: the origin answered nonsense, or had the request and did not answer in time
+# (https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/).
+_MAYBE: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT, 520, 524})
 _REUSE = re.compile(
     r"\bre-?us(?:e|ed|ing)\b|already (?:been )?used|used (?:already|twice|more than once)|replay", re.IGNORECASE
 )
@@ -161,7 +91,7 @@ def classify_reply(reply: HttpReply, provider: Provider, asked: Asked) -> TokenO
         if refreshed is not None:
             return refreshed
     words = read_error(data or {}, reply.status)
-    detail = _detail(words, asked.secrets)
+    detail = _detail(words, asked.secrets, reply.status)
     status = f"http_{reply.status}"
     retry_after = parse_retry_after(reply.headers.get("retry-after"), asked.now)
     if reply.status in _MAYBE:
@@ -174,13 +104,11 @@ def classify_reply(reply: HttpReply, provider: Provider, asked: Asked) -> TokenO
     judged = _judge_error(words, provider, asked.kind, detail, later)
     if judged is not None:
         return judged
-    if success:
-        if words.is_error:
-            return replace(later, reason=_reason(detail.error))
+    if success and not words.is_error:
         return UnknownOutcome("reply_too_large" if reply.too_large else "unreadable_reply", detail)
-    if reply.status in CLIENT_ERROR and words.codes:
+    if (success or reply.status in CLIENT_ERROR) and words.codes:
         return ClientRejected(_reason(detail.error), detail)
-    return later
+    return replace(later, reason=_reason(None)) if success else later
 
 
 def parse_retry_after(value: str | None, now: float) -> int | None:
@@ -201,14 +129,17 @@ def parse_retry_after(value: str | None, now: float) -> int | None:
 def _judge_error(
     words: ErrorWords, provider: Provider, kind: GrantKind, detail: ErrorDetail, later: Unavailable
 ) -> TokenOutcome | None:
-    own = (provider.transient_errors, provider.client_errors, provider.dead_errors)
-    general = (TRANSIENT, CLIENT | INVALID_CLIENT, DEAD)
+    own = (provider.transient_errors, provider.client_errors, provider.admin_errors, provider.dead_errors)
+    general = (TRANSIENT, CLIENT | INVALID_CLIENT, (), DEAD)
     # A sentence says more than a code, and a provider's own list more than the general tables.
-    for is_match, (transient, client, dead) in ((_says, own), (_names, own), (_names, general)):
+    for is_match, (transient, client, admin, dead) in ((_says, own), (_names, own), (_names, general)):
         if (entry := _first(words, transient, is_match)) is not None:
             return later if " " in entry else replace(later, reason=_reason(entry))
         if (entry := _first(words, client, is_match)) is not None:
             return ClientRejected(_client_reason(words, entry, is_own=client is provider.client_errors), detail)
+        if (entry := _first(words, admin, is_match)) is not None:
+            code = entry.casefold()
+            return ClientRejected(code if code in CLIENT else "access_denied", detail)
         if _first(words, dead, is_match) is not None:
             return _dead(words, kind, detail)
     return None
@@ -256,10 +187,10 @@ def _reason(code: str | None) -> str:
     return code if code is not None and _CODE.fullmatch(code) else "unknown_error"
 
 
-def _detail(words: ErrorWords, secrets: Iterable[Secret]) -> ErrorDetail:
+def _detail(words: ErrorWords, secrets: Iterable[Secret], status: int) -> ErrorDetail:
     secrets = tuple(secrets)
 
     def masked(text: str | None, limit: int = 500) -> str | None:
         return shown(text, secrets, limit) or None if text is not None else None
 
-    return ErrorDetail(masked(words.error, 100), masked(words.description), masked(words.subtype, 100))
+    return ErrorDetail(masked(words.error, 100), masked(words.description), masked(words.subtype, 100), status)

@@ -7,6 +7,7 @@
 {"status": "BAD_REFRESH_TOKEN", "message": "..."}                        HubSpot
 {"error": "invalid_grant", "error_codes": [70000], ...}                  Microsoft: AADSTS70000
 {"status": 400, "message": "Invalid refresh token"}                      Twitch
+{"error": "invalid_client: Invalid client_id or client_secret"}          Dropbox: a code with a sentence behind it
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ _TEXT_KEYS: Final = (
     "title",
 )
 _SUBTYPE_KEYS: Final = ("error_subtype", "suberror", "error_subcode")
+_CODE_AND_SENTENCE = re.compile(r"([A-Za-z0-9_.-]+): +(\S.*)", re.DOTALL)
 _AADSTS = re.compile(r"\bAADSTS\d{4,9}\b")
 # A hostile reply may nest for ever; no real one nests deeper.
 _DEPTH: Final = 4
@@ -67,7 +69,8 @@ def read_error(data: Mapping[str, object], status: int) -> ErrorWords:
     parts = list(_parts(data, _DEPTH))
     codes = [code for part in parts for code in _codes(part) if code != str(status)]
     texts = [text for part in parts for key in _TEXT_KEYS if (text := _text(part.get(key)))]
-    description = next(iter(texts), None)
+    behind = (match[2] for part in parts if (match := _CODE_AND_SENTENCE.fullmatch(_text(part.get("error")) or "")))
+    description = next(iter(texts), None) or next(behind, None)
     texts += [error for part in parts if (error := _text(part.get("error")))]
     codes += [match.lower() for text in texts for match in _AADSTS.findall(text)]
     subtype = next((text for part in parts for key in _SUBTYPE_KEYS if (text := _text(part.get(key)))), None)
@@ -99,7 +102,8 @@ def _codes(part: Mapping[str, object]) -> Iterator[str]:
     for key in _CODE_KEYS:
         text = _text(part.get(key))
         if text is not None:
-            yield text
+            match = _CODE_AND_SENTENCE.fullmatch(text)
+            yield match[1] if match else text
     message = _text(part.get("message"))
     if message is not None and " " not in message:
         yield message  # a word, not a sentence: {"message": "Unauthorized"}

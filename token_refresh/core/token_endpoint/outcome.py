@@ -17,11 +17,15 @@ from token_refresh.core.secrecy import Secret
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetail:
-    """Keep a provider's own words (RFC 6749, section 5.2), masked and cut, for people and events."""
+    """Keep a provider's own words (RFC 6749, section 5.2), masked and cut, for people and events.
+
+    `status` is the HTTP status of the reply; None where none came. With `error` it tells whether an answer is the same.
+    """
 
     error: str | None = None
     error_description: str | None = None
     error_subtype: str | None = None
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
