@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from token_refresh.core.connection import SecretRecord
-from token_refresh.core.grant import Client, Grant
 from token_refresh.core.http import HttpReply, HttpRequest
 from token_refresh.core.incident.events import Event
-from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
+from token_refresh.core.token_request import TokenRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +87,10 @@ class Publisher(Protocol):
 class TokenEndpoint(Protocol):
     """The token endpoint."""
 
-    def check(
-        self,
-        provider: Provider,
-        client: Client | None,
-        grant: Grant,
-        variables: Mapping[str, str],
-        scopes: Sequence[str] | None = None,
-    ) -> None:
+    def check(self, request: TokenRequest) -> None:
         """Find whatever can be found wrong before anything is sent; raises `Misconfigured`."""
 
-    def refresh(  # noqa: PLR0913 - one keyword for each thing that a grant may need
-        self,
-        provider: Provider,
-        client: Client | None,
-        grant: Grant,
-        *,
-        variables: Mapping[str, str],
-        scopes: Sequence[str],
-        subject: str | None,
-    ) -> TokenOutcome:
+    def refresh(self, request: TokenRequest) -> TokenOutcome:
         """Exchange the grant once; raises `Misconfigured` and nothing else."""
 
 

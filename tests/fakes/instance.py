@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -13,10 +13,11 @@ from tests.fakes.faults import Crash, Faults
 from tests.fakes.store import CLIENT_PAYLOAD, Cloud, FakeStore
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.memory import Memory
-from token_refresh.core.grant import Client, Grant, RefreshTokenGrant
+from token_refresh.core.grant import Grant, RefreshTokenGrant
 from token_refresh.core.incident.events import Event
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
+from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import PublishError
 from token_refresh.instance.pace import Pace
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore, TokenEndpoint
@@ -102,27 +103,13 @@ class ScriptedExchange(TokenEndpoint):
         self.problem: Exception | None = None
         self.faults = faults or Faults()
 
-    def check(
-        self,
-        provider: Provider,  # noqa: ARG002
-        client: Client | None,  # noqa: ARG002
-        grant: Grant,  # noqa: ARG002
-        variables: Mapping[str, str],  # noqa: ARG002
-        scopes: Sequence[str] | None = None,  # noqa: ARG002
-    ) -> None:
+    def check(self, request: TokenRequest) -> None:  # noqa: ARG002
         if self.problem:
             raise self.problem
 
-    def refresh(  # noqa: PLR0913 - the port's
-        self,
-        provider: Provider,  # noqa: ARG002
-        client: Client | None,  # noqa: ARG002
-        grant: Grant,
-        *,
-        variables: Mapping[str, str],  # noqa: ARG002
-        scopes: Sequence[str],  # noqa: ARG002
-        subject: str | None,  # noqa: ARG002
-    ) -> TokenOutcome:
+    def refresh(self, request: TokenRequest) -> TokenOutcome:
+        grant = request.grant
+        assert grant is not None
         self.faults.strike("exchange", "", "before")
         self.sent.append(grant.refresh_token.reveal() if isinstance(grant, RefreshTokenGrant) else "")
         outcome = self._answer(grant)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tests.fakes.faults import Faults
-from token_refresh.core.grant import Client, Grant, RefreshTokenGrant
+from token_refresh.core.grant import RefreshTokenGrant
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import (
@@ -18,6 +18,7 @@ from token_refresh.core.token_endpoint.outcome import (
     Unavailable,
     UnknownOutcome,
 )
+from token_refresh.core.token_request import TokenRequest
 from token_refresh.ports import TokenEndpoint
 
 
@@ -116,26 +117,11 @@ class SimulatedExchange(TokenEndpoint):
     def __init__(self, server: SimulatedServer, faults: Faults, watch: Callable[[Sent], None]) -> None:
         self.server, self.faults, self.watch = server, faults, watch
 
-    def check(
-        self,
-        provider: Provider,  # noqa: ARG002
-        client: Client | None,  # noqa: ARG002
-        grant: Grant,  # noqa: ARG002
-        variables: Mapping[str, str],  # noqa: ARG002
-        scopes: Sequence[str] | None = None,  # noqa: ARG002
-    ) -> None:
+    def check(self, request: TokenRequest) -> None:  # noqa: ARG002
         return
 
-    def refresh(  # noqa: PLR0913 - the port's
-        self,
-        provider: Provider,
-        client: Client | None,  # noqa: ARG002
-        grant: Grant,
-        *,
-        variables: Mapping[str, str],  # noqa: ARG002
-        scopes: Sequence[str],  # noqa: ARG002
-        subject: str | None,  # noqa: ARG002
-    ) -> TokenOutcome:
+    def refresh(self, request: TokenRequest) -> TokenOutcome:
+        provider, grant = request.provider, request.grant
         assert isinstance(grant, RefreshTokenGrant)
         token = grant.refresh_token.reveal()
         self.faults.strike("exchange", "", "before")

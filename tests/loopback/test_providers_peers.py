@@ -17,6 +17,7 @@ from jwcrypto.jwk import JWK
 from infra.local.authorization_server import AuthorizationServer
 from infra.local.demo.browser import Browser
 from infra.local.processes.process import free_port
+from tests.fakes.token_requests import build_token_request
 from tests.peers.oidc_provider import OidcProvider, why_missing
 from token_refresh.adapters.http import RequestsTransport
 from token_refresh.adapters.signing import KeySigner
@@ -65,7 +66,7 @@ def provider(token_url: str, **keys: Any) -> Provider:
 
 def refresh(endpoint: Exchange, provider: Provider, client: Client, grant: str | Grant) -> TokenOutcome:
     grant = RefreshTokenGrant(Secret(grant)) if isinstance(grant, str) else grant
-    return endpoint.refresh(provider, client, grant, variables={}, scopes=(), subject=None)
+    return endpoint.refresh(build_token_request(provider, grant, client))
 
 
 def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> Secret:
@@ -189,7 +190,10 @@ def test_node_redeems_a_code_with_its_verifier(node: OidcProvider, endpoint: Exc
 
     def redeem(verifier: str) -> TokenOutcome:
         return endpoint.redeem(
-            peer, client, code=Secret(code), code_verifier=Secret(verifier), redirect_uri=redirect_uri, variables={}
+            build_token_request(peer, None, client),
+            code=Secret(code),
+            code_verifier=Secret(verifier),
+            redirect_uri=redirect_uri,
         )
 
     outcome = refreshed(redeem(VERIFIER))

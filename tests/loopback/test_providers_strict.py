@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlsplit
 
 import pytest
 
+from tests.fakes.token_requests import build_token_request
 from token_refresh.adapters.http import RequestsTransport
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, RefreshTokenGrant
@@ -155,14 +156,8 @@ def refresh(provider: Provider, origin: str, refresh_token: str) -> TokenOutcome
     transport = RequestsTransport(5)
     endpoint = Exchange(transport, KeySigner(), time.time)
     try:
-        return endpoint.refresh(
-            here,
-            Client(CLIENT_ID, Secret(CLIENT_SECRET)),
-            RefreshTokenGrant(Secret(refresh_token)),
-            variables=dict.fromkeys(provider.variables, "acme"),
-            scopes=(),
-            subject=None,
-        )
+        client = Client(CLIENT_ID, Secret(CLIENT_SECRET), variables=dict.fromkeys(provider.variables, "acme"))
+        return endpoint.refresh(build_token_request(here, RefreshTokenGrant(Secret(refresh_token)), client))
     finally:
         transport.close()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.token_requests import build_token_request
 from tests.use_cases.test_token_exchange import CLIENT, EC_KEY, GRANT, NOW, URL, Script, claims_of, provider, reply
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, ServiceAccountGrant
@@ -38,7 +39,8 @@ def revoke(
     revoker = Revoker(script, KeySigner(), lambda: NOW)
     keys = {"revocation_url": REVOKE, **keys}
     variables = keys.pop("annotated", {})
-    return revoker.revoke(provider(**keys), client, grant, access_token=access, variables=variables)
+    request = build_token_request(provider(**keys), grant, client, variables=variables)
+    return revoker.revoke(request, access_token=access)
 
 
 def test_the_refresh_token_is_revoked_first_and_then_the_access_token() -> None:
@@ -186,7 +188,7 @@ def test_what_cannot_be_revoked_is_said_plainly(grant: Grant, keys: dict[str, An
     keys = {"revocation_url": REVOKE, **keys}
     kept = {name: value for name, value in keys.items() if value is not None}
     outcome = Revoker(Script(), KeySigner(), lambda: NOW).revoke(
-        provider(**kept), CLIENT, grant, access_token=ACCESS, variables={}
+        build_token_request(provider(**kept), grant, CLIENT), access_token=ACCESS
     )
     assert isinstance(outcome, NotRevocable)
     assert words in outcome.message

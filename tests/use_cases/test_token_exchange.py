@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwcrypto.jwk import JWK
 from jwcrypto.jwt import JWT
 
+from tests.fakes.token_requests import build_token_request
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.http import HttpReply, HttpRequest
@@ -28,6 +28,7 @@ from token_refresh.core.token_endpoint.outcome import (
     Unavailable,
     UnknownOutcome,
 )
+from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost, TransportError
 from token_refresh.token_endpoint.exchange import Exchange
 
@@ -96,7 +97,7 @@ def refresh(  # noqa: PLR0913 - all that a refresh may need
     **keys: Any,
 ) -> TokenOutcome:
     return endpoint(script).refresh(
-        provider(**keys), client, grant, variables=variables or {}, scopes=scopes, subject=subject
+        build_token_request(provider(**keys), grant, client, variables=variables, scopes=scopes, owner=subject)
     )
 
 
@@ -161,18 +162,17 @@ def test_the_payloads_own_client_outranks_the_registered_one() -> None:
 
 def test_variables_come_from_annotation_payload_and_registration() -> None:
     script = Script(TOKEN)
-    outcome = endpoint(script).refresh(
+    request = build_token_request(
         provider(
             token_url="https://{shop}.shops.{domain}/{tenant}/token",
             variables={"shop": "", "domain": "example.com", "tenant": "common"},
             token_params={"tenant": "{tenant}"},
         ),
-        Client("client", Secret("secret"), variables={"domain": "example.org", "shop": "registered"}),
         RefreshTokenGrant(Secret("r-1234"), variables={"realmId": "7"}),
+        Client("client", Secret("secret"), variables={"domain": "example.org", "shop": "registered"}),
         variables={"tenant": "acme"},
-        scopes=(),
-        subject=None,
     )
+    outcome = endpoint(script).refresh(request)
     assert script.sent[0].url == "https://registered.shops.example.org/acme/token"
     assert script.form()["tenant"] == "acme"
     assert isinstance(outcome, Refreshed)
@@ -244,7 +244,7 @@ def test_a_nonce_that_the_server_asks_for_is_sent_once_more_and_remembered() -> 
     tokens = endpoint(script)
     client = Client("client", Secret("secret"), dpop_private_key=EC_KEY)
     for _ in range(2):
-        tokens.refresh(provider(), client, GRANT, variables={}, scopes=(), subject=None)
+        tokens.refresh(build_token_request(provider(), GRANT, client))
     proofs = [claims_of(request.headers["DPoP"], EC_KEY, "ES256")[1] for request in script.sent]
     assert [proof.get("nonce") for proof in proofs] == [None, "n-1", "n-2"]
     assert len({proof["jti"] for proof in proofs}) == 3
@@ -264,112 +264,106 @@ def test_a_server_that_is_never_content_with_a_nonce_is_left_for_later(answers: 
     assert script.answers == []
 
 
-FAULTS: dict[str, tuple[Callable[[Exchange], object], str]] = {
-    "no client": (lambda e: e.check(provider(), None, GRANT, {}), "no client registration"),
-    "no secret": (lambda e: e.check(provider(), Client("c"), GRANT, {}), 'of c: provider p needs "client_secret"'),
+FAULTS: dict[str, tuple[TokenRequest, str]] = {
+    "no client": (build_token_request(provider(), GRANT), "no client registration"),
+    "no secret": (build_token_request(provider(), GRANT, Client("c")), 'of c: provider p needs "client_secret"'),
     "no secret for a header": (
-        lambda e: e.check(
-            provider(client_auth="none", headers={"Authorization": "Bearer {client_secret}"}), Client("c"), GRANT, {}
+        build_token_request(
+            provider(client_auth="none", headers={"Authorization": "Bearer {client_secret}"}), GRANT, Client("c")
         ),
         'needs "client_secret"',
     ),
     "a secret that breaks headers": (
-        lambda e: e.check(
+        build_token_request(
             provider(client_auth="none", headers={"Authorization": "Bearer {client_secret}"}),
-            Client("c", Secret("canary\n")),
             GRANT,
-            {},
+            Client("c", Secret("canary\n")),
         ),
         "client_secret has characters that cannot stand in a header",
     ),
     "no key": (
-        lambda e: e.check(provider(client_auth="private_key_jwt"), CLIENT, GRANT, {}),
+        build_token_request(provider(client_auth="private_key_jwt"), GRANT, CLIENT),
         'of client: provider p needs "private_key"',
     ),
     "a key that is none": (
-        lambda e: e.check(
-            provider(client_auth="private_key_jwt"), Client("c", private_key=Secret("-----BEGIN canary")), GRANT, {}
+        build_token_request(
+            provider(client_auth="private_key_jwt"), GRANT, Client("c", private_key=Secret("-----BEGIN canary"))
         ),
         "client registration of c: private_key is no RSA or EC",
     ),
     "a key of another kind": (
-        lambda e: e.check(
-            provider(),
-            Client("c", Secret("s"), dpop_private_key=pem(ed25519.Ed25519PrivateKey.generate())),
-            GRANT,
-            {},
+        build_token_request(
+            provider(), GRANT, Client("c", Secret("s"), dpop_private_key=pem(ed25519.Ed25519PrivateKey.generate()))
         ),
         "dpop_private_key is no RSA or EC",
     ),
     "a client id that breaks headers": (
-        lambda e: e.check(provider(), Client("c\r\nX: canary", Secret("s")), GRANT, {}),
+        build_token_request(provider(), GRANT, Client("c\r\nX: canary", Secret("s"))),
         "client_id has characters",
     ),
     "a service account's key": (
-        lambda e: e.check(provider(), None, ServiceAccountGrant("a@b", Secret("canary")), {}, ["a"]),
+        build_token_request(provider(), ServiceAccountGrant("a@b", Secret("canary")), scopes=("a",)),
         "the service account's private_key is no RSA",
     ),
     "a service account without scopes": (
-        lambda e: e.check(provider(), None, ServiceAccountGrant("a@b", RSA_KEY), {}, []),
+        build_token_request(provider(), ServiceAccountGrant("a@b", RSA_KEY)),
         "a service account needs token-refresh.scopes",
     ),
     "an unknown variable": (
-        lambda e: e.check(provider(), CLIENT, GRANT, {"tennant": "a"}),
+        build_token_request(provider(), GRANT, CLIENT, variables={"tennant": "a"}),
         "token-refresh.variables: provider p has no variable tennant",
     ),
     "a bad variable": (
-        lambda e: e.check(
-            provider(token_url="https://a.example/{t}", variables={"t": ""}), CLIENT, GRANT, {"t": "../canary"}
+        build_token_request(
+            provider(token_url="https://a.example/{t}", variables={"t": ""}),
+            GRANT,
+            CLIENT,
+            variables={"t": "../canary"},
         ),
         "the value of variable t is not of the form",
     ),
     "a missing variable": (
-        lambda e: e.check(provider(token_url="https://a.example/{t}", variables={"t": ""}), CLIENT, GRANT, {}),
+        build_token_request(provider(token_url="https://a.example/{t}", variables={"t": ""}), GRANT, CLIENT),
         "variable t has no value",
     ),
     "a missing variable of the refresh url": (
-        lambda e: e.check(provider(refresh_url="https://a.example/{t}", variables={"t": ""}), CLIENT, GRANT, {}),
+        build_token_request(provider(refresh_url="https://a.example/{t}", variables={"t": ""}), GRANT, CLIENT),
         "variable t has no value",
     ),
-    "redeeming without a secret": (
-        lambda e: e.redeem(
-            provider(),
-            Client("c"),
-            code=Secret("c"),
-            code_verifier=None,
-            redirect_uri="https://us.example",
-            variables={},
-        ),
-        'needs "client_secret"',
-    ),
+    "no grant": (build_token_request(provider(), None, CLIENT), "connection some has no grant"),
 }
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_can_be_found_before_sending_is_found_before_sending(name: str) -> None:
-    act, message = FAULTS[name]
+    request, message = FAULTS[name]
     script = Script()
     with pytest.raises(Misconfigured, match=r".") as caught:
-        act(endpoint(script))
+        endpoint(script).refresh(request)
     assert message in str(caught.value)
     assert "canary" not in str(caught.value)
     assert script.sent == []
 
 
-def test_scopes_are_checked_only_where_they_are_known() -> None:
-    endpoint(Script()).check(provider(), None, ServiceAccountGrant("a@b", RSA_KEY), {})
+def test_a_client_without_its_secret_redeems_no_code() -> None:
+    script = Script()
+    with pytest.raises(Misconfigured, match='needs "client_secret"'):
+        redeem(script, provider(), Client("c"))
+    assert script.sent == []
+
+
+def redeem(script: Script, provider: Provider, client: Client, verifier: Secret | None = None) -> TokenOutcome:
+    return endpoint(script).redeem(
+        build_token_request(provider, None, client),
+        code=Secret("code-1234"),
+        code_verifier=verifier,
+        redirect_uri="https://us.example/callback",
+    )
 
 
 def test_a_code_is_redeemed_with_its_verifier() -> None:
     script = Script(TOKEN)
-    outcome = endpoint(script).redeem(
-        provider(refresh_url="https://a.example/refresh"),
-        CLIENT,
-        code=Secret("code-1234"),
-        code_verifier=Secret("verifier-1234"),
-        redirect_uri="https://us.example/callback",
-        variables={},
-    )
+    outcome = redeem(script, provider(refresh_url="https://a.example/refresh"), CLIENT, Secret("verifier-1234"))
     assert isinstance(outcome, Refreshed)
     assert outcome.refresh_token == Secret("new-refresh-token")
     assert script.sent[0].url == URL
@@ -384,16 +378,8 @@ def test_a_code_is_redeemed_with_its_verifier() -> None:
 
 
 def test_a_spent_code_is_a_dead_grant() -> None:
-    outcome = endpoint(
-        Script(reply(400, {"error": "invalid_grant", "error_description": "code-1234 is spent"}))
-    ).redeem(
-        provider(),
-        CLIENT,
-        code=Secret("code-1234"),
-        code_verifier=None,
-        redirect_uri="https://us.example/callback",
-        variables={},
-    )
+    spent = reply(400, {"error": "invalid_grant", "error_description": "code-1234 is spent"})
+    outcome = redeem(Script(spent), provider(), CLIENT)
     assert isinstance(outcome, GrantDead)
     assert outcome.detail.error_description == "*** is spent"
 
@@ -404,14 +390,7 @@ def test_where_the_token_reply_tells_the_account_a_redemption_keeps_it() -> None
         ("user.id", {"user.id": 7, "user": {"id": 7, "login": "ada"}}),
         ("user", {"user": {"id": 7, "login": "ada"}, "email": "ada@example.com"}),
     ):
-        outcome = endpoint(Script(reply(200, body))).redeem(
-            provider(subject={"from": "token_response", "path": path}),
-            CLIENT,
-            code=Secret("code-1234"),
-            code_verifier=None,
-            redirect_uri="https://us.example/callback",
-            variables={},
-        )
+        outcome = redeem(Script(reply(200, body)), provider(subject={"from": "token_response", "path": path}), CLIENT)
         assert isinstance(outcome, Refreshed)
         assert {name: value for name, value in outcome.extra.items() if name in extra} == extra
 

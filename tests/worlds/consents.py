@@ -22,12 +22,12 @@ from token_refresh.consent.redemption import Redemption
 from token_refresh.consent.request import Cases
 from token_refresh.consent.save import NewGrantSaver
 from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SecretRecord
-from token_refresh.core.grant import Client
 from token_refresh.core.incident.events import Event
 from token_refresh.core.provider.definition import Provider, SubjectSource
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import Status, render_status
 from token_refresh.core.token_endpoint.outcome import Refreshed, TokenOutcome
+from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import PublishError
 from token_refresh.instance.pace import Paces
 from token_refresh.overview import Overview
@@ -145,8 +145,10 @@ class FakeEndpoint:
         self.userinfo: Mapping[str, object] | Exception | None = None
         self.on_redeem: Callable[[], None] | None = None
 
-    def redeem(self, provider: Provider, client: Client, **asked: Any) -> TokenOutcome:
-        self.redeemed.append({"provider": provider.name, "client": client, **asked})
+    def redeem(self, request: TokenRequest, **asked: Any) -> TokenOutcome:
+        client = request.client
+        assert client is not None
+        self.redeemed.append({"provider": request.provider.name, "client": client, **asked})
         if self.on_redeem:
             self.on_redeem()
         if self.outcome is not None:

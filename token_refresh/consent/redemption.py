@@ -10,27 +10,19 @@ from token_refresh.core.consent.account import IdTokenError, WrongAccountError, 
 from token_refresh.core.consent.authorization import Callback, missing_scopes, requested_scopes
 from token_refresh.core.consent.new_grant import render_new_grant
 from token_refresh.core.consent.session import Session
-from token_refresh.core.grant import Client
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import UrlError, learned_variables
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
+from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, TransportError
 
 
 class CodeEndpoint(Protocol):
     """The token endpoint, as far as a new grant needs it."""
 
-    def redeem(  # noqa: PLR0913 - RFC 6749, section 4.1.3
-        self,
-        provider: Provider,
-        client: Client,
-        *,
-        code: Secret,
-        code_verifier: Secret | None,
-        redirect_uri: str,
-        variables: Mapping[str, str],
-        payload_variables: Mapping[str, str] | None = None,
+    def redeem(
+        self, request: TokenRequest, *, code: Secret, code_verifier: Secret | None, redirect_uri: str
     ) -> TokenOutcome:
         """Exchange an authorization code; raises `Misconfigured`."""
 
@@ -56,13 +48,10 @@ class Redemption:
     def _exchange(self, case: Case, code: Secret, session: Session, redirect_uri: str) -> Refreshed:
         try:
             outcome = self._endpoint.redeem(
-                case.provider,
-                case.client,
+                case.token_request,
                 code=code,
                 code_verifier=session.code_verifier if case.provider.pkce else None,
                 redirect_uri=redirect_uri,
-                variables=case.connection.variables,
-                payload_variables=case.payload_variables,
             )
         except Misconfigured as fault:
             misconfigured(case.connection, str(fault))

@@ -13,6 +13,7 @@ from token_refresh.core.grant import Client, Grant, PayloadError, RefreshTokenGr
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import UrlError, resolve_url, resolve_values
 from token_refresh.core.status import Lease, parse_lease
+from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, SecretMissing, StoreUnavailable, VersionMissing, VersionUnusable
 from token_refresh.ports import SecretStore
 
@@ -32,8 +33,7 @@ class Case:
     """A connection, its provider and client, and the payload that a new grant replaces."""
 
     ticket: Ticket
-    connection: Connection
-    provider: Provider
+    token_request: TokenRequest
     client: Client
     authorization_url: str
     issuer: str | None
@@ -41,6 +41,16 @@ class Case:
     version: int  # of the connection secret, when it was read; 0 = none
     payload: bytes | None = field(repr=False)
     payload_variables: Mapping[str, str]
+
+    @property
+    def connection(self) -> Connection:
+        """Return the connection."""
+        return self.token_request.connection
+
+    @property
+    def provider(self) -> Provider:
+        """Return the connection's provider."""
+        return self.token_request.provider
 
     def fill(self, template: str) -> str:
         """Fill a URL template of the provider; raises `UrlError`."""
@@ -77,12 +87,15 @@ class Cases:
         grant = _old_grant(payload)
         if grant is not None and not isinstance(grant, RefreshTokenGrant):
             raise Refused("needs_no_consent", connection=connection.name)
-        client = grant.client if grant and grant.client else self._client(connection)
+        registered = None if grant and grant.client else self._client(connection)
+        token_request = TokenRequest(connection, provider, grant, registered)
+        client = token_request.client
+        if client is None:
+            raise Misconfigured(f"connection {connection.name} has no client registration")
         learned = grant.variables if grant else {}
         return Case(
             ticket=ticket,
-            connection=connection,
-            provider=provider,
+            token_request=token_request,
             client=client,
             authorization_url=_fill(provider.authorization_url, provider, connection, client, learned),
             issuer=_fill(provider.issuer, provider, connection, client, learned) if provider.issuer else None,

@@ -22,6 +22,7 @@ from token_refresh.core.state.death import explain_death
 from token_refresh.core.state.verdict import Case, judge, judge_misconfigured, judge_never_consented
 from token_refresh.core.status import HEALTHY, status_of
 from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
+from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import (
     Misconfigured,
     SecretMissing,
@@ -122,8 +123,7 @@ class Refresher:
             self._take_lease(turn, lowest_version)
 
     def _check(self, turn: Turn) -> None:
-        c = turn.connection
-        self._exchange.check(turn.provider, turn.client, turn.grant, c.variables, c.scopes)
+        self._exchange.check(TokenRequest(turn.connection, turn.provider, turn.grant, turn.client))
 
     def _use(self, turn: Turn, version: AccessedVersion) -> None:
         turn.version = version
@@ -194,10 +194,7 @@ class Refresher:
         return outcome
 
     def _send(self, turn: Turn) -> TokenOutcome:
-        c = turn.connection
-        return self._exchange.refresh(
-            turn.provider, turn.client, turn.grant, variables=c.variables, scopes=c.scopes, subject=c.owner
-        )
+        return self._exchange.refresh(TokenRequest(turn.connection, turn.provider, turn.grant, turn.client))
 
     def _explain(self, turn: Turn, outcome: TokenOutcome) -> TokenOutcome:
         if not isinstance(outcome, GrantDead) or not isinstance(turn.grant, RefreshTokenGrant):

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from token_refresh.core.grant import Client, Grant, RefreshTokenGrant
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.url import UrlError, fill, resolve_url, resolve_values
+from token_refresh.core.provider.url import fill
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.classify import Asked
 from token_refresh.core.token_endpoint.request import basic_credentials, build_client_assertion_claims, forms_of
@@ -27,9 +27,10 @@ from token_refresh.core.token_endpoint.revocation import (
     build_revocation_request,
     classify_revocation,
 )
+from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost
 from token_refresh.ports import HttpTransport, Signer
-from token_refresh.token_endpoint.exchange import client_of
+from token_refresh.token_endpoint.checks import resolve
 
 _BY_OWNER: Final = "its owner can end the grant in the account's settings there"
 
@@ -42,7 +43,7 @@ class Revoker:
         self._signer = signer
         self._clock = clock
 
-    def check(self, provider: Provider, grant: Grant) -> NotRevocable | None:
+    def check(self, provider: Provider, grant: Grant | None) -> NotRevocable | None:
         """Say why a grant cannot be revoked, or None; nothing is sent."""
         if not isinstance(grant, RefreshTokenGrant):
             return NotRevocable("there is no owner's grant to revoke: disable the key or the client at the provider")
@@ -50,24 +51,17 @@ class Revoker:
             return NotRevocable(f"provider {provider.name} has no revocation_url: {_BY_OWNER}")
         return None
 
-    def revoke(
-        self,
-        provider: Provider,
-        client: Client | None,
-        grant: Grant,
-        *,
-        access_token: Secret | None,
-        variables: Mapping[str, str],
-    ) -> Revocation:
+    def revoke(self, request: TokenRequest, *, access_token: Secret | None) -> Revocation:
         """Revoke a grant; at most two requests. Raises `Misconfigured` where URL or client cannot be used."""
+        provider, grant, client = request.provider, request.grant, request.client
         impossible = self.check(provider, grant)
         if impossible is not None:
             return impossible
         assert isinstance(grant, RefreshTokenGrant)  # noqa: S101 - `check` has seen to it
-        client = client_of(grant, client)
         if client is None:
             raise Misconfigured(f"provider {provider.name}: there is no client registration")
-        url, values = _resolve(provider, variables, grant, client)
+        own = {"client_id": quote(client.client_id, safe="")}
+        url, values = resolve(fill(provider.revocation_url or "", own), request)
         tokens = provider.revocation.tokens
         if tokens == ACCESS_TOKEN:
             if access_token is None:
@@ -101,20 +95,3 @@ class Revoker:
         except ReplyLost:
             return NotRevoked("reply_lost")
         return classify_revocation(reply, provider, Asked(now, known))
-
-
-def _resolve(
-    provider: Provider, variables: Mapping[str, str], grant: RefreshTokenGrant, client: Client
-) -> tuple[str, Mapping[str, str]]:
-    template = fill(provider.revocation_url or "", {"client_id": quote(client.client_id, safe="")})
-    try:
-        url = resolve_url(
-            template,
-            provider,
-            connection_variables=variables,
-            payload_variables=grant.variables,
-            client_variables=client.variables,
-        )
-        return url, resolve_values(provider, variables, grant.variables, client.variables)
-    except UrlError as exc:
-        raise Misconfigured(str(exc)) from exc

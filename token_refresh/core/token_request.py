@@ -1,0 +1,53 @@
+"""What an access token is asked for with: the things that always travel together on the way to a token endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from token_refresh.core.connection import Connection
+from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
+from token_refresh.core.provider.definition import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """An access token request (RFC 6749, sections 4.1.3 and 6): who asks whose token endpoint, with which grant.
+
+    `connection` says what to ask for (scopes, variables, the owner to stand for); `grant` is the payload of its
+    secret, None where a code is redeemed and nothing was stored before; `registration` is the client that
+    ``token-refresh.client`` names, None where it was not read.
+    """
+
+    connection: Connection
+    provider: Provider
+    grant: Grant | None = None
+    registration: Client | None = None
+
+    @property
+    def has_own_client(self) -> bool:
+        """Tell whether the payload carries the client that is authenticated."""
+        match self.grant:
+            case RefreshTokenGrant():
+                return self.grant.client is not None
+            case ClientCredentialsGrant():
+                return True
+            case ServiceAccountGrant() | None:
+                return False
+            case _:
+                assert_never(self.grant)
+
+    @property
+    def client(self) -> Client | None:
+        """Return the client that is authenticated: the payload's own, else the registered one; a key needs none."""
+        match self.grant:
+            case RefreshTokenGrant():
+                return self.grant.client or self.registration
+            case ClientCredentialsGrant():
+                return self.grant.client
+            case ServiceAccountGrant():
+                return None
+            case None:
+                return self.registration
+            case _:
+                assert_never(self.grant)

@@ -1,0 +1,88 @@
+"""What can be found wrong before anything is sent to a token endpoint, and the URL that it is sent to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from token_refresh.core.grant import Client, Grant, RefreshTokenGrant, ServiceAccountGrant
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.url import UrlError, resolve_url, resolve_values, unknown_variables, variables_of
+from token_refresh.core.secrecy import Secret
+from token_refresh.core.token_endpoint.request import needs_client_secret
+from token_refresh.core.token_request import TokenRequest
+from token_refresh.errors import Misconfigured
+from token_refresh.ports import Signer
+
+
+class Checks:
+    """Checks of a request; every method raises `Misconfigured` with the fault and how to mend it."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+
+    def check(self, request: TokenRequest) -> None:
+        """Check everything that a refresh needs."""
+        provider, connection, grant = request.provider, request.connection, request.grant
+        unknown = unknown_variables(provider, connection.variables)
+        if unknown:
+            raise Misconfigured(f"token-refresh.variables: provider {provider.name} has no variable {unknown[0]}")
+        if isinstance(grant, ServiceAccountGrant):
+            self._check_key(grant.private_key, "the service account's private_key")
+            if not connection.scopes:
+                raise Misconfigured("a service account needs token-refresh.scopes")
+        else:
+            self.check_client(request)
+        template = provider.refresh_url if isinstance(grant, RefreshTokenGrant) else provider.token_url
+        resolve(template, request)
+
+    def check_client(self, request: TokenRequest) -> None:
+        """Check the client: that there is one, and that it has what the provider's `client_auth` needs."""
+        if request.client is None:
+            raise Misconfigured(f"provider {request.provider.name}: there is no client registration")
+        self._check_client(request.provider, request.client)
+
+    def _check_client(self, provider: Provider, client: Client) -> None:
+        where = f"client registration of {client.client_id}"
+        if not (client.client_id.isascii() and client.client_id.isprintable()):
+            raise Misconfigured("client registration: client_id has characters that RFC 6749, appendix A.1, forbids")
+        if provider.client_auth == "private_key_jwt":
+            if client.private_key is None:
+                raise Misconfigured(f'{where}: provider {provider.name} needs "private_key" (private_key_jwt)')
+            self._check_key(client.private_key, f"{where}: private_key")
+        elif client.client_secret is None and needs_client_secret(provider):
+            raise Misconfigured(f'{where}: provider {provider.name} needs "client_secret" ({provider.client_auth})')
+        if client.dpop_private_key is not None:
+            self._check_key(client.dpop_private_key, f"{where}: dpop_private_key")
+        secret = client.client_secret.reveal() if client.client_secret else ""
+        in_header = any("client_secret" in variables_of(template) for template in provider.headers.values())
+        if in_header and not (secret.isascii() and secret.isprintable()):
+            raise Misconfigured(f"{where}: client_secret has characters that cannot stand in a header")
+
+    def _check_key(self, key: Secret, where: str) -> None:
+        try:
+            self._signer.check(key)
+        except ValueError:
+            # The parser's own message may quote the key.
+            raise Misconfigured(f"{where} is no RSA or EC (P-256, P-384) private key in PEM form") from None
+
+
+def learned_of(grant: Grant | None) -> Mapping[str, str]:
+    """Return what callbacks have brought, as the payload keeps it."""
+    return grant.variables if isinstance(grant, RefreshTokenGrant) else {}
+
+
+def resolve(template: str, request: TokenRequest) -> tuple[str, Mapping[str, str]]:
+    """Fill a URL template, and return the values of all variables; raises `Misconfigured`."""
+    variables, learned = request.connection.variables, learned_of(request.grant)
+    registered = request.client.variables if request.client is not None else {}
+    try:
+        url = resolve_url(
+            template,
+            request.provider,
+            connection_variables=variables,
+            payload_variables=learned,
+            client_variables=registered,
+        )
+        return url, resolve_values(request.provider, variables, learned, registered)
+    except UrlError as exc:
+        raise Misconfigured(str(exc)) from exc
