@@ -15,6 +15,7 @@ from token_refresh.errors import BadEnvironment
 
 _UNSET: Final = Secret("")
 _RUN_SHARE: Final = 0.95
+_SHORTEST_KEY: Final = 32
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -62,7 +63,9 @@ class Settings:
     )
     consent_url: str = _setting("CONSENT_URL", "", "public base URL of `consent`; without it events carry no link")
     consent_signing_key: Secret = _setting(  # noqa: RUF009 - declares a field
-        "CONSENT_SIGNING_KEY", _UNSET, "signs tickets, state and cookies; needed with CONSENT_URL"
+        "CONSENT_SIGNING_KEY",
+        _UNSET,
+        "signs tickets, state and cookies; 32 characters or more; several keys one a line: the first signs, all verify",
     )
     consent_ticket_ttl: float = _setting("CONSENT_TICKET_TTL", 604800.0, "life of a link")
     consent_name: str = _setting("CONSENT_NAME", "", "who asks for consent, as owners know them")
@@ -109,6 +112,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             values[f.name] = text.rstrip("/") if name == "CONSENT_URL" else text
     settings = Settings(**values)  # type: ignore[arg-type]  # each value was made for its field
     settings = replace(settings, run_seconds=settings.run_seconds or _RUN_SHARE * settings.run_every)
+    _check_key_lengths(environ.get("CONSENT_SIGNING_KEY", ""), problems)
     for check in _CHECKS:
         problem = check(settings)
         if problem:
@@ -134,6 +138,13 @@ def _warnings(name: str, text: str, problems: list[str]) -> tuple[float, ...]:
     except ValueError as fault:
         problems.append(f"{name} {fault}")
         return ()
+
+
+def _check_key_lengths(text: str, problems: list[str]) -> None:
+    if any(0 < len(key.strip()) < _SHORTEST_KEY for key in text.splitlines()):
+        problems.append(
+            f"CONSENT_SIGNING_KEY has a key of fewer than {_SHORTEST_KEY} characters: one a line, each random"
+        )
 
 
 def _check_consent(s: Settings) -> str | None:

@@ -22,7 +22,7 @@ from token_refresh.core.consent.authorization import (
 )
 from token_refresh.core.consent.new_grant import render_new_grant
 from token_refresh.core.consent.refusals import REFUSALS
-from token_refresh.core.consent.session import SESSION_SECONDS, Session, Ticket, TicketError
+from token_refresh.core.consent.session import SESSION_SECONDS, Cookie, Session, Ticket, TicketError
 from token_refresh.core.grant import parse_grant
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
@@ -248,7 +248,8 @@ def test_a_ticket_error_says_whether_time_has_passed() -> None:
 
 
 def test_a_session_prints_no_secret() -> None:
-    session = Session(Ticket("mail", 1), "the-state", Secret("the-verifier"), "the-nonce", "name", "the-cookie")
+    cookie = Cookie("name", "the-cookie", 60)
+    session = Session(Ticket("mail", 1), "the-state", Secret("the-verifier"), "the-nonce", cookie)
     for secret in ("the-state", "the-verifier", "the-nonce", "the-cookie"):
         assert secret not in repr(session)
 

@@ -10,7 +10,7 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.errors import BadEnvironment
 from token_refresh.settings import Settings, read_settings
 
-CONSENT = {"CONSENT_URL": "https://consent.example.com", "CONSENT_SIGNING_KEY": "CANARY-key"}
+CONSENT = {"CONSENT_URL": "https://consent.example.com", "CONSENT_SIGNING_KEY": "CANARY-key-of-32-characters-or-more"}
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
@@ -40,7 +40,7 @@ def test_every_variable_is_read() -> None:
         "REFRESH_TOPIC": "refresh",
         "PROVIDERS_FILE": "providers.toml",
         "CONSENT_URL": "https://consent.example.com/base/",
-        "CONSENT_SIGNING_KEY": "CANARY-key",
+        "CONSENT_SIGNING_KEY": "CANARY-key-of-32-characters-or-more",
         "CONSENT_NAME": "Acme",
         "CONSENT_CONTACT": "it@acme.example",
         "CONSENT_WARNINGS": "12h, 3d",
@@ -58,7 +58,7 @@ def test_every_variable_is_read() -> None:
         refresh_topic="refresh",
         providers_file="providers.toml",
         consent_url="https://consent.example.com/base",
-        consent_signing_key=Secret("CANARY-key"),
+        consent_signing_key=Secret("CANARY-key-of-32-characters-or-more"),
         consent_name="Acme",
         consent_contact="it@acme.example",
         consent_warnings=(259_200.0, 43_200.0),
@@ -87,6 +87,8 @@ def test_numbers_are_any_positive_number(text: str) -> None:
         pytest.param({"HTTP_TIMEOUT": "inf"}, "HTTP_TIMEOUT must be a positive number", id="endless"),
         pytest.param({"HTTP_TIMEOUT": "nan"}, "HTTP_TIMEOUT must be a positive number", id="no-number"),
         pytest.param({"CONSENT_URL": "https://c.example"}, "CONSENT_SIGNING_KEY is not", id="url-without-key"),
+        pytest.param({"CONSENT_SIGNING_KEY": "a" * 31}, "fewer than 32 characters", id="short-key"),
+        pytest.param({"CONSENT_SIGNING_KEY": f"{'a' * 32}\nb"}, "fewer than 32 characters", id="short-second-key"),
         pytest.param({**CONSENT, "CONSENT_URL": "http://c.example"}, "must be https", id="plain-http"),
         pytest.param({**CONSENT, "CONSENT_URL": "consent"}, "plain base URL", id="no-url"),
         pytest.param({**CONSENT, "CONSENT_URL": "https://[x"}, "is not a URL", id="broken-url"),

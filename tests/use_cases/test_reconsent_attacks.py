@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import html
 import string
@@ -29,6 +30,7 @@ from token_refresh.adapters.tickets import Tickets
 from token_refresh.core.secrecy import Secret
 
 pytestmark = pytest.mark.timeout(60)
+NEW_KEY = "another-signing-key-of-32-characters"
 few = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -122,6 +124,26 @@ def test_versions_that_no_consent_has_added_spend_nothing(world: World, *, destr
     assert world.open(link).status_code == 200
     assert "connected" in title(world.finish())
     assert world.store.newest() == 4
+
+
+def test_a_change_of_the_key_ends_neither_a_link_nor_a_consent_under_way(world: World) -> None:
+    link = world.link()
+    world.start(link)
+    verifier = world.endpoint.ask["code_challenge"]
+    world.use_key(f"{NEW_KEY}\n{KEY.reveal()}\n")
+    assert world.open(link).status_code == 200
+    assert "connected" in title(world.finish())
+    sent = world.endpoint.redeemed[0]["code_verifier"].reveal()
+    assert base64.urlsafe_b64encode(hashlib.sha256(sent.encode()).digest()).rstrip(b"=").decode() == verifier
+
+
+def test_a_key_that_is_gone_verifies_nothing_and_the_first_of_several_signs(world: World) -> None:
+    world.use_key(f"{NEW_KEY}\n{KEY.reveal()}")
+    link = world.link(0)
+    world.use_key(NEW_KEY)
+    assert world.open(link).status_code == 200
+    world.use_key(KEY.reveal())
+    assert refused(world.open(link))
 
 
 def test_a_link_of_the_first_edition_has_expired_and_is_not_forged(world: World) -> None:

@@ -36,7 +36,7 @@ from token_refresh.web.consent import handle_consent
 from token_refresh.web.pages import Pages
 from token_refresh.web.status import handle_status
 
-KEY = Secret("a-signing-key-for-tests")
+KEY = Secret("a-signing-key-for-tests-of-32-characters")
 NOW = 1_795_000_000.0
 ISSUER = "https://provider.example"
 BASE = "http://localhost"
@@ -251,6 +251,11 @@ class World:
             self.paces,
             self.clock,
         )
+
+    def use_key(self, key: str) -> None:
+        """Start anew with another signing key, or several."""
+        self.tickets = Tickets(Secret(key), BASE, self.settings.consent_ticket_ttl, self.clock)
+        self.reconsent = self.instance()
 
     def new_browser(self) -> FlaskClient:
         return self.app.test_client()

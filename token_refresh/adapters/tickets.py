@@ -1,110 +1,186 @@
-"""Tickets and sessions, signed with `CONSENT_SIGNING_KEY` by itsdangerous.
+"""Tickets, sessions and receipts, signed with `CONSENT_SIGNING_KEY` by itsdangerous.
 
-Nothing is stored: a ticket carries connection and version, the session's cookie a random id from which `state`,
-`nonce` and PKCE verifier are derived. So neither the URL nor the cookie reveals the verifier, and any instance can
-finish what another began.
+Nothing is stored: a ticket carries the connection and the number of its consents, the session's cookie a random id
+from which `state`, `nonce` and PKCE verifier are derived. So neither the URL nor the cookie reveals the verifier, and
+any instance can finish what another began. Of several keys the first signs and all verify: a link, and a consent under
+way, survive a change of the key.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import math
+import re
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import astuple
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from itsdangerous import BadData, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
-from token_refresh.core.consent.session import SESSION_SECONDS, Session, Ticket, TicketError
+from token_refresh.core.consent.session import SESSION_SECONDS, Cookie, Receipt, Session, Ticket, TicketError
 from token_refresh.core.secrecy import Secret
 
 _LONGEST: Final = 2048
 _ACTION_SECONDS: Final = 12 * 3600  # a status page left open over a working day
+_COOKIE: Final = re.compile(r"(?:__Host-)?consent-[0-9a-f]{16}")
+_COOKIES_KEPT: Final = 5  # with its host's other cookies well below the 8 KiB that servers take as headers
 
 
 class Tickets:
     """Make and read links, sessions and the status page's action tokens; implements `ports.ConsentLinks`.
 
-    `clock` gives epoch seconds. `base_url` empty = consent is not deployed. Without a key, nothing that was signed
-    elsewhere is accepted.
+    `key` holds one key a line, `clock` gives epoch seconds. `base_url` empty = consent is not deployed. Without a key,
+    nothing that was signed elsewhere is accepted.
     """
 
     def __init__(self, key: Secret, base_url: str, ttl: float, clock: Callable[[], float]) -> None:
         # An empty key would be everybody's.
-        self._key = key = key or Secret(secrets.token_urlsafe(32))
-        self._base_url = base_url
+        self._keys = keys_of(key) or (secrets.token_urlsafe(32),)
+        self.base_url = base_url
         self._ttl = ttl
+        self._clock = clock
         self._secure = base_url.startswith("https:")
-        self._tickets = _serializer(key, "token-refresh.ticket.consents", clock)
-        self._first_edition = _serializer(key, "token-refresh.ticket", clock)
-        self._sessions = _serializer(key, "token-refresh.session.consents", clock)
-        self._actions = _serializer(key, "token-refresh.action", clock)
+        self._tickets = self._serializer("token-refresh.ticket.consents")
+        self._first_edition = self._serializer("token-refresh.ticket")
+        self._sessions = self._serializer("token-refresh.session.consents")
+        self._ended = self._serializer("token-refresh.ended")
+        self._receipts = self._serializer("token-refresh.receipt")
+        self._actions = self._serializer("token-refresh.action")
 
     @property
     def redirect_uri(self) -> str:
         """Return the redirect URI to be registered at the provider."""
-        return f"{self._base_url}/callback"
+        return f"{self.base_url}/callback"
 
     def url(self, connection: str, consents: int) -> str | None:
         """Return a link with a fresh ticket, good until there has been one more consent; None without `consent`."""
-        if not self._base_url:
+        if not self.base_url:
             return None
-        ticket = self._tickets.dumps([connection, consents])
-        return f"{self._base_url}/consent/{quote(connection, safe='')}?{urlencode({'ticket': ticket})}"
+        ticket = _text(self._tickets.dumps([connection, consents]))
+        return f"{self.base_url}/consent/{quote(connection, safe='')}?{urlencode({'ticket': ticket})}"
 
-    def read(self, ticket: str) -> Ticket:
+    def read(self, text: str) -> Ticket:
         """Read a ticket; raises `TicketError`."""
-        return Ticket(*_pair(self._load_ticket(ticket)))
-
-    def _load_ticket(self, text: str) -> object:
-        try:
-            return _load(self._tickets, text, self._ttl)
-        except TicketError as fault:
-            if not fault.expired:
-                # A link of the first edition named a version: it is authentic, and its time is over.
-                _load(self._first_edition, text, math.inf)
-                raise TicketError(expired=True) from None
-            raise
+        ticket = self._read_as(self._tickets, text)
+        if ticket is None:
+            old = self._read_as(self._first_edition, text)
+            if old is None:
+                raise TicketError
+            # It named a version, which says nothing about consents.
+            raise TicketError(expired=True, ticket=Ticket(old.connection, -1, old.issued_at))
+        self._check_time(ticket)
+        return ticket
 
     def begin(self, ticket: Ticket) -> Session:
         """Begin a consent in one browser."""
-        return self._session(ticket, secrets.token_urlsafe(24))
+        return self._session(ticket, secrets.token_urlsafe(24), self._keys[0])
 
     def resume(self, state: str, cookies: Mapping[str, str]) -> Session:
         """Find the session that `state` belongs to in this browser's cookies; raises `TicketError`."""
-        data = _load(self._sessions, cookies.get(self._cookie_name(state), ""), SESSION_SECONDS)
-        if not isinstance(data, list) or len(data) != 2 or not isinstance(data[1], str):  # noqa: PLR2004
-            raise TicketError
-        session = self._session(Ticket(*_pair(data[0])), data[1])
-        if not hmac.compare_digest(session.state.encode(), state.encode(errors="replace")):
-            raise TicketError
-        return session
+        data, issued_at = self._load(self._sessions, cookies.get(self._cookie_name(state), ""))
+        match data:
+            case [[str(connection), int(consents), int(begun)], str(session_id)]:
+                ticket = Ticket(connection, consents, begun)
+            case _:
+                raise TicketError
+        for key in self._keys:
+            session = self._session(ticket, session_id, key)
+            if hmac.compare_digest(session.state.encode(), state.encode(errors="replace")):
+                if self._clock() > issued_at + SESSION_SECONDS:
+                    raise TicketError(expired=True, ticket=ticket)
+                return session
+        raise TicketError
+
+    def end(self, session: Session) -> Cookie:
+        """Make the cookie that replaces a session's once its answer has come: it only lets the owner start again."""
+        value = _text(self._ended.dumps([list(astuple(session.ticket)), session.state]))
+        return Cookie(session.cookie.name, value, SESSION_SECONDS)
+
+    def again(self, state: str, cookies: Mapping[str, str]) -> Ticket:
+        """Return the ticket of a session that has ended in this browser without a grant; raises `TicketError`.
+
+        The ticket is no younger than it was.
+        """
+        data, _ = self._load(self._ended, cookies.get(self._cookie_name(state), ""))
+        match data:
+            case [[str(connection), int(consents), int(issued_at)], str(ended)] if ended == state:
+                ticket = Ticket(connection, consents, issued_at)
+            case _:
+                raise TicketError
+        self._check_time(ticket)
+        return ticket
+
+    def give_receipt(self, session: Session, receipt: Receipt) -> Cookie:
+        """Make the cookie that replaces a session's once its grant is stored."""
+        return Cookie(session.cookie.name, _text(self._receipts.dumps(list(astuple(receipt)))), int(self._ttl))
+
+    def receipts(self, connection: str, cookies: Mapping[str, str]) -> list[Receipt]:
+        """Return what this browser has to show for a connection, newest first."""
+        found: list[tuple[int, Receipt]] = []
+        for name in [name for name in cookies if _COOKIE.fullmatch(name)][-2 * _COOKIES_KEPT :]:
+            try:
+                data, issued_at = self._load(self._receipts, cookies[name])
+            except TicketError:
+                continue
+            match data:
+                case [str(of), int(consents), int(version), str(account), int(tokens), bool(paused)] if (
+                    of == connection and self._clock() <= issued_at + self._ttl
+                ):
+                    found.append((issued_at, Receipt(of, consents, version, account, tokens, paused)))
+        return [receipt for _, receipt in sorted(found, key=lambda one: one[0], reverse=True)]
+
+    def superfluous(self, cookies: Iterable[str]) -> list[str]:
+        """Return the names of our older cookies that must go, so that they do not pile up: browsers send old first."""
+        return [name for name in cookies if _COOKIE.fullmatch(name)][: -(_COOKIES_KEPT - 1)]
 
     def action(self, connection: str) -> str:
         """Make a token that allows one connection's "refresh now" from a status page that we served."""
-        token = self._actions.dumps(connection)
-        return token if isinstance(token, str) else token.decode()
+        return _text(self._actions.dumps(connection))
 
     def allows(self, token: str, connection: str) -> bool:
         """Tell whether an action token is ours, fresh and for this connection."""
         try:
-            return bool(_load(self._actions, token, _ACTION_SECONDS) == connection)
+            data, issued_at = self._load(self._actions, token)
         except TicketError:
             return False
+        return data == connection and self._clock() <= issued_at + _ACTION_SECONDS
 
-    def _session(self, ticket: Ticket, session_id: str) -> Session:
-        state = self._derive("state", session_id)
-        cookie = self._sessions.dumps([[ticket.connection, ticket.consents], session_id])
+    def _check_time(self, ticket: Ticket) -> None:
+        if self._clock() > ticket.issued_at + self._ttl:
+            raise TicketError(expired=True, ticket=ticket)
+
+    def _read_as(self, serializer: URLSafeTimedSerializer, text: str) -> Ticket | None:
+        try:
+            data, issued_at = self._load(serializer, text)
+        except TicketError:
+            return None
+        match data:
+            case [str(connection), int(number)]:
+                return Ticket(connection, number, issued_at)
+        return None
+
+    def _load(self, serializer: URLSafeTimedSerializer, text: str) -> tuple[object, int]:
+        """Return what was signed, and when (epoch seconds); raises `TicketError`."""
+        if len(text) > _LONGEST:
+            raise TicketError
+        try:
+            data, signed = serializer.loads(text, return_timestamp=True)
+        except (BadData, ValueError):
+            raise TicketError from None
+        return data, int(signed.timestamp())
+
+    def _session(self, ticket: Ticket, session_id: str, key: str) -> Session:
+        state = _derive(key, "state", session_id)
+        value = _text(self._sessions.dumps([list(astuple(ticket)), session_id]))
         return Session(
             ticket=ticket,
             state=state,
-            code_verifier=Secret(self._derive("code_verifier", session_id)),
-            nonce=self._derive("nonce", session_id),
-            cookie_name=self._cookie_name(state),
-            cookie=cookie if isinstance(cookie, str) else cookie.decode(),
+            code_verifier=Secret(_derive(key, "code_verifier", session_id)),
+            nonce=_derive(key, "nonce", session_id),
+            cookie=Cookie(self._cookie_name(state), value, SESSION_SECONDS),
         )
 
     def _cookie_name(self, state: str) -> str:
@@ -112,36 +188,29 @@ class Tickets:
         name = "consent-" + hashlib.sha256(state.encode(errors="replace")).hexdigest()[:16]
         return f"__Host-{name}" if self._secure else name
 
-    def _derive(self, purpose: str, session_id: str) -> str:
-        """Derive 43 URL-safe characters, the form RFC 7636, section 4.1 asks of a verifier."""
-        message = f"token-refresh.{purpose}\x1f{session_id}".encode()
-        digest = hmac.new(self._key.reveal().encode(), message, hashlib.sha256).digest()
-        return urlsafe_b64encode(digest).rstrip(b"=").decode()
+    def _serializer(self, salt: str) -> URLSafeTimedSerializer:
+        clock = self._clock
+
+        class Signer(TimestampSigner):
+            def get_timestamp(self) -> int:
+                return int(clock())
+
+        options: dict[str, Any] = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+        # itsdangerous signs with the last key.
+        return URLSafeTimedSerializer(list(reversed(self._keys)), salt=salt, signer=Signer, signer_kwargs=options)
 
 
-def _serializer(key: Secret, salt: str, clock: Callable[[], float]) -> URLSafeTimedSerializer:
-    class Signer(TimestampSigner):
-        def get_timestamp(self) -> int:
-            return int(clock())
-
-    options: dict[str, Any] = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
-    return URLSafeTimedSerializer(key.reveal(), salt=salt, signer=Signer, signer_kwargs=options)
+def keys_of(text: Secret) -> tuple[str, ...]:
+    """Return the keys, one a line."""
+    return tuple(key for line in text.reveal().splitlines() if (key := line.strip()))
 
 
-def _load(serializer: URLSafeTimedSerializer, text: str, max_age: float) -> object:
-    if len(text) > _LONGEST:
-        raise TicketError
-    try:
-        # itsdangerous only compares the age, so that a fraction of a second is as good as a whole number.
-        return serializer.loads(text, max_age=max_age)  # type: ignore[arg-type]
-    except SignatureExpired:
-        raise TicketError(expired=True) from None
-    except (BadData, ValueError):
-        raise TicketError from None
+def _derive(key: str, purpose: str, session_id: str) -> str:
+    """Derive 43 URL-safe characters, the form RFC 7636, section 4.1 asks of a verifier."""
+    message = f"token-refresh.{purpose}\x1f{session_id}".encode()
+    digest = hmac.new(key.encode(), message, hashlib.sha256).digest()
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _pair(data: object) -> tuple[str, int]:
-    match data:
-        case [str(connection), int(version)]:
-            return connection, version
-    raise TicketError
+def _text(signed: str | bytes) -> str:
+    return signed if isinstance(signed, str) else signed.decode()

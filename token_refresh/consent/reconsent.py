@@ -155,7 +155,7 @@ class Reconsent:
                 return page
         except StoreError as fault:
             page = _refuse(fault, session.ticket.connection)
-        return replace(page, ended=session.cookie_name)
+        return replace(page, ended=session.cookie.name)
 
     # -- what a ticket or a state is good for ------------------------------------------------------------------------
 

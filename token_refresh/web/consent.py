@@ -8,7 +8,6 @@ from typing import Final
 from flask import Request, Response
 
 from token_refresh.consent.reconsent import Page, Reconsent, Redirect
-from token_refresh.core.consent.session import SESSION_SECONDS
 from token_refresh.web.pages import Pages, protect
 from token_refresh.web.responses import method_not_allowed, plain
 
@@ -44,10 +43,9 @@ def _render(result: Page | Redirect, pages: Pages) -> Response:
         case Redirect(url=url, session=session):
             response = Response(status=303)
             response.headers["Location"] = url
-            secure = session.cookie_name.startswith("__Host-")
-            response.set_cookie(
-                session.cookie_name, session.cookie, SESSION_SECONDS, secure=secure, httponly=True, samesite="Lax"
-            )
+            cookie = session.cookie
+            secure = cookie.name.startswith("__Host-")
+            response.set_cookie(cookie.name, cookie.value, cookie.seconds, secure=secure, httponly=True, samesite="Lax")
             protect(response)
             return response
         case Page(status=status, view=view, facts=facts):

@@ -12,10 +12,24 @@ SESSION_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a link entitles to: one consent for this connection, the next after `consents` so far."""
+    """What a link entitles to: one consent for this connection, the next after `consents` so far.
+
+    `issued_at` (epoch seconds) tells tickets apart, and says when one ends. A link of the first edition, which is
+    authentic and has ended, names another number: `consents` is -1 then.
+    """
 
     connection: str
     consents: int
+    issued_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """A cookie to set, for `seconds`."""
+
+    name: str
+    value: str = field(repr=False)
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +40,29 @@ class Session:
     state: str = field(repr=False)
     code_verifier: Secret
     nonce: str = field(repr=False)
-    cookie_name: str
-    cookie: str = field(repr=False)
+    cookie: Cookie
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a browser keeps of a consent that it has ended: for its own pages, and worth nothing else.
+
+    `consents` is the number that the ticket named, `version` what was stored, `account` whose it is, as the provider
+    calls it (empty where it does not tell), `tokens` the newest access token before it (-1 = not known).
+    """
+
+    connection: str
+    consents: int
+    version: int
+    account: str = ""
+    tokens: int = -1
+    paused: bool = False
 
 
 class TicketError(ValueError):
-    """A ticket, state or cookie is not ours (`forged`) or too old (`expired`)."""
+    """A ticket, state or cookie is not ours (`forged`) or too old (`expired`, and then `ticket` is what it was)."""
 
-    def __init__(self, *, expired: bool = False) -> None:
+    def __init__(self, *, expired: bool = False, ticket: Ticket | None = None) -> None:
         self.expired = expired
+        self.ticket = ticket
         super().__init__("expired" if expired else "forged")
