@@ -12,9 +12,9 @@ import flask
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from token_refresh.core.incident.notice import parse_notice
 from token_refresh.core.trigger import parse_event_data, parse_http_body
 from token_refresh.errors import BadEnvironment, BadRequest, StoreError, TokenRefreshError, UnknownConnection
-from token_refresh.notify import parse_notice
 from token_refresh.web.consent import handle_consent
 from token_refresh.web.status import handle_status
 from token_refresh.web.token import handle_token

@@ -18,10 +18,12 @@ locals {
     },
     var.secret_location == null ? {} : { SECRET_MANAGER_LOCATION = var.secret_location },
     var.providers_toml == null ? {} : { PROVIDERS_FILE = local.providers_file },
+    var.runbook_url == null ? {} : { RUNBOOK_URL = var.runbook_url },
   )
 
   # A consent URL without the key that signs tickets is a bad value: who gets one gets both.
-  signers          = var.consent == null ? toset([]) : toset(["refresh", "refresh_http", "consent", "status"])
+  # `notify` passes on no link but ours, and has to know which those are.
+  signers          = var.consent == null ? toset([]) : toset(["refresh", "refresh_http", "consent", "status", "notify"])
   consent_settings = var.consent == null ? {} : { CONSENT_URL = local.consent_url }
 
   # One instance of each refresh function: pace and per-host limits are kept per process.

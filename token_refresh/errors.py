@@ -14,6 +14,8 @@ TokenRefreshError
 │   ├── CallerNotAllowed      `token`: the caller may not read the secret, or there is nothing to read
 │   └── StoreUnavailable      quota, outage, permission: try again later                            503
 ├── PublishError          the topic did not take the event: owed, published by a later run
+├── Undeliverable         a message did not leave: the event is delivered again
+│   └── OwnerUnreachable      this owner cannot be written to, now or later: the operators are told
 └── TransportError        HTTP to a provider
     ├── NotSent               the connection could not be opened: nothing was spent
     └── ReplyLost             sent, but no complete answer: it may have happened
@@ -76,6 +78,14 @@ class StoreUnavailable(StoreError):
 
 class PublishError(TokenRefreshError):
     """The event was not taken by the topic."""
+
+
+class Undeliverable(TokenRefreshError):
+    """A message did not leave. Names services, never URLs or addresses."""
+
+
+class OwnerUnreachable(Undeliverable):
+    """A message would not reach exactly the owner, however often it is tried."""
 
 
 class TransportError(TokenRefreshError):

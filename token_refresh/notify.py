@@ -6,32 +6,30 @@
     recovered, after an owner's incident           yes     yes
     recovered, after an operators' incident        never   yes
 
-"Operators" are the Apprise URLs without ``{owner}``; the owner is reached by those with it. Operators also see what
-owners are asked to do: somebody must notice when an owner has left.
+"Operators" are the Apprise URLs without ``{owner}``; the owner is reached by those with it, and at no other address
+than the annotated one. An owner that cannot be told is told to the operators, who also see what owners are asked to do:
+an owner may have left.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from token_refresh.core.connection import Connection, parse_connection
-from token_refresh.core.incident.events import (
-    CONSENT_EXPIRING,
-    CONSENT_OVERDUE,
-    INVALID_GRANT,
-    RECOVERED,
-    TYPES,
-    remedy_for,
-)
-from token_refresh.core.incident.message import Message, Undeliverable, build_message
+from token_refresh.core.connection import PREFIX, Connection, parse_connection
+from token_refresh.core.incident.address import parse_address
+from token_refresh.core.incident.events import RECOVERED
+from token_refresh.core.incident.message import About, House, Message
+from token_refresh.core.incident.notice import Notice
+from token_refresh.core.incident.operator_message import build_operator_message, build_unreached_message
+from token_refresh.core.incident.owner_message import build_owner_message
 from token_refresh.core.secrecy import Secret
-from token_refresh.errors import BadRequest, SecretMissing, StoreUnavailable
+from token_refresh.core.units import DAY
+from token_refresh.errors import OwnerUnreachable, SecretMissing, StoreUnavailable, Undeliverable
 from token_refresh.instance.pace import Pace
 from token_refresh.instance.recent import RecentKeys
 from token_refresh.ports import SecretStore
@@ -39,91 +37,148 @@ from token_refresh.ports import SecretStore
 log = logging.getLogger("token_refresh")
 
 OWNER: Final = "{owner}"
-_PUBSUB: Final = "google.cloud.pubsub.topic.v1.messagePublished"
-_FOR_OWNERS: Final = (INVALID_GRANT, CONSENT_EXPIRING, CONSENT_OVERDUE)
-_OWNERS_REMEDIES: Final = ("reconsent", "reauthenticate")
-_REMEMBERED: Final = 24 * 3600  # s; a redelivery comes within minutes
+_PLACEHOLDER: Final = re.compile(r"\{(subject|incident|severity)\}")
+_REMEMBERED: Final = DAY  # s; a redelivery comes within minutes
+# An owner who is still refused so long after the event is told to the operators (contract 8).
+_PATIENCE: Final = DAY
 
 
 class Messenger(Protocol):
-    """Sends one message to one Apprise URL."""
+    """Sends one message by one Apprise URL."""
 
-    def send(self, url: Secret, message: Message) -> None:
-        """Send it; raises `Undeliverable`."""
+    def send(self, url: Secret, message: Message, owner: str | None = None) -> None:
+        """Send it; with `owner`, ``{owner}`` in the URL stands for exactly that address.
+
+        Raises `Undeliverable`, and `OwnerUnreachable` when the URL would write to another address, or to more.
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """An event as it was delivered."""
+class Reach:
+    """How the owner can be told: at `address`, or not at all, for the reason that `note` gives the operators."""
 
-    id: str
-    type: str  # short: one of `events.TYPES`
-    subject: str
-    data: Mapping[str, object]
+    about: About
+    address: str | None = None
+    note: str = ""
+    unknown: str = ""  # why it cannot be known now
 
 
 class Notifier:
     """Turn events into messages; threads may share it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - its parts
         self,
         store: SecretStore,
         messenger: Messenger,
         urls: Sequence[Secret],
         pace: Pace,
         clock: Callable[[], float],
+        house: House,
+        titles: Mapping[str, str],
     ) -> None:
+        """Build it; `titles` are the providers' titles by key."""
         self._store = store
         self._messenger = messenger
-        self._urls = tuple(urls)
+        self._operators = tuple((n, url) for n, url in enumerate(urls) if OWNER not in url.reveal())
+        self._owners = tuple((n, url) for n, url in enumerate(urls) if OWNER in url.reveal())
         self._pace = pace
+        self._clock = clock
+        self._house = house
+        self._titles = titles
         self._sent = RecentKeys(_REMEMBERED, clock)
 
     def tell(self, notice: Notice) -> int:
         """Send what the event calls for; return the number of messages sent.
 
         One that arrives twice is sent once, as far as one instance can tell. Raises `Undeliverable` when any message
-        did not leave; those that did are not sent again by the redelivery.
+        did not leave; those that did are not sent again by the redelivery. An owner that cannot be told, or is still
+        refused a day after the event, is told to the operators instead, and nothing is raised for it.
         """
-        sent = 0
         failed: list[str] = []
-        for key, url, to_owner in self._addressees(notice, failed):
-            if not self._sent.add(key):
-                continue
-            self._pace.wait()
-            try:
-                self._messenger.send(url, build_message(notice.type, notice.subject, notice.data, to_owner=to_owner))
-            except Undeliverable as fault:
-                self._sent.forget(key)
-                failed.append(str(fault))
-            else:
-                sent += 1
+        now, reach = self._clock(), self._reach(notice)
+        message = build_operator_message(notice, self._house, reach.about, now, reach.note)
+        sent = self._send(notice, self._operators, message, failed)
+        if reach.unknown:
+            failed.append(reach.unknown)
+        if reach.note and not self._operators:
+            log.error("notify: %s: %s", notice.subject, reach.note)
+        if reach.address is not None:
+            sent += self._tell_owner(notice, reach, now, failed)
         fields = {"event": "notified", "type": notice.type, "subject": notice.subject, "sent": sent}
         log.info("notify: %s %s, %d sent", notice.type, notice.subject, sent, extra={"json_fields": fields})
         if failed:
             raise Undeliverable(f"{notice.type} of {notice.subject}: {'; '.join(sorted(set(failed)))}")
         return sent
 
-    def _addressees(self, notice: Notice, failed: list[str]) -> list[tuple[str, Secret, bool]]:
-        """Return operators, then the owner; an owner who cannot be looked up now keeps nobody else waiting."""
-        numbered = [(f"{notice.id} {number}", url) for number, url in enumerate(self._urls)]
-        addressees = [(key, url, False) for key, url in numbered if OWNER not in url.reveal()]
-        if len(addressees) == len(numbered) or not is_for_owner(notice):
-            return addressees
+    def _tell_owner(self, notice: Notice, reach: Reach, now: float, failed: list[str]) -> int:
+        refused: list[str] = []
+        lasting: list[str] = []
+        message = build_owner_message(notice, self._house, reach.about, now)
+        sent = self._send(notice, self._owners, message, refused, owner=reach.address, lasting=lasting)
+        if refused and (notice.time is None or now - notice.time < _PATIENCE):
+            failed += refused
+            refused = []
+        if not refused and not lasting:
+            return sent
+        why = (
+            f"The owner could not be told ({'; '.join(sorted({*refused, *lasting}))}): tell them, or forward the link."
+        )
+        log.error("notify: %s: %s", notice.subject, why)
+        message = build_unreached_message(notice, self._house, reach.about, now, why)
+        return sent + self._send(notice, self._operators, message, failed, key="unreached")
+
+    def _send(  # noqa: PLR0913 - what to send, to whom, and where faults go
+        self,
+        notice: Notice,
+        urls: Sequence[tuple[int, Secret]],
+        message: Message,
+        failed: list[str],
+        *,
+        owner: str | None = None,
+        lasting: list[str] | None = None,
+        key: str = "",
+    ) -> int:
+        sent = 0
+        for number, url in urls:
+            mark = f"{notice.id} {number} {key}"
+            if not self._sent.add(mark):
+                continue
+            self._pace.wait()
+            try:
+                self._messenger.send(fill(url, notice), message, owner)
+            except Undeliverable as fault:
+                is_lasting = lasting is not None and isinstance(fault, OwnerUnreachable)
+                (lasting if lasting is not None and is_lasting else failed).append(str(fault))
+                self._sent.forget(mark)
+            else:
+                sent += 1
+        return sent
+
+    def _reach(self, notice: Notice) -> Reach:
+        """Find out what the event's connection is, and whether its owner is to be told and can be."""
+        provider = notice.text("provider")
+        title = self._titles.get(provider, provider)
+        is_wanted = bool(self._owners) and notice.is_for_owner
         try:
             connection = self._connection(notice)
         except StoreUnavailable as fault:
-            failed.append(f"the owner cannot be looked up: {fault}")
-            return addressees
-        if connection is None or connection.owner is None:
-            log.warning("notify: %s has no owner to be told (annotation token-refresh.owner)", notice.subject)
-            return addressees
-        # Encoded, so that an owner's address cannot add parameters to the URL.
-        owner = quote(connection.owner, safe="@")
-        own = [
-            (key, Secret(url.reveal().replace(OWNER, owner)), True) for key, url in numbered if OWNER in url.reveal()
-        ]
-        return addressees + own
+            # Operators hear of it all the same.
+            return Reach(About(provider=title), unknown=f"the owner cannot be looked up: {fault}" if is_wanted else "")
+        if connection is None:
+            return Reach(About(provider=title))
+        notes = connection.record.annotations
+        about = About(
+            title=notes.get(f"{PREFIX}title", ""),
+            purpose=notes.get(f"{PREFIX}purpose", ""),
+            owner=connection.owner or "",
+            provider=title,
+            client=connection.client_secret_id,
+        )
+        if not is_wanted:
+            return Reach(about)
+        address = parse_address(connection.owner or "")
+        is_over = notice.type == RECOVERED  # then there is no link to forward
+        return Reach(about, address, note="" if address or is_over else _why_not(connection.owner))
 
     def _connection(self, notice: Notice) -> Connection | None:
         secret_id = notice.data.get("connection_secret")
@@ -135,61 +190,21 @@ class Notifier:
             return None
 
 
-def is_for_owner(notice: Notice) -> bool:
-    """Tell whether the owner is to hear of it: what they must do, and that it is done."""
-    if notice.type == RECOVERED:
-        return bool(notice.data.get("connection")) and remedy_for(str(notice.data.get("reason"))) in _OWNERS_REMEDIES
-    return notice.type in _FOR_OWNERS
-
-
-def parse_notice(attributes: Mapping[str, object], data: object) -> Notice | None:
-    """Read a CloudEvent: our own, or Pub/Sub's with ours inside; None for anything else, which is no matter of ours.
-
-    Raises `BadRequest` when it is ours and cannot be read.
-    """
-    if attributes.get("type") == _PUBSUB:
-        message = data.get("message") if isinstance(data, Mapping) else None
-        if not isinstance(message, Mapping):
-            raise BadRequest("the Pub/Sub event holds no message")
-        inner = message.get("attributes")
-        marked = inner if isinstance(inner, Mapping) else {}
-        attributes = {str(name).removeprefix("ce-"): value for name, value in marked.items()}
-        data = _decode(message.get("data"))
-    event_type = short_type(str(attributes.get("type", "")))
-    if event_type is None:
-        return None
-    fields = _object(data)
-    event_id, subject = str(attributes.get("id") or ""), str(attributes.get("subject") or "")
-    if not event_id or not subject:
-        raise BadRequest("the event has no id or no subject")
-    return Notice(event_id, event_type, subject, fields)
-
-
-def short_type(full: str) -> str | None:
-    """Return the event type behind ``dev.token-refresh.<type>.v1``; None for another's event or a later version."""
-    head, _, rest = full.partition("dev.token-refresh.")
-    name, _, version = rest.rpartition(".")
-    return name if not head and version == "v1" and name in TYPES else None
-
-
-def _decode(data: object) -> bytes:
-    try:
-        return base64.b64decode(data) if isinstance(data, str | bytes) else b""
-    except ValueError:
-        raise BadRequest("the Pub/Sub message's data is not Base64") from None
-
-
-def _object(data: object) -> Mapping[str, object]:
-    try:
-        fields = json.loads(data) if isinstance(data, str | bytes | bytearray) else data
-    except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, Mapping):
-        raise BadRequest("the event's data is not a JSON object")
-    return fields
+def fill(url: Secret, notice: Notice) -> Secret:
+    """Put the event's facts into a URL, encoded, so that none adds to it; ``{owner}`` is the messenger's."""
+    facts = {"subject": notice.subject, "incident": notice.incident, "severity": notice.severity}
+    return Secret(_PLACEHOLDER.sub(lambda found: quote(facts[found[1]], safe=""), url.reveal()))
 
 
 def read_urls(setting: Secret) -> tuple[Secret, ...]:
     """Read `NOTIFY_URLS`: one Apprise URL per line; empty lines and those that begin with ``#`` are skipped."""
     lines = (line.strip() for line in setting.reveal().splitlines())
     return tuple(Secret(line) for line in lines if line and not line.startswith("#"))
+
+
+def _why_not(owner: str | None) -> str:
+    if not owner:
+        return "No owner is annotated (token-refresh.owner): find the right person and forward the link."
+    if owner == "*":
+        return "The first person who consents becomes the owner: forward the link to the right one."
+    return "The owner cannot be mailed: token-refresh.owner is not one e-mail address. Forward the link."

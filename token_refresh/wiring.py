@@ -23,6 +23,7 @@ from token_refresh.consent.reconsent import Reconsent
 from token_refresh.consent.redemption import Redemption
 from token_refresh.consent.request import Cases
 from token_refresh.consent.save import NewGrantSaver
+from token_refresh.core.incident.message import House
 from token_refresh.core.provider.definition import Provider
 from token_refresh.errors import BadEnvironment
 from token_refresh.instance.pace import Pace, Paces
@@ -133,9 +134,19 @@ class Parts:
         """Return the messages to owners and operators."""
         from token_refresh.adapters.messages import AppriseMessenger  # noqa: PLC0415 - slow, and only `notify` sends
 
-        urls = read_urls(self.settings.notify_urls)
-        pace = Pace(self.settings.token_requests_per_second)
-        return Notifier(self.store, AppriseMessenger(), urls, pace, time.time)
+        s = self.settings
+        house = House(
+            name=s.consent_name,
+            contact=s.consent_contact,
+            project=s.project,
+            consent_url=s.consent_url,
+            ticket_ttl=s.consent_ticket_ttl,
+            runbook_url=s.runbook_url,
+        )
+        titles = {key: getattr(provider, "title", "") or key.title() for key, provider in self.providers.items()}
+        pace = Pace(s.token_requests_per_second)
+        messenger = AppriseMessenger(s.consent_name)
+        return Notifier(self.store, messenger, read_urls(s.notify_urls), pace, time.time, house, titles)
 
 
 _lock = threading.RLock()

@@ -14,6 +14,8 @@ from aiosmtpd.controller import Controller
 from infra.local.processes.process import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from aiosmtpd.smtp import Envelope
 
 OPERATOR = "operator@local.example"
@@ -21,17 +23,20 @@ OPERATOR = "operator@local.example"
 
 @dataclass(frozen=True)
 class Mail:
-    """One message as its recipients would read it."""
+    """One message as its recipients would read it; `html` is empty where it has none."""
 
     recipients: tuple[str, ...]
     subject: str
     text: str
+    html: str = ""
+    sender: str = ""
 
 
 class MailServer:
-    """Listen for SMTP on a free loopback port; a context manager."""
+    """Listen for SMTP on a free loopback port; a context manager. `refuses` are recipients that it does not know."""
 
-    def __init__(self) -> None:
+    def __init__(self, refuses: Collection[str] = ()) -> None:
+        self._refuses = frozenset(refuses)
         self._mails: list[Mail] = []
         self._arrived = threading.Condition()
         self._controller: Controller | None = None
@@ -67,13 +72,27 @@ class MailServer:
             self._arrived.wait_for(lambda: len(self._mails) >= count, seconds)
             return list(self._mails)
 
+    async def handle_RCPT(  # noqa: N802
+        self, _server: object, _session: object, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Accept a recipient, or not."""
+        if address in self._refuses:
+            return "550 5.1.1 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
     async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802
         """Take one message in."""
         content = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content).encode()
         message = BytesParser(EmailMessage, policy=email.policy.default).parsebytes(content)
-        body = message.get_body(("plain", "html"))
-        text = body.get_content() if body else ""
+        text, html = (_part(message, kind) for kind in ("plain", "html"))
+        mail = Mail(tuple(envelope.rcpt_tos), str(message["Subject"]), text or html, html, str(message["From"]))
         with self._arrived:
-            self._mails.append(Mail(tuple(envelope.rcpt_tos), str(message["Subject"]), text))
+            self._mails.append(mail)
             self._arrived.notify_all()
         return "250 OK"
+
+
+def _part(message: EmailMessage, kind: str) -> str:
+    body = message.get_body((kind,))
+    return str(body.get_content()).replace("\r\n", "\n") if body else ""

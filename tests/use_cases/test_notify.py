@@ -1,40 +1,43 @@
-"""Who hears of what: owners what they must do, operators everything, each incident once."""
+"""Who hears of what: owners what they must do, at their address alone; operators everything; each incident once."""
 
 from __future__ import annotations
 
-import base64
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from infra.local.mail import MailServer
 from tests.fakes.instance import FrozenClock
 from tests.worlds.consents import NAME, NOW, OWNER, SECRET, Secrets
-from token_refresh.adapters.messages import AppriseMessenger
-from token_refresh.core.incident.message import Message, Undeliverable
+from token_refresh.core.incident.message import House, Message
+from token_refresh.core.incident.notice import Notice
 from token_refresh.core.secrecy import Secret
-from token_refresh.errors import BadRequest
+from token_refresh.errors import OwnerUnreachable, TokenRefreshError, Undeliverable
 from token_refresh.instance.pace import Pace
-from token_refresh.notify import Notice, Notifier, parse_notice, read_urls
+from token_refresh.notify import Notifier, fill, read_urls
 
 pytestmark = pytest.mark.timeout(60)
-LINK = "https://consent.example/consent/gmail-alice?ticket=abc.def-_g"
+BASE = "https://consent.example"
+LINK = f"{BASE}/consent/gmail-alice?ticket=abc.def-_g"
 OPERATORS = "json://operators.example/token-of-operators"
 OWNERS = "mailto://user:password@smtp.example?to={owner}"
+DAY = 86_400
+HOUSE = House("Acme", "it@acme.example", "acme-prod", BASE, 604_800.0)
 
 
 class FakeMessenger:
     def __init__(self) -> None:
         self.sent: list[tuple[str, Message]] = []
         self.broken: set[str] = set()
+        self.strays: set[str] = set()
 
-    def send(self, url: Secret, message: Message) -> None:
+    def send(self, url: Secret, message: Message, owner: str | None = None) -> None:
         service = url.reveal().partition(":")[0]
         if service in self.broken:
             raise Undeliverable(f"{service} did not take the message")
-        self.sent.append((url.reveal(), message))
+        if service in self.strays:
+            raise OwnerUnreachable(f"{service} would write to others, too")
+        self.sent.append((f"{service} {owner}" if owner else url.reveal(), message))
 
 
 class World:
@@ -44,23 +47,30 @@ class World:
         self.store.declare(SECRET, owner=OWNER)
         self.messenger = FakeMessenger()
         pace = Pace(5, self.clock, self.clock.sleep)
-        self.notifier = Notifier(self.store, self.messenger, read_urls(Secret(urls)), pace, self.clock)
+        self.notifier = Notifier(
+            self.store, self.messenger, read_urls(Secret(urls)), pace, self.clock, HOUSE, {"acme": "Acme Mail"}
+        )
 
     def tell(self, event_type: str, event_id: str = "id-1", **data: Any) -> list[str]:
         before = len(self.messenger.sent)
         self.notifier.tell(notice(event_type, event_id, **data))
         return [url for url, _ in self.messenger.sent[before:]]
 
+    def body(self, url: str) -> str:
+        """Return the last message sent there."""
+        return [message.body for sent_to, message in self.messenger.sent if sent_to == url][-1]
 
-def notice(event_type: str, event_id: str = "id-1", **data: Any) -> Notice:
+
+def notice(event_type: str, event_id: str = "id-1", time: float | None = NOW, **data: Any) -> Notice:
     fields = {
         "connection": NAME,
         "connection_secret": SECRET,
         "provider": "acme",
         "reason": "revoked_or_expired",
+        "consent_url": LINK,
         **data,
     }
-    return Notice(event_id, event_type, NAME, {k: v for k, v in fields.items() if v is not None})
+    return Notice(event_id, event_type, NAME, {k: v for k, v in fields.items() if v is not None}, time)
 
 
 @pytest.fixture
@@ -68,7 +78,7 @@ def world() -> World:
     return World()
 
 
-TO_OWNER = OWNERS.replace("{owner}", OWNER)
+TO_OWNER = f"mailto {OWNER}"
 
 
 @pytest.mark.parametrize("event_type", ["invalid_grant", "consent_expiring", "consent_overdue", "recovered"])
@@ -101,6 +111,19 @@ def test_a_redelivery_is_sent_once_and_another_incident_again(world: World) -> N
     assert len(world.tell("invalid_grant", "id-3")) == 2
 
 
+def test_an_owner_reads_what_the_connection_is_and_what_it_is_for(world: World) -> None:
+    world.store.note("title", "Invoices of Alice")
+    world.store.note("purpose", "Sends your invoices to the bookkeeping.")
+    world.tell("invalid_grant")
+    body = world.body(TO_OWNER)
+    for words in ("your Acme Mail account", "Sends your invoices to the bookkeeping.", OWNER, "Acme needs"):
+        assert words in body
+    assert world.messenger.sent[-1][1].title == "Invoices of Alice needs your permission"
+
+
+# -- what does not arrive ----------------------------------------------------------------------------------------------
+
+
 def test_what_was_not_delivered_raises_and_only_that_is_sent_again(world: World) -> None:
     world.messenger.broken = {"mailto"}
     with pytest.raises(Undeliverable, match="mailto did not take the message") as fault:
@@ -109,6 +132,73 @@ def test_what_was_not_delivered_raises_and_only_that_is_sent_again(world: World)
         assert secret not in str(fault.value)
     world.messenger.broken = set()
     assert world.tell("invalid_grant") == [TO_OWNER]
+
+
+def test_what_was_not_delivered_is_an_error_of_the_package() -> None:
+    assert issubclass(OwnerUnreachable, Undeliverable)
+    assert issubclass(Undeliverable, TokenRefreshError)
+
+
+@pytest.mark.parametrize("owner", ["octocat", "12345", "CORP\\alice", "jürgen@exämple.de", "a@x.example, b@y.example"])
+def test_an_owner_without_one_address_is_told_to_the_operators_and_acknowledged(world: World, owner: str) -> None:
+    world.store.note("owner", owner)
+    assert world.tell("invalid_grant") == [OPERATORS]
+    assert "The owner cannot be mailed: token-refresh.owner is not one e-mail address." in world.body(OPERATORS)
+    assert LINK in world.body(OPERATORS).split()
+
+
+@pytest.mark.parametrize(("owner", "words"), [(None, "No owner is annotated"), ("*", "becomes the owner")])
+def test_a_connection_that_names_no_person_is_the_operators_matter(world: World, owner: str | None, words: str) -> None:
+    world.store.note("owner", owner)
+    assert world.tell("invalid_grant") == [OPERATORS]
+    assert words in world.body(OPERATORS)
+
+
+def test_nothing_is_left_to_forward_when_it_is_over(world: World) -> None:
+    world.store.note("owner", "octocat")
+    assert world.tell("recovered") == [OPERATORS]
+    assert "orward" not in world.body(OPERATORS)
+
+
+def test_without_operators_an_owner_who_cannot_be_told_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(OWNERS)
+    world.store.note("owner", "octocat")
+    assert world.tell("invalid_grant") == []
+    assert "cannot be mailed" in caplog.text
+
+
+def test_a_url_that_would_write_to_others_is_told_to_the_operators_and_acknowledged(world: World) -> None:
+    world.messenger.strays = {"mailto"}
+    assert world.tell("invalid_grant") == [OPERATORS, OPERATORS]
+    assert "mailto would write to others, too" in world.body(OPERATORS)
+    assert world.messenger.sent[-1][1].title == f"{NAME}: its owner could not be told"
+    assert world.tell("invalid_grant") == [], "a redelivery is not told again"
+
+
+def test_an_owner_who_is_refused_for_a_day_is_told_to_the_operators_and_acknowledged(world: World) -> None:
+    world.messenger.broken = {"mailto"}
+    for hours in (0, 1, 23.9):
+        world.clock.now = NOW + hours * 3600
+        with pytest.raises(Undeliverable):
+            world.tell("invalid_grant")
+    assert len(world.messenger.sent) == 1
+    world.clock.now = NOW + DAY
+    assert world.tell("invalid_grant")[-1] == OPERATORS
+    assert "mailto did not take the message" in world.body(OPERATORS)
+    assert LINK in world.body(OPERATORS).split()
+
+
+def test_an_event_that_says_no_time_is_delivered_again(world: World) -> None:
+    world.messenger.broken = {"mailto"}
+    with pytest.raises(Undeliverable):
+        world.notifier.tell(notice("invalid_grant", time=None))
+
+
+def test_operators_who_cannot_be_told_are_tried_again_however_late(world: World) -> None:
+    world.messenger.broken = {"json"}
+    world.clock.now = NOW + 2 * DAY
+    with pytest.raises(Undeliverable, match="json did not take the message"):
+        world.tell("invalid_grant")
 
 
 def test_operators_hear_of_it_even_when_the_owner_cannot_be_looked_up(world: World) -> None:
@@ -120,26 +210,15 @@ def test_operators_hear_of_it_even_when_the_owner_cannot_be_looked_up(world: Wor
     assert world.tell("invalid_grant") == [TO_OWNER]
 
 
-def test_a_connection_without_owner_is_the_operators_matter(world: World) -> None:
-    world.store.note("owner", None)
-    assert world.tell("invalid_grant") == [OPERATORS]
-
-
 def test_a_connection_that_is_gone_needs_nobody_but_operators(world: World) -> None:
     world.store.cloud.secrets.clear()
     assert world.tell("invalid_grant") == [OPERATORS]
 
 
-def test_without_urls_for_owners_no_secret_is_read() -> None:
+def test_without_urls_for_owners_a_secret_that_cannot_be_read_holds_nothing_up() -> None:
     world = World(OPERATORS)
     world.store.down = True
     assert world.tell("invalid_grant") == [OPERATORS]
-
-
-def test_an_address_cannot_add_parameters_to_the_url(world: World) -> None:
-    world.store.note("owner", "eve@example.com&cc=mallory@example.com#x y")
-    (url,) = [url for url in world.tell("invalid_grant") if url != OPERATORS]
-    assert url.endswith("?to=eve@example.com%26cc%3Dmallory@example.com%23x%20y")
 
 
 def test_a_burst_is_spread(world: World) -> None:
@@ -150,103 +229,38 @@ def test_a_burst_is_spread(world: World) -> None:
 
 def test_log_lines_have_no_url_and_no_link(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    world.tell("invalid_grant", consent_url=LINK)
+    world.tell("invalid_grant")
+    world.messenger.broken = {"mailto"}
+    world.clock.now = NOW + DAY
+    world.tell("invalid_grant", "id-2")
     assert "invalid_grant" in caplog.text
-    for secret in ("password", "token-of-operators", "ticket="):
+    for secret in ("password", "token-of-operators", "ticket=", OWNER):
         assert secret not in caplog.text
 
 
-# -- how events arrive -----------------------------------------------------------------------------------------------
-
-NATIVE = {
-    "type": "dev.token-refresh.invalid_grant.v1",
-    "id": "e-1",
-    "subject": NAME,
-    "source": "s",
-    "specversion": "1.0",
-}
-PUBSUB = {"type": "google.cloud.pubsub.topic.v1.messagePublished", "id": "m-1", "source": "topic"}
-
-
-def wrapped(attributes: Mapping[str, str] | None = None, data: object = b'{"reason": "x"}') -> dict[str, Any]:
-    marked = {f"ce-{name}": value for name, value in NATIVE.items()} if attributes is None else attributes
-    body = base64.b64encode(data).decode() if isinstance(data, bytes) else data
-    return {"message": {"attributes": marked, "data": body, "messageId": "m-1"}, "subscription": "s"}
+# -- placeholders ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "data", [{"reason": "x"}, b'{"reason": "x"}', '{"reason": "x"}'], ids=["object", "bytes", "text"]
-)
-def test_a_native_event_is_read(data: object) -> None:
-    assert parse_notice(NATIVE, data) == Notice("e-1", "invalid_grant", NAME, {"reason": "x"})
-
-
-def test_a_wrapped_event_is_read() -> None:
-    assert parse_notice(PUBSUB, wrapped()) == Notice("e-1", "invalid_grant", NAME, {"reason": "x"})
-
-
-@pytest.mark.parametrize(
-    ("attributes", "data"),
+    ("event_type", "data", "filled"),
     [
-        ({**NATIVE, "type": "com.example.other"}, {}),
-        ({**NATIVE, "type": "dev.token-refresh.invalid_grant.v2"}, {}),
-        ({**NATIVE, "type": "dev.token-refresh.unheard_of.v1"}, {}),
-        ({**NATIVE, "type": "x.dev.token-refresh.invalid_grant.v1"}, {}),
-        (PUBSUB, wrapped({"eventType": "SECRET_ROTATE"})),
-        (PUBSUB, {"message": {"data": ""}}),
-        ({}, None),
-    ],
-    ids=["foreign", "a later version", "unknown", "prefixed", "secret manager's", "no attributes", "nothing"],
-)
-def test_what_is_no_event_of_ours_is_acknowledged(attributes: Any, data: Any) -> None:
-    assert parse_notice(attributes, data) is None
-
-
-@pytest.mark.parametrize(
-    ("attributes", "data"),
-    [
-        (NATIVE, b"{"),
-        (NATIVE, b"[]"),
-        (NATIVE, None),
-        ({**NATIVE, "id": ""}, {}),
-        ({**NATIVE, "subject": None}, {}),
-        (PUBSUB, {}),
-        (PUBSUB, wrapped(data="!")),
-        (PUBSUB, wrapped(data=b"\xff")),
+        ("invalid_grant", {"severity": "critical"}, "?dedup=token-refresh-gmail-alice&s=critical&i=id-1"),
+        (
+            "recovered",
+            {"incident": "invalid_grant.1", "severity": "info"},
+            "?dedup=token-refresh-gmail-alice&s=info&i=invalid_grant.1",
+        ),
+        ("client_rejected", {}, "?dedup=token-refresh-gmail-alice&s=error&i=id-1"),
     ],
 )
-def test_an_event_of_ours_that_cannot_be_read_is_delivered_again(attributes: Any, data: Any) -> None:
-    with pytest.raises(BadRequest):
-        parse_notice(attributes, data)
+def test_a_url_may_name_subject_incident_and_severity(event_type: str, data: dict[str, Any], filled: str) -> None:
+    world = World("pagerduty://key@token?dedup=token-refresh-{subject}&s={severity}&i={incident}")
+    assert world.tell(event_type, **data) == [f"pagerduty://key@token{filled}"]
 
 
-# -- Apprise for real ------------------------------------------------------------------------------------------------
-
-
-# Apprise loads its mail plugin with a module that Python 3.13 no longer has; it does without it there.
-@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
-def test_a_mail_arrives_at_its_owner() -> None:
-    with MailServer() as server:
-        clock = FrozenClock(NOW)
-        store = Secrets(clock)
-        store.declare(SECRET, owner="alice+mail@example.com")
-        urls = read_urls(Secret(server.notify_urls))
-        notifier = Notifier(store, AppriseMessenger(), urls, Pace(100, clock, clock.sleep), clock)
-        notifier.tell(notice("invalid_grant", consent_url=LINK, remedy="reconsent"))
-        mails = {mail.recipients[0]: mail for mail in server.wait_for(2)}
-    mail = mails["alice+mail@example.com"]
-    assert mail.subject == f"{NAME} needs your consent"
-    assert LINK in mail.text.split()
-    assert len(mails) == 2
-
-
-@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
-@pytest.mark.parametrize(
-    "url", ["nonsense-secret", "unknown://secret", "mailto://u:secret@127.0.0.1:9?to=a@b.c&mode=insecure"]
-)
-def test_what_cannot_be_sent_says_so_without_the_url(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    with pytest.raises(Undeliverable) as fault:
-        AppriseMessenger().send(Secret(url), Message("title", "body"))
-    assert "secret" not in str(fault.value)
-    assert "secret" not in caplog.text
+def test_an_events_facts_cannot_add_to_a_url() -> None:
+    told = Notice("i&x=1", "invalid_grant", "client:a&to=eve@example.com#{owner}?{incident}", {"severity": "x&y"})
+    url = fill(Secret("json://h?s={subject}&i={incident}&v={severity}&o={owner}"), told).reveal()
+    assert url == (
+        "json://h?s=client%3Aa%26to%3Deve%40example.com%23%7Bowner%7D%3F%7Bincident%7D&i=i%26x%3D1&v=warning&o={owner}"
+    )

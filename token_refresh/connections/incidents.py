@@ -10,6 +10,7 @@ from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import STATUS, Connection
 from token_refresh.core.incident.events import CONSENT_EXPIRING, build_event_id
 from token_refresh.core.incident.incident import build_event, owe, remind, reminder_due, settle
+from token_refresh.core.incident.moments import render_moment
 from token_refresh.core.status import HEALTHY, Status, render_status
 from token_refresh.core.units import DAY, HOUR
 from token_refresh.errors import EtagConflict, PublishError, StoreError
@@ -88,7 +89,7 @@ class Incidents:
         now = self.clock()
         event_id = build_event_id(CONSENT_EXPIRING, connection.name, days, round(end / HOUR))
         version = facts.connection_version if facts else 0
-        status = replace(status or Status(HEALTHY, HEALTHY, now), version=version, message=_words_of_end(end - now))
+        status = replace(status or Status(HEALTHY, HEALTHY, now), version=version, message=_words_of_end(end, now))
         if not self._publish(event_id, connection, status, facts, None):
             self.write(connection, owe(status, event_id))
 
@@ -123,6 +124,7 @@ class Incidents:
         return True
 
 
-def _words_of_end(seconds: float) -> str:
+def _words_of_end(end: float, now: float) -> str:
+    seconds = end - now
     left = f"{round(seconds / DAY)} days" if seconds >= 2 * DAY else f"{max(round(seconds / HOUR), 0)} hours"
-    return f"its grant ends in about {left}: ask for a new consent before that"
+    return f"its grant ends in about {left} ({render_moment(end)}): ask for a new consent before that"

@@ -1,0 +1,109 @@
+"""How events arrive: native or wrapped by Pub/Sub, ours or another's, of this edition or the first."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from token_refresh.core.incident.notice import Notice, parse_notice
+from token_refresh.errors import BadRequest
+
+NAME = "gmail-alice"
+NATIVE = {
+    "type": "dev.token-refresh.invalid_grant.v1",
+    "id": "e-1",
+    "subject": NAME,
+    "source": "s",
+    "specversion": "1.0",
+}
+PUBSUB = {"type": "google.cloud.pubsub.topic.v1.messagePublished", "id": "m-1", "source": "topic"}
+
+
+def wrapped(attributes: Mapping[str, str] | None = None, data: object = b'{"reason": "x"}') -> dict[str, Any]:
+    marked = {f"ce-{name}": value for name, value in NATIVE.items()} if attributes is None else attributes
+    body = base64.b64encode(data).decode() if isinstance(data, bytes) else data
+    return {"message": {"attributes": marked, "data": body, "messageId": "m-1"}, "subscription": "s"}
+
+
+@pytest.mark.parametrize(
+    "data", [{"reason": "x"}, b'{"reason": "x"}', '{"reason": "x"}'], ids=["object", "bytes", "text"]
+)
+def test_a_native_event_is_read(data: object) -> None:
+    assert parse_notice(NATIVE, data) == Notice("e-1", "invalid_grant", NAME, {"reason": "x"})
+
+
+def test_a_wrapped_event_is_read() -> None:
+    assert parse_notice(PUBSUB, wrapped()) == Notice("e-1", "invalid_grant", NAME, {"reason": "x"})
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [
+        ("2027-01-15T08:00:00.250Z", 1_800_000_000.25),
+        ("2027-01-15T08:00:00+00:00", 1_800_000_000),
+        ("2027-01-15T08:00:00", None),
+        ("soon", None),
+        (None, None),
+    ],
+)
+def test_its_time_is_read(time: str | None, seconds: float | None) -> None:
+    notice = parse_notice({**NATIVE, "time": time}, {})
+    assert notice
+    assert notice.time == seconds
+
+
+@pytest.mark.parametrize(
+    ("attributes", "data"),
+    [
+        ({**NATIVE, "type": "com.example.other"}, {}),
+        ({**NATIVE, "type": "dev.token-refresh.invalid_grant.v2"}, {}),
+        ({**NATIVE, "type": "dev.token-refresh.unheard_of.v1"}, {}),
+        ({**NATIVE, "type": "x.dev.token-refresh.invalid_grant.v1"}, {}),
+        (PUBSUB, wrapped({"eventType": "SECRET_ROTATE"})),
+        (PUBSUB, {"message": {"data": ""}}),
+        ({}, None),
+    ],
+    ids=["foreign", "a later version", "unknown", "prefixed", "secret manager's", "no attributes", "nothing"],
+)
+def test_what_is_no_event_of_ours_is_acknowledged(attributes: Any, data: Any) -> None:
+    assert parse_notice(attributes, data) is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "data"),
+    [
+        (NATIVE, b"{"),
+        (NATIVE, b"[]"),
+        (NATIVE, None),
+        ({**NATIVE, "id": ""}, {}),
+        ({**NATIVE, "subject": None}, {}),
+        (PUBSUB, {}),
+        (PUBSUB, wrapped(data="!")),
+        (PUBSUB, wrapped(data=b"\xff")),
+    ],
+)
+def test_an_event_of_ours_that_cannot_be_read_is_delivered_again(attributes: Any, data: Any) -> None:
+    with pytest.raises(BadRequest):
+        parse_notice(attributes, data)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "said", "severity"),
+    [
+        ("invalid_grant", "critical", "critical"),
+        ("invalid_grant", None, "warning"),
+        ("client_rejected", None, "error"),
+        ("recovered", None, "info"),
+        ("recovered", "loud", "info"),
+    ],
+)
+def test_an_event_without_severity_has_the_one_of_its_type(event_type: str, said: str | None, severity: str) -> None:
+    assert Notice("e-1", event_type, NAME, {"severity": said}).severity == severity
+
+
+def test_an_event_without_incident_opens_its_own() -> None:
+    assert Notice("e-1", "invalid_grant", NAME).incident == "e-1"
+    assert Notice("e-2", "recovered", NAME, {"incident": "e-1"}).incident == "e-1"

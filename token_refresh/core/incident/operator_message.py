@@ -1,0 +1,130 @@
+"""What operators read: what happened to what, the provider's answer, what to do, where, and what the owner was told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from token_refresh.core.incident.events import (
+    CLIENT_REJECTED,
+    CONSENT_EXPIRING,
+    CONSENT_OVERDUE,
+    INVALID_GRANT,
+    RECOVERED,
+    REFRESH_FAILING,
+    remedy_for,
+    words_for,
+)
+from token_refresh.core.incident.layout import Block, Button, Facts, Paragraph
+from token_refresh.core.incident.message import About, House, Message, lay_out, link_of
+from token_refresh.core.incident.moments import words_of_moment
+from token_refresh.core.incident.notice import Notice
+from token_refresh.core.incident.operator_words import OperatorWords, operator_words
+from token_refresh.core.secrecy import shown
+
+_TITLES: Final[Mapping[str, str]] = {
+    INVALID_GRANT: "{subject} needs its owner's consent",
+    CONSENT_EXPIRING: "{subject}: consent ends soon",
+    CONSENT_OVERDUE: "{subject} still waits for its owner's consent",
+    REFRESH_FAILING: "{subject}: refreshing fails",
+    RECOVERED: "{subject} is healthy again",
+}
+# A `client_rejected` event is about what the remedy says, and not always about the client.
+_REJECTED: Final[Mapping[str, str]] = {
+    "fix_client": "{subject}: the provider refuses the client",
+    "fix_configuration": "{subject}: the configuration has to be corrected",
+    "ask_admin": "{subject}: an administrator has to allow it",
+}
+_BY_REASON: Final[Mapping[str, str]] = {
+    "misconfigured": "{subject} cannot be used as it is configured",
+    "mass_invalid_grant": "{subject}: many grants of this client died at once",
+    "testing_mode_expiry": "{subject} died after seven days in Testing: publish the app",
+    "reauth_required": "{subject} needs its owner to sign in again",
+}
+_ANSWER: Final = ("error", "error_subtype", "error_description")
+_UNVERIFIED: Final = "unverified (the provider does not say whose it is): make sure that the right person consented"
+
+
+def build_operator_message(notice: Notice, house: House, about: About, now: float, note: str = "") -> Message:
+    """Build the message about an event for the operators; `note` says why the owner could not be told."""
+    words = operator_words(
+        notice.text("reason"),
+        project=house.project,
+        provider=notice.text("provider"),
+        connection=notice.text("connection"),
+        secret=notice.text("connection_secret"),
+        client=about.client or ("" if notice.text("connection") else notice.subject),
+    )
+    first = notice.text("message") or words.means
+    blocks: list[Block] = [Paragraph(first[:1].upper() + first[1:]), Facts(_facts(notice, house, about, now))]
+    if note:
+        blocks.append(Paragraph(note))
+    if notice.type != RECOVERED:
+        blocks.append(Facts(_what_to_do(house, words)))
+        if (link := link_of(notice, house)) is not None:
+            blocks.append(Button("Consent link, for the owner alone", link))
+    return lay_out(notice, _title(notice), blocks)
+
+
+def build_unreached_message(notice: Notice, house: House, about: About, now: float, why: str) -> Message:
+    """Build the message that an owner has not been reached in a day, so that an operator takes over."""
+    subject = shown(notice.subject, limit=255)
+    told = build_operator_message(notice, house, about, now, why)
+    return Message(f"{subject}: its owner could not be told", told.body, told.html, told.severity)
+
+
+def _title(notice: Notice) -> str:
+    reason = notice.text("reason")
+    template = _TITLES.get(notice.type, "")
+    if notice.type == CLIENT_REJECTED:
+        template = _BY_REASON.get(reason) or _REJECTED.get(_remedy(notice), _REJECTED["fix_client"])
+    elif notice.type == INVALID_GRANT:
+        template = _BY_REASON.get(reason, template)
+    return template.format(subject=shown(notice.subject, limit=255))
+
+
+def _facts(notice: Notice, house: House, about: About, now: float) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Project", house.project),
+        ("Connection", notice.text("connection")),
+        ("Connections", _connections(notice.data)),
+        ("Provider", notice.text("provider")),
+        ("Owner", shown(about.owner)),
+        ("Account", _UNVERIFIED if notice.text("account") == "unverified" else ""),
+        ("Reason", notice.text("reason")),
+        ("Meaning", "" if notice.type == RECOVERED else _meaning(notice)),
+        ("Answer", " ".join(filter(None, map(notice.text, _ANSWER)))),
+        ("First failed", words_of_moment(notice.data.get("first_failed_at"), now)),
+        ("Access token ends", words_of_moment(notice.data.get("access_token_expires_at"), now)),
+        ("Read from", notice.text("access_token_secret")),
+        ("Severity", notice.severity),
+    )
+
+
+def _meaning(notice: Notice) -> str:
+    """Say what the reason means unless the message has said it already."""
+    means = words_for(notice.text("reason")) if notice.text("reason") else ""
+    return "" if means in notice.text("message") else means
+
+
+def _what_to_do(house: House, words: OperatorWords) -> tuple[tuple[str, str], ...]:
+    runbook = f"{house.runbook_url}#{words.anchor}" if house.runbook_url else f"docs/runbook.md#{words.anchor}"
+    return (("What to do", words.do), ("Where", words.where), ("Runbook", runbook))
+
+
+def _connections(data: Mapping[str, object]) -> str:
+    """Name the connections of a client event: how many, and at most twenty of them."""
+    names, count = data.get("connection_names"), data.get("connections")
+    listed: Sequence[object] = names if isinstance(names, list) else ()
+    shown_names = [shown(name, limit=255) for name in listed[:20] if isinstance(name, str)]
+    if isinstance(count, bool) or not isinstance(count, int):
+        count = len(shown_names)
+    if not count:
+        return ""
+    more = count - len(shown_names)
+    text = ", ".join(shown_names) + (f" and {more} more" if shown_names and more > 0 else "")
+    return f"{count} ({text})" if text else str(count)
+
+
+def _remedy(notice: Notice) -> str:
+    return notice.text("remedy") or remedy_for(notice.text("reason"))

@@ -1,0 +1,108 @@
+"""What an owner reads: who asks, what for, which account, until when, and one button. No jargon, no provider's text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from token_refresh.core.incident.events import CONSENT_EXPIRING, CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, remedy_for
+from token_refresh.core.incident.layout import Block, Button, Facts, Paragraph, Small
+from token_refresh.core.incident.message import About, House, Message, lay_out, link_of
+from token_refresh.core.incident.moments import find_moment, words_of_day, words_of_moment
+from token_refresh.core.incident.notice import Notice
+from token_refresh.core.incident.words import owner_words
+from token_refresh.core.secrecy import shown
+
+_FIRST: Final = "never_consented"
+_TITLES: Final[Mapping[str, str]] = {
+    INVALID_GRANT: "{what} needs your permission",
+    CONSENT_OVERDUE: "Reminder: {what} still needs your permission",
+    RECOVERED: "{what} is connected again",
+}
+_BUTTONS: Final[Mapping[str, str]] = {"reconsent": "Allow access", "reauthenticate": "Sign in again"}
+
+
+def build_owner_message(notice: Notice, house: House, about: About, now: float) -> Message:
+    """Build the message about an event for the owner of its connection; `now` in epoch seconds."""
+    what = shown(about.title or notice.subject, limit=255)
+    title = _title(notice, what)
+    if notice.type == RECOVERED:
+        return lay_out(notice, title, [Paragraph(_over(about, what)), *_signature(notice, house)])
+    link = link_of(notice, house)
+    blocks: list[Block] = [Paragraph(_who_asks(notice, house, about)), Paragraph(_why(notice, about))]
+    blocks.append(Facts(_facts(notice, house, about, now, has_link=link is not None)))
+    if link is None:
+        blocks.append(Paragraph(f"Please ask {_whom(house)} for a link: this message could not bring one."))
+    else:
+        blocks += [Button(_label(notice), link), Small(_caution(house))]
+    return lay_out(notice, title, [*blocks, *_signature(notice, house)])
+
+
+def _title(notice: Notice, what: str) -> str:
+    if notice.type == CONSENT_EXPIRING:
+        day = words_of_day(_end(notice))
+        return f"{what}: your permission ends {f'on {day}' if day else 'soon'}"
+    return _TITLES[notice.type].format(what=what)
+
+
+def _over(about: About, what: str) -> str:
+    account = f" to {about.provider}" if about.provider else ""
+    return f"{what} is connected{account} again. There is nothing left for you to do."
+
+
+def _who_asks(notice: Notice, house: House, about: About) -> str:
+    who = shown(house.name) or shown(about.title or notice.subject, limit=255)
+    account = f"your {about.provider} account" if about.provider else "your account"
+    if notice.type == CONSENT_EXPIRING:
+        return f"{who} uses {account} with your permission."
+    first = "to start using" if notice.text("reason") == _FIRST else "to go on using"
+    still = "still needs" if notice.type == CONSENT_OVERDUE else "needs"
+    return f"{who} {still} your permission {first} {account}."
+
+
+def _why(notice: Notice, about: About) -> str:
+    reason = CONSENT_EXPIRING if notice.type == CONSENT_EXPIRING else notice.text("reason")
+    return owner_words(reason, about.provider)
+
+
+def _facts(notice: Notice, house: House, about: About, now: float, *, has_link: bool) -> tuple[tuple[str, str], ...]:
+    works_until, since = notice.data.get("access_token_expires_at"), notice.data.get("first_failed_at")
+    works = words_of_moment(works_until, now)
+    is_over = isinstance(works_until, int | float) and works_until <= now
+    sent = notice.time if notice.time is not None else now
+    return (
+        ("What it is for", shown(about.purpose)),
+        ("Account to sign in with", shown(about.owner)),
+        ("Since", words_of_moment(since, now)),
+        ("Ends", words_of_moment(_end(notice), now) if notice.type == CONSENT_EXPIRING else ""),
+        ("Stopped working" if is_over else "Works until", works if notice.type != CONSENT_EXPIRING else ""),
+        ("This link works until", words_of_moment(sent + house.ticket_ttl, now) if has_link else ""),
+    )
+
+
+def _end(notice: Notice) -> float | None:
+    """Find when a permission ends: contract 8 has no field for it, the message says it."""
+    return find_moment(notice.text("message")) if notice.type == CONSENT_EXPIRING else None
+
+
+def _label(notice: Notice) -> str:
+    if notice.type == CONSENT_EXPIRING:
+        return "Renew the permission"
+    return _BUTTONS.get(remedy_for(notice.text("reason")), "Allow access")
+
+
+def _caution(house: House) -> str:
+    return (
+        "The link is meant for you alone: please do not forward it. If you do not know what this is about, do not open "
+        f"it and ask {_whom(house)}."
+    )
+
+
+def _signature(notice: Notice, house: House) -> list[Block]:
+    sender = f"Sent for {shown(house.name)}." if house.name else "Sent by token-refresh."
+    contact = f" Questions: {shown(house.contact)}." if house.contact else ""
+    return [Small(f"{sender}{contact} Reference: {shown(notice.subject, limit=255)}")]
+
+
+def _whom(house: House) -> str:
+    return shown(house.contact) or (f"{shown(house.name)}" if house.name else "the people who run this service")
