@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from token_refresh.core.connection import PREFIX, Connection, parse_connection
+from token_refresh.core.connection import Connection, parse_connection
 from token_refresh.core.incident.address import parse_address
 from token_refresh.core.incident.events import RECOVERED
 from token_refresh.core.incident.message import About, House, Message
@@ -166,10 +166,9 @@ class Notifier:
             return Reach(About(provider=title), unknown=f"the owner cannot be looked up: {fault}" if is_wanted else "")
         if connection is None:
             return Reach(About(provider=title))
-        notes = connection.record.annotations
         about = About(
-            title=notes.get(f"{PREFIX}title", ""),
-            purpose=notes.get(f"{PREFIX}purpose", ""),
+            title=connection.title or "",
+            purpose=connection.purpose or "",
             owner=connection.owner or "",
             provider=title,
             client=connection.client_secret_id,

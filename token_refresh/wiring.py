@@ -143,7 +143,7 @@ class Parts:
             ticket_ttl=s.consent_ticket_ttl,
             runbook_url=s.runbook_url,
         )
-        titles = {key: getattr(provider, "title", "") or key.title() for key, provider in self.providers.items()}
+        titles = {key: provider.shown_name for key, provider in self.providers.items()}
         pace = Pace(s.token_requests_per_second)
         messenger = AppriseMessenger(s.consent_name)
         return Notifier(self.store, messenger, read_urls(s.notify_urls), pace, time.time, house, titles)
