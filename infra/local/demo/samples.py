@@ -66,6 +66,12 @@ class Secrets:
             return None
         return answer.payload.data.decode()
 
+    def allow(self, secret_id: str, account: str) -> None:
+        """Let a service account read a secret: roles/secretmanager.secretAccessor and nothing else."""
+        binding = {"role": "roles/secretmanager.secretAccessor", "members": [f"serviceAccount:{account}"]}
+        resource = f"{self._parent}/secrets/{secret_id}"
+        self._client.set_iam_policy(request={"resource": resource, "policy": {"bindings": [binding]}})
+
     def annotations(self, secret_id: str) -> dict[str, str]:
         """Read a secret's annotations."""
         return dict(self._client.get_secret(name=f"{self._parent}/secrets/{secret_id}").annotations)

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from infra.local.demo.browser import Browser
+from infra.local.demo.library import call_as_job
 from infra.local.demo.samples import Sample, Secrets
 from infra.local.demo.watch import STYLES, watch_run
 from infra.local.stack import EVENTS_SUBSCRIPTION, Stack
@@ -91,7 +92,17 @@ def demo() -> int:
     with Stack(environment={"CONFIRM_AFTER": "1"}) as stack, closing(Secrets(stack)) as secrets:
         scene = Scene(stack, secrets, console)
         try:
-            for chapter in (introduce, declare, refresh, use, report, consent_again, correct_the_client, look_back):
+            for chapter in (
+                introduce,
+                declare,
+                refresh,
+                use,
+                use_library,
+                report,
+                consent_again,
+                correct_the_client,
+                look_back,
+            ):
                 chapter(scene)
         except UnexpectedError as difference:
             console.print(f"\n[red]This is not how it should have come out:[/red] {difference}", soft_wrap=True)
@@ -153,6 +164,21 @@ def use(scene: Scene) -> None:
     for sample in SAMPLES:
         if EXPECTED[sample.shows] == "refreshed":
             use_token(scene, sample)
+
+
+def use_library(scene: Scene) -> None:
+    """Let Google's own library fetch a token by itself, first without permission and then with it."""
+    scene.chapter("A job with Google's own library and a credential file: no code about tokens, IAM decides")
+    name, secret, account = "gmail-ada", "gmail-ada-access-token", scene.stack.metadata.account
+    refusal = call_as_job(scene.stack, name)
+    expect(refusal == "invalid_target", f"a job without permission is told {refusal}")
+    scene.say(f"google.auth.default() as {account}:")
+    scene.say(f"[red]400[/red]  {refusal}: it may not read {secret}")
+    scene.secrets.allow(secret, account)
+    scene.say(f"gcloud secrets add-iam-policy-binding {secret} --role=roles/secretmanager.secretAccessor ...")
+    owner = call_as_job(scene.stack, name)
+    expect(owner == "ada@example.com", f"the job acts for {owner}")
+    scene.say(f"[green]200[/green]  {name:<20} is {owner}")
 
 
 def report(scene: Scene) -> None:
