@@ -30,13 +30,15 @@ def as_json(**fields: object) -> bytes:
 @pytest.mark.parametrize(
     ("payload", "grant"),
     [
-        pytest.param(CANARY.encode(), RefreshTokenGrant(Secret(CANARY)), id="bare-text"),
-        pytest.param(f"\n {CANARY}\r\n".encode(), RefreshTokenGrant(Secret(CANARY)), id="white-space-around"),
-        pytest.param(f"\ufeff{CANARY}".encode(), RefreshTokenGrant(Secret(CANARY)), id="byte-order-mark"),
+        pytest.param(CANARY.encode(), RefreshTokenGrant(Secret(CANARY), is_bare=True), id="bare-text"),
+        pytest.param(
+            f"\n {CANARY}\r\n".encode(), RefreshTokenGrant(Secret(CANARY), is_bare=True), id="white-space-around"
+        ),
+        pytest.param(f"\ufeff{CANARY}".encode(), RefreshTokenGrant(Secret(CANARY), is_bare=True), id="byte-order-mark"),
         pytest.param(as_json(refresh_token=CANARY), RefreshTokenGrant(Secret(CANARY)), id="json"),
         pytest.param(
-            as_json(refresh_token=f" {CANARY} ", issued_at=1, expires_at=2.5, scope="a b", sub="42"),
-            RefreshTokenGrant(Secret(CANARY), issued_at=1.0, expires_at=2.5, scope="a b", sub="42"),
+            as_json(refresh_token=f" {CANARY} ", issued_at=1, consented_at=0, expires_at=2.5, scope="a b", sub="42"),
+            RefreshTokenGrant(Secret(CANARY), issued_at=1.0, consented_at=0.0, expires_at=2.5, scope="a b", sub="42"),
             id="json-with-all-that-is-known",
         ),
         pytest.param(

@@ -35,6 +35,10 @@ def test_a_recorded_reply_means_what_its_file_says(path: Path) -> None:
             seen["scope"] = outcome.scope
         if outcome.refresh_token_expires_at is not None:
             seen["refresh_token_expires_in"] = outcome.refresh_token_expires_at - NOW
+        if outcome.authorization_expires_at is not None:
+            seen["authorization_expires_in"] = outcome.authorization_expires_at - NOW
+        if outcome.refresh_token_timeout is not None:
+            seen["refresh_token_timeout"] = outcome.refresh_token_timeout
         if outcome.extra:
             seen["extra"] = dict(outcome.extra)
         assert outcome.access_token == Secret("new-access-token")

@@ -189,6 +189,32 @@ def test_another_refresh_token_is_a_rotation() -> None:
     assert token(refresh_token="new-refresh-token").refresh_token == Secret("new-refresh-token")
 
 
+# draft-ietf-oauth-refresh-token-expiration-02, section 3
+@pytest.mark.parametrize(
+    ("fields", "authorization", "timeout", "own"),
+    [
+        ({"authorization_expires_in": 60}, NOW + 60, None, None),
+        ({"refresh_token_timeout": "30"}, None, 30, None),
+        (
+            {"authorization_expires_in": 60, "refresh_token_timeout": 30, "refresh_token_expires_in": 9},
+            NOW + 60,
+            30,
+            None,
+        ),
+        ({"refresh_token_timeout": 30, "refresh_token_expires_in": 9}, None, 30, None),
+        ({"refresh_token_timeout": 0, "refresh_token_expires_in": 9}, None, None, NOW + 9),
+        ({"authorization_expires_in": "never"}, None, None, None),
+    ],
+)
+def test_the_end_of_an_authorization_and_an_idle_time_outrank_the_older_names(
+    fields: dict[str, Any], authorization: int | None, timeout: int | None, own: int | None
+) -> None:
+    reply = token(**fields)
+    assert (reply.authorization_expires_at, reply.refresh_token_timeout) == (authorization, timeout)
+    assert reply.refresh_token_expires_at == own
+    assert reply.ends_at == (authorization or own)
+
+
 @pytest.mark.parametrize("name", ["refresh_token_expires_in", "x_refresh_token_expires_in", "refresh_expires_in"])
 def test_the_end_of_a_refresh_token_has_three_names(name: str) -> None:
     assert token(**{name: "60"}).refresh_token_expires_at == NOW + 60

@@ -83,11 +83,14 @@ class Incidents:
         return self.publish_owed(written, reminded, facts) if written else (connection, status)
 
     def warn_of_end(
-        self, connection: Connection, status: Status | None, facts: AccessTokenFacts | None, end: float, days: int
+        self, connection: Connection, status: Status | None, facts: AccessTokenFacts | None, end: float, warning: float
     ) -> None:
-        """Publish `consent_expiring`; a status is written only if the topic does not take it. Raises `StoreError`."""
+        """Publish `consent_expiring` for one warning (seconds before the end, as named).
+
+        A status is written only if the topic does not take it. Raises `StoreError`.
+        """
         now = self.clock()
-        event_id = build_event_id(CONSENT_EXPIRING, connection.name, days, round(end / HOUR))
+        event_id = build_event_id(CONSENT_EXPIRING, connection.name, warning, round(end / HOUR))
         version = facts.connection_version if facts else 0
         status = replace(status or Status(HEALTHY, HEALTHY, now), version=version, message=_words_of_end(end, now))
         if not self._publish(event_id, connection, status, facts, None):

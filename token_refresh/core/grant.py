@@ -36,11 +36,17 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class RefreshTokenGrant:
-    """A refresh token and what is known of it; `client` when the payload carries its own. Times in epoch seconds."""
+    """A refresh token and what is known of it; `client` when the payload carries its own. Times in epoch seconds.
+
+    `consented_at` is when the owner consented, where the first issue is no longer known; `is_bare` that the payload is
+    nothing but the token, so that nothing can be kept beside it.
+    """
 
     refresh_token: Secret
     issued_at: float | None = None
+    consented_at: float | None = None
     expires_at: float | None = None
+    is_bare: bool = False
     scope: str | None = None
     sub: str | None = None
     client: Client | None = None
@@ -78,7 +84,7 @@ def parse_grant(payload: bytes) -> Grant:
         return _parse_grant_json(_json_object(text, "connection secret"))
     if any(c.isspace() or not c.isprintable() for c in text):
         raise PayloadError("connection secret is neither JSON nor one bare refresh token (it has white space inside)")
-    return RefreshTokenGrant(refresh_token=_token(text, "refresh_token"))
+    return RefreshTokenGrant(refresh_token=_token(text, "refresh_token"), is_bare=True)
 
 
 def parse_client(payload: bytes) -> Client:
@@ -128,6 +134,7 @@ def _parse_grant_json(data: Mapping[str, object]) -> Grant:
         return RefreshTokenGrant(
             refresh_token=_token(data["refresh_token"], "refresh_token"),
             issued_at=_time(data, "issued_at"),
+            consented_at=_time(data, "consented_at"),
             expires_at=_time(data, "expires_at"),
             scope=_optional_text(data, "scope"),
             sub=_optional_text(data, "sub"),

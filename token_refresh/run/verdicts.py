@@ -76,9 +76,12 @@ class Verdicts:
 
     def _warn_of_end(self, work: Work) -> None:
         attempt = work.made
-        days = attempt.end and crossed_warning(attempt.end, attempt.looked_at, self.clock())
-        if attempt.end and days:
-            self.incidents.warn_of_end(work.connection, work.status, work.facts, attempt.end.at, days)
+        if attempt.end is None:
+            return
+        warnings = self.worker.settings.consent_warnings
+        warning = crossed_warning(attempt.end, attempt.looked_at, self.clock(), warnings)
+        if warning is not None:
+            self.incidents.warn_of_end(work.connection, work.status, work.facts, attempt.end.at, warning)
 
     def _record(self, work: Work, status: Status) -> bool:
         """Write a status and publish what it owes; False when somebody else judged first."""

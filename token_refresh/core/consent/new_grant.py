@@ -28,7 +28,7 @@ def render_new_grant(  # noqa: PLR0913 - what a payload holds
         raise ValueError("a grant needs a refresh token")
     facts: dict[str, object | None] = {
         "issued_at": int(now),
-        "expires_at": refreshed.refresh_token_expires_at,
+        "expires_at": refreshed.ends_at,
         "scope": refreshed.scope or asked,
         "sub": subject,
     }

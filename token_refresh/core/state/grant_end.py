@@ -1,7 +1,19 @@
-"""When a grant will end by itself, and when its owner is told: 7 days (10 % of a shorter life) and 1 day before."""
+"""When a grant will end by itself, and when its owner is told.
+
+An end is known from the reply, from the payload or from the definition, and counts from the issue of the refresh token
+or, where the definition says so, from the consent. A rotation moves the issue; so the first one writes the issue before
+it, which was the consent, into a JSON payload as `consented_at`, where it stays. Where a beginning is unknown, the
+creation of a version stands in: of the first one for a bare token that is replaced, else of the version itself.
+
+    number = version_to_date(grant, refreshed, provider, version)   None in most cases; else look up its creation
+    end = find_end(grant, refreshed, provider, now, created_at)     `refreshed` None: as it stands, without a refresh
+    kept = consent_to_keep(grant, refreshed, provider, now)         what a rotated payload must remember
+    warning = crossed_warning(end, looked_at, now, warnings)        which warning has become due since the last look
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,10 +22,11 @@ from token_refresh.core.provider.definition import Provider
 from token_refresh.core.token_endpoint.outcome import Refreshed
 from token_refresh.core.units import DAY
 
-_EARLIEST: Final = 7 * DAY
+WARNINGS: Final = (7.0 * DAY, 1.0 * DAY)
 _SHARE: Final = 0.1
 # An end told as "in so many seconds" wobbles by a second or two from one reply to the next.
 _GRAIN: Final = 60
+_FIRST: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,34 +37,111 @@ class GrantEnd:
     life: float | None
 
 
-def find_end(grant: RefreshTokenGrant, refreshed: Refreshed, provider: Provider, now: float) -> GrantEnd | None:
+def version_to_date(
+    grant: RefreshTokenGrant, refreshed: Refreshed | None, provider: Provider, version: int
+) -> int | None:
+    """Return the version of the connection secret whose creation `find_end` needs, or None.
+
+    None, too, where no end is in sight: most grants cost nothing here.
+    """
+    told = refreshed is not None and refreshed.ends_at is not None
+    if not told and provider.refresh_token_lifetime is None:
+        return None  # what a person has written into the payload needs no beginning
+    if _counts_from_consent(refreshed, provider):
+        if _consented_at(grant, None) is not None:
+            return None
+        return _FIRST if provider.rotates and grant.is_bare else version
+    return None if _is_new(refreshed) or grant.issued_at is not None else version
+
+
+def find_end(
+    grant: RefreshTokenGrant,
+    refreshed: Refreshed | None,
+    provider: Provider,
+    now: float,
+    created_at: float | None = None,
+) -> GrantEnd | None:
     """Find the end of the grant as it stands after `refreshed`; None when nothing is known.
 
-    A new refresh token has a life of its own; otherwise the payload's word counts, then the provider's.
+    `created_at` is the creation of the version that `version_to_date` names. A reply's end of the authorization
+    outranks all else; a life that counts from consent is an end beside the refresh token's own.
     """
+    from_consent = _counts_from_consent(refreshed, provider)
+    consented_at = _consented_at(grant, created_at if from_consent else None)
+    issued_at = _issued_at(grant, refreshed, now, None if from_consent else created_at)
+    if refreshed is not None and refreshed.authorization_expires_at is not None:
+        return _end(refreshed.authorization_expires_at, consented_at, None)
     life = provider.refresh_token_lifetime
-    rotated = refreshed.refresh_token is not None
-    issued_at = now if rotated else grant.issued_at
-    at: float | None = refreshed.refresh_token_expires_at
-    if at is None and not rotated:
-        at = grant.expires_at
-    if at is None and life and issued_at is not None:
-        at = issued_at + life
+    own = _end(_own_end(grant, refreshed), issued_at, life)
+    began_at = consented_at if from_consent else issued_at
+    by_definition = GrantEnd(began_at + life, life) if life is not None and began_at is not None else None
+    if own is None or by_definition is None:
+        return own or by_definition
+    return min(own, by_definition, key=lambda end: end.at) if from_consent else own
+
+
+def consent_to_keep(grant: RefreshTokenGrant, refreshed: Refreshed, provider: Provider, now: float) -> int | None:
+    """Return the `consented_at` that a rotated payload must remember, or None where it has it or needs none."""
+    if grant.consented_at is not None or not _counts_from_consent(refreshed, provider):
+        return None
+    began_at = _consented_at(grant, None)
+    return int(began_at if began_at is not None else now)
+
+
+def crossed_warning(
+    end: GrantEnd, looked_at: float | None, now: float, warnings: Sequence[float] = WARNINGS
+) -> float | None:
+    """Return the warning (seconds before the end, as named) that has become due since the last look, or None.
+
+    The last look is the last refresh, so no memory is needed; a first look (None) reports a moment that has passed.
+    No warning comes earlier than a tenth of the grant's life before its end; those that fall together are one, and
+    of several that are due the last one counts.
+    """
+    longest = end.life * _SHARE if end.life else float("inf")
+    at = round(end.at / _GRAIN) * _GRAIN
+    moments: dict[float, float] = {}
+    for warning in sorted(warnings, reverse=True):
+        moments.setdefault(at - round(min(warning, longest)), warning)
+    since = looked_at if looked_at is not None else float("-inf")
+    due = [moment for moment in moments if since < moment <= now]
+    return moments[max(due)] if due else None
+
+
+def _own_end(grant: RefreshTokenGrant, refreshed: Refreshed | None) -> float | None:
+    """Return the refresh token's own end; a new one does not inherit the old one's, and an idle time is no end."""
+    if refreshed is None:
+        return grant.expires_at
+    if refreshed.refresh_token_expires_at is not None:
+        return refreshed.refresh_token_expires_at
+    stays = refreshed.refresh_token is None and refreshed.refresh_token_timeout is None
+    return grant.expires_at if stays else None
+
+
+def _counts_from_consent(refreshed: Refreshed | None, provider: Provider) -> bool:
+    told = refreshed is not None and refreshed.authorization_expires_at is not None
+    return told or provider.refresh_token_lifetime_from == "consent"  # noqa: S105 - not a token
+
+
+def _consented_at(grant: RefreshTokenGrant, created_at: float | None) -> float | None:
+    """Return when the owner consented: what is kept, else the issue, which no rotation has moved yet."""
+    if grant.consented_at is not None:
+        return grant.consented_at
+    return grant.issued_at if grant.issued_at is not None else created_at
+
+
+def _issued_at(
+    grant: RefreshTokenGrant, refreshed: Refreshed | None, now: float, created_at: float | None
+) -> float | None:
+    if _is_new(refreshed):
+        return now
+    return grant.issued_at if grant.issued_at is not None else created_at
+
+
+def _is_new(refreshed: Refreshed | None) -> bool:
+    return refreshed is not None and refreshed.refresh_token is not None
+
+
+def _end(at: float | None, began_at: float | None, life: float | None) -> GrantEnd | None:
     if at is None:
         return None
-    return GrantEnd(at, at - issued_at if issued_at is not None else life)
-
-
-def crossed_warning(end: GrantEnd, looked_at: float | None, now: float) -> int | None:
-    """Return the days of the warning whose moment lies between the last look and now; None when there is none.
-
-    The last look is the last refresh, so no memory is needed. A first look reports a moment that has passed.
-    """
-    first = min(_EARLIEST, end.life * _SHARE) if end.life else _EARLIEST
-    at = round(end.at / _GRAIN) * _GRAIN
-    moments = [(at - first, 7)]
-    if first > DAY:
-        moments.append((at - DAY, 1))
-    since = looked_at if looked_at is not None else float("-inf")
-    crossed = [days for moment, days in moments if since < moment <= now]
-    return crossed[-1] if crossed else None
+    return GrantEnd(at, at - began_at if began_at is not None else life)

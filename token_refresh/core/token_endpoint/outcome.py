@@ -30,7 +30,11 @@ class ErrorDetail:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """A token reply (RFC 6749, section 5.1). Times in epoch seconds."""
+    """A token reply (RFC 6749, section 5.1). Times in epoch seconds.
+
+    Of draft-ietf-oauth-refresh-token-expiration, section 3: `authorization_expires_at`, when only a new consent helps,
+    and `refresh_token_timeout`, the seconds that the refresh token may lie unused.
+    """
 
     access_token: Secret
     expires_at: int
@@ -38,8 +42,15 @@ class Refreshed:
     scope: str | None = None
     refresh_token: Secret | None = None
     refresh_token_expires_at: int | None = None
+    authorization_expires_at: int | None = None
+    refresh_token_timeout: int | None = None
     id_token: Secret | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def ends_at(self) -> int | None:
+        """Return when the grant ends by this reply's word; the end of the authorization outranks the token's."""
+        return self.authorization_expires_at or self.refresh_token_expires_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,13 @@ def parse_refreshed(
     if access_token is None:
         return None
     refresh_token = _token(look_up(data, paths.refresh_token))
+    authorization = _life(data.get("authorization_expires_in"))
+    timeout = _life(data.get("refresh_token_timeout"))
     lives = (_life(data.get(name)) for name in _REFRESH_TOKEN_LIVES)
-    refresh_life = next((life for life in lives if life is not None), None)
+    # The older names mean either of the two, so they say nothing beside them.
+    refresh_life = (
+        next((life for life in lives if life is not None), None) if not authorization and not timeout else None
+    )
     return Refreshed(
         access_token=access_token,
         expires_at=_expires_at(data, provider, now),
@@ -76,6 +81,8 @@ def parse_refreshed(
         scope=_scope(look_up(data, paths.scope), provider.scope_separator),
         refresh_token=None if refresh_token == sent else refresh_token,
         refresh_token_expires_at=None if refresh_life is None else int(now) + refresh_life,
+        authorization_expires_at=None if authorization is None else int(now) + authorization,
+        refresh_token_timeout=timeout,
         id_token=_token(data.get("id_token")),
         extra=_kept(data, provider, [refresh_token, sent]),
     )
