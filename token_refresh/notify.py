@@ -101,7 +101,7 @@ class Notifier:
         if reach.unknown:
             failed.append(reach.unknown)
         if reach.note and not self._operators:
-            log.error("notify: %s: %s", notice.subject, reach.note)
+            log.error("notify: the owner of %s was not told: %s", notice.subject, reach.note)
         if reach.address is not None:
             sent += self._tell_owner(notice, reach, now, failed)
         fields = {"event": "notified", "type": notice.type, "subject": notice.subject, "sent": sent}
@@ -120,10 +120,9 @@ class Notifier:
             refused = []
         if not refused and not lasting:
             return sent
-        why = (
-            f"The owner could not be told ({'; '.join(sorted({*refused, *lasting}))}): tell them, or forward the link."
-        )
-        log.error("notify: %s: %s", notice.subject, why)
+        faults = "; ".join(sorted({*refused, *lasting}))
+        why = f"{faults[:1].upper()}{faults[1:]}. Tell them, or forward the link."
+        log.error("notify: the owner of %s could not be told: %s", notice.subject, why)
         message = build_unreached_message(notice, self._house, reach.about, now, why)
         return sent + self._send(notice, self._operators, message, failed, key="unreached")
 
@@ -203,7 +202,9 @@ def read_urls(setting: Secret) -> tuple[Secret, ...]:
 
 def _why_not(owner: str | None) -> str:
     if not owner:
-        return "No owner is annotated (token-refresh.owner): find the right person and forward the link."
+        return "No owner is annotated (token-refresh.owner). Find the right person and forward the link."
     if owner == "*":
-        return "The first person who consents becomes the owner: forward the link to the right one."
-    return "The owner cannot be mailed: token-refresh.owner is not one e-mail address. Forward the link."
+        return (
+            "The annotation token-refresh.owner is `*`: whoever consents first. Forward the link to the right person."
+        )
+    return "The annotation token-refresh.owner is not one e-mail address. Tell them, or forward the link."

@@ -105,7 +105,7 @@ def test_an_owner_reads_since_when_and_until_when_things_work() -> None:
 def test_an_owner_reads_when_a_permission_ends() -> None:
     message = to_owner("consent_expiring", message="its grant ends in about 7 days (2026-12-07 00:53 UTC): ask for it")
     assert message.title == "Invoices of Alice: your permission ends on 7 December"
-    assert "Ends: 7 December 2026, 00:53 UTC (7 days after this message)" in message.body
+    assert "The permission ends: 7 December 2026, 00:53 UTC (7 days after this message)" in message.body
     assert to_owner("consent_expiring").title == "Invoices of Alice: your permission ends soon"
 
 

@@ -90,7 +90,7 @@ class World:
 
     def link(self, name: str) -> str:
         """Take the link from the owner's mail."""
-        return next(word for word in self.mail(name, "needs your consent").text.split() if "/consent/" in word)
+        return next(word for word in self.mail(name, "needs your permission").text.split() if "/consent/" in word)
 
     def token(self, name: str) -> dict[str, Any]:
         """Wait for the access token, as a downstream job would."""

@@ -143,11 +143,13 @@ def test_what_was_not_delivered_is_an_error_of_the_package() -> None:
 def test_an_owner_without_one_address_is_told_to_the_operators_and_acknowledged(world: World, owner: str) -> None:
     world.store.note("owner", owner)
     assert world.tell("invalid_grant") == [OPERATORS]
-    assert "The owner cannot be mailed: token-refresh.owner is not one e-mail address." in world.body(OPERATORS)
+    assert "The owner was not told: The annotation token-refresh.owner is not one e-mail address." in world.body(
+        OPERATORS
+    )
     assert LINK in world.body(OPERATORS).split()
 
 
-@pytest.mark.parametrize(("owner", "words"), [(None, "No owner is annotated"), ("*", "becomes the owner")])
+@pytest.mark.parametrize(("owner", "words"), [(None, "No owner is annotated"), ("*", "whoever consents first")])
 def test_a_connection_that_names_no_person_is_the_operators_matter(world: World, owner: str | None, words: str) -> None:
     world.store.note("owner", owner)
     assert world.tell("invalid_grant") == [OPERATORS]
@@ -164,13 +166,13 @@ def test_without_operators_an_owner_who_cannot_be_told_is_logged(caplog: pytest.
     world = World(OWNERS)
     world.store.note("owner", "octocat")
     assert world.tell("invalid_grant") == []
-    assert "cannot be mailed" in caplog.text
+    assert "is not one e-mail address" in caplog.text
 
 
 def test_a_url_that_would_write_to_others_is_told_to_the_operators_and_acknowledged(world: World) -> None:
     world.messenger.strays = {"mailto"}
     assert world.tell("invalid_grant") == [OPERATORS, OPERATORS]
-    assert "mailto would write to others, too" in world.body(OPERATORS)
+    assert "Mailto would write to others, too" in world.body(OPERATORS)
     assert world.messenger.sent[-1][1].title == f"{NAME}: its owner could not be told"
     assert world.tell("invalid_grant") == [], "a redelivery is not told again"
 
@@ -184,7 +186,7 @@ def test_an_owner_who_is_refused_for_a_day_is_told_to_the_operators_and_acknowle
     assert len(world.messenger.sent) == 1
     world.clock.now = NOW + DAY
     assert world.tell("invalid_grant")[-1] == OPERATORS
-    assert "mailto did not take the message" in world.body(OPERATORS)
+    assert "Mailto did not take the message" in world.body(OPERATORS)
     assert LINK in world.body(OPERATORS).split()
 
 

@@ -41,9 +41,16 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """The one thing to do: a button, and its address for programs that show none."""
+    """The one thing to do."""
 
     label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the button leads, for programs that show none; text has it with the button."""
+
     url: str
 
 
@@ -54,7 +61,7 @@ class Small:
     words: str
 
 
-Block = Paragraph | Facts | Button | Small
+Block = Paragraph | Facts | Button | Address | Small
 
 
 def render_text(blocks: Sequence[Block]) -> str:
@@ -89,6 +96,8 @@ def _text(block: Block) -> str:
             return "\n".join(f"{name}: {value}" for name, value in rows if value)
         case Button(label, url):
             return f"{label}:\n{url}"
+        case Address():
+            return ""
 
 
 def _html(block: Block) -> str:
@@ -99,6 +108,8 @@ def _html(block: Block) -> str:
             return _rows([row for row in rows if row[1]])
         case Button(label, url):
             return _button(label, url)
+        case Address(url):
+            return _address(url)
         case Small(words):
             return f'<p class="soft" style="margin:0 0 12px;font-size:14px;color:#5b626b">{escape(words)}</p>'
 
@@ -121,12 +132,16 @@ def _value(value: str) -> str:
 
 
 def _button(label: str, url: str) -> str:
-    address = escape(url)
     return (
-        f'<p style="margin:24px 0 12px"><a class="button" href="{address}" style="display:inline-block;'
+        f'<p style="margin:4px 0 20px"><a class="button" href="{escape(url)}" style="display:inline-block;'
         "padding:13px 26px;background:#1f5f5b;color:#ffffff;border-radius:8px;font-weight:600;text-decoration:none"
-        f'">{escape(label)}</a></p>\n'
-        '<p class="soft" style="margin:0 0 20px;font-size:14px;color:#5b626b">If the button does not work, open this '
-        f'address:<br><a class="link" href="{address}" style="color:#1f5f5b;overflow-wrap:anywhere;'
-        f'word-break:break-all">{address}</a></p>'
+        f'">{escape(label)}</a></p>'
+    )
+
+
+def _address(url: str) -> str:
+    return (
+        '<p class="soft" style="margin:0 0 12px;font-size:14px;color:#5b626b">If the button does not work, open this '
+        f'address:<br><a class="link" href="{escape(url)}" style="color:#1f5f5b;overflow-wrap:anywhere;'
+        f'word-break:break-all">{escape(url)}</a></p>'
     )

@@ -13,9 +13,8 @@ from token_refresh.core.incident.events import (
     RECOVERED,
     REFRESH_FAILING,
     remedy_for,
-    words_for,
 )
-from token_refresh.core.incident.layout import Block, Button, Facts, Paragraph
+from token_refresh.core.incident.layout import Block, Facts, Paragraph
 from token_refresh.core.incident.message import About, House, Message, lay_out, link_of
 from token_refresh.core.incident.moments import words_of_moment
 from token_refresh.core.incident.notice import Notice
@@ -55,14 +54,11 @@ def build_operator_message(notice: Notice, house: House, about: About, now: floa
         secret=notice.text("connection_secret"),
         client=about.client or ("" if notice.text("connection") else notice.subject),
     )
-    first = notice.text("message") or words.means
-    blocks: list[Block] = [Paragraph(first[:1].upper() + first[1:]), Facts(_facts(notice, house, about, now))]
-    if note:
-        blocks.append(Paragraph(note))
+    said = _sentence(notice.text("message") or words.means)
+    blocks: list[Block] = [Paragraph(said)]
     if notice.type != RECOVERED:
-        blocks.append(Facts(_what_to_do(house, words)))
-        if (link := link_of(notice, house)) is not None:
-            blocks.append(Button("Consent link, for the owner alone", link))
+        blocks.append(Facts(_what_to_do(notice, house, words, note)))
+    blocks.append(Facts(_facts(notice, house, about, now, "" if words.means in said else words.means)))
     return lay_out(notice, _title(notice), blocks)
 
 
@@ -83,7 +79,7 @@ def _title(notice: Notice) -> str:
     return template.format(subject=shown(notice.subject, limit=255))
 
 
-def _facts(notice: Notice, house: House, about: About, now: float) -> tuple[tuple[str, str], ...]:
+def _facts(notice: Notice, house: House, about: About, now: float, means: str) -> tuple[tuple[str, str], ...]:
     return (
         ("Project", house.project),
         ("Connection", notice.text("connection")),
@@ -92,7 +88,7 @@ def _facts(notice: Notice, house: House, about: About, now: float) -> tuple[tupl
         ("Owner", shown(about.owner)),
         ("Account", _UNVERIFIED if notice.text("account") == "unverified" else ""),
         ("Reason", notice.text("reason")),
-        ("Meaning", "" if notice.type == RECOVERED else _meaning(notice)),
+        ("Meaning", "" if notice.type == RECOVERED else means),
         ("Answer", " ".join(filter(None, map(notice.text, _ANSWER)))),
         ("First failed", words_of_moment(notice.data.get("first_failed_at"), now)),
         ("Access token ends", words_of_moment(notice.data.get("access_token_expires_at"), now)),
@@ -101,15 +97,19 @@ def _facts(notice: Notice, house: House, about: About, now: float) -> tuple[tupl
     )
 
 
-def _meaning(notice: Notice) -> str:
-    """Say what the reason means unless the message has said it already."""
-    means = words_for(notice.text("reason")) if notice.text("reason") else ""
-    return "" if means in notice.text("message") else means
+def _what_to_do(notice: Notice, house: House, words: OperatorWords, note: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("The owner was not told", note),
+        ("What to do", words.do),
+        ("Where", words.where),
+        ("Runbook", f"{house.runbook_url or 'docs/runbook.md'}#{words.anchor}"),
+        # Not a button: it is not the operator's to press.
+        ("Consent link, for the owner to open", link_of(notice, house) or ""),
+    )
 
 
-def _what_to_do(house: House, words: OperatorWords) -> tuple[tuple[str, str], ...]:
-    runbook = f"{house.runbook_url}#{words.anchor}" if house.runbook_url else f"docs/runbook.md#{words.anchor}"
-    return (("What to do", words.do), ("Where", words.where), ("Runbook", runbook))
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?")) else ".")
 
 
 def _connections(data: Mapping[str, object]) -> str:

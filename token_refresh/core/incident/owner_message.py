@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from token_refresh.core.incident.events import CONSENT_EXPIRING, CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, remedy_for
-from token_refresh.core.incident.layout import Block, Button, Facts, Paragraph, Small
+from token_refresh.core.incident.layout import Address, Block, Button, Facts, Paragraph, Small
 from token_refresh.core.incident.message import About, House, Message, lay_out, link_of
 from token_refresh.core.incident.moments import find_moment, words_of_day, words_of_moment
 from token_refresh.core.incident.notice import Notice
@@ -30,11 +30,12 @@ def build_owner_message(notice: Notice, house: House, about: About, now: float) 
         return lay_out(notice, title, [Paragraph(_over(about, what)), *_signature(notice, house)])
     link = link_of(notice, house)
     blocks: list[Block] = [Paragraph(_who_asks(notice, house, about)), Paragraph(_why(notice, about))]
-    blocks.append(Facts(_facts(notice, house, about, now, has_link=link is not None)))
-    if link is None:
-        blocks.append(Paragraph(f"Please ask {_whom(house)} for a link: this message could not bring one."))
-    else:
-        blocks += [Button(_label(notice), link), Small(_caution(house))]
+    blocks.append(Facts((("What it is for", shown(about.purpose)), ("Account to sign in with", shown(about.owner)))))
+    if link is not None:
+        blocks.append(Button(_label(notice), link))
+    blocks.append(Facts(_times(notice, house, now, has_link=link is not None)))
+    # What a program cannot show as a button, and what a careful reader asks, comes after what a phone shows first.
+    blocks += [Address(link), Small(_caution(house))] if link else [Paragraph(_no_link(house))]
     return lay_out(notice, title, [*blocks, *_signature(notice, house)])
 
 
@@ -55,9 +56,10 @@ def _who_asks(notice: Notice, house: House, about: About) -> str:
     account = f"your {about.provider} account" if about.provider else "your account"
     if notice.type == CONSENT_EXPIRING:
         return f"{who} uses {account} with your permission."
-    first = "to start using" if notice.text("reason") == _FIRST else "to go on using"
+    if notice.text("reason") == _FIRST:
+        return f"{who} would like to use {account}."
     still = "still needs" if notice.type == CONSENT_OVERDUE else "needs"
-    return f"{who} {still} your permission {first} {account}."
+    return f"{who} {still} your permission to go on using {account}."
 
 
 def _why(notice: Notice, about: About) -> str:
@@ -65,18 +67,17 @@ def _why(notice: Notice, about: About) -> str:
     return owner_words(reason, about.provider)
 
 
-def _facts(notice: Notice, house: House, about: About, now: float, *, has_link: bool) -> tuple[tuple[str, str], ...]:
-    works_until, since = notice.data.get("access_token_expires_at"), notice.data.get("first_failed_at")
-    works = words_of_moment(works_until, now)
+def _times(notice: Notice, house: House, now: float, *, has_link: bool) -> tuple[tuple[str, str], ...]:
+    works_until = notice.data.get("access_token_expires_at")
     is_over = isinstance(works_until, int | float) and works_until <= now
     sent = notice.time if notice.time is not None else now
+    link = ("This link works until", words_of_moment(sent + house.ticket_ttl, now) if has_link else "")
+    if notice.type == CONSENT_EXPIRING:
+        return (("The permission ends", words_of_moment(_end(notice), now)), link)
     return (
-        ("What it is for", shown(about.purpose)),
-        ("Account to sign in with", shown(about.owner)),
-        ("Since", words_of_moment(since, now)),
-        ("Ends", words_of_moment(_end(notice), now) if notice.type == CONSENT_EXPIRING else ""),
-        ("Stopped working" if is_over else "Works until", works if notice.type != CONSENT_EXPIRING else ""),
-        ("This link works until", words_of_moment(sent + house.ticket_ttl, now) if has_link else ""),
+        ("Since", words_of_moment(notice.data.get("first_failed_at"), now)),
+        ("Stopped working" if is_over else "Works until", words_of_moment(works_until, now)),
+        link,
     )
 
 
@@ -89,6 +90,10 @@ def _label(notice: Notice) -> str:
     if notice.type == CONSENT_EXPIRING:
         return "Renew the permission"
     return _BUTTONS.get(remedy_for(notice.text("reason")), "Allow access")
+
+
+def _no_link(house: House) -> str:
+    return f"Please ask {_whom(house)} for a link: this message could not bring one."
 
 
 def _caution(house: House) -> str:
@@ -105,4 +110,4 @@ def _signature(notice: Notice, house: House) -> list[Block]:
 
 
 def _whom(house: House) -> str:
-    return shown(house.contact) or (f"{shown(house.name)}" if house.name else "the people who run this service")
+    return shown(house.contact) or shown(house.name) or "the people who run this service"
