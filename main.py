@@ -16,7 +16,6 @@ from token_refresh.core.incident.notice import parse_notice
 from token_refresh.core.trigger import parse_event_data, parse_http_body
 from token_refresh.errors import BadEnvironment, BadRequest, StoreError, TokenRefreshError, UnknownConnection
 from token_refresh.web.consent import handle_consent
-from token_refresh.web.status import handle_status
 from token_refresh.web.token import handle_token
 from token_refresh.wiring import parts
 
@@ -91,8 +90,7 @@ def notify(event: CloudEvent) -> None:
 def status(request: flask.Request) -> flask.typing.ResponseReturnValue:
     """Show every connection and its state: HTML, or JSON for ``Accept: application/json``; POST refreshes one."""
     try:
-        instance = parts()
-        return handle_status(request, instance.overview, instance.pages, instance.tickets, time.time)
+        return parts().status_page.answer(request)
     except BadEnvironment as fault:
         return _error("bad_environment", fault, 500)
 

@@ -12,7 +12,8 @@ TokenRefreshError
 │   ├── EtagConflict          somebody else wrote first: read again, decide again
 │   ├── CallerNotAccepted     `token`: Secret Manager does not accept the caller's own token
 │   ├── CallerNotAllowed      `token`: the caller may not read the secret, or there is nothing to read
-│   └── StoreUnavailable      quota, outage, permission: try again later                            503
+│   └── StoreUnavailable      quota, outage: try again later                                        503
+│       └── StoreForbidden        our service account lacks a permission
 ├── PublishError          the topic did not take the event: owed, published by a later run
 ├── Undeliverable         a message did not leave: the event is delivered again
 │   └── OwnerUnreachable      this owner cannot be written to, now or later: the operators are told
@@ -74,6 +75,10 @@ class CallerNotAllowed(StoreError):
 
 class StoreUnavailable(StoreError):
     """Secret Manager cannot be reached, refuses, or is out of quota."""
+
+
+class StoreForbidden(StoreUnavailable):
+    """Our service account lacks a permission; one that has it on single secrets only also hears this of no secret."""
 
 
 class PublishError(TokenRefreshError):

@@ -1,77 +1,66 @@
-"""Every connection and its state, for people to look at. Reads metadata and access-token documents, never a grant."""
+"""Every connection and how it stands, for people to look at. Reads metadata and access-token documents, never a grant.
+
+One view costs the calls of one list (two ListSecrets), and accesses of access-token documents; views that a page makes
+by itself share one for `FRESH_SECONDS`. A view that a person asks for is made anew, up to once a second.
+"""
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from token_refresh.core.access_token import AccessTokenFacts, parse_facts
-from token_refresh.core.connection import ACCESS_TOKEN, LEASE, STATUS, Connection, parse_connection
-from token_refresh.core.incident.events import words_for
+from token_refresh.core.connection import Connection, parse_connection
+from token_refresh.core.overview.place import Place
+from token_refresh.core.overview.row import Reading, Row, Rules, build_row
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.state.due import margins
-from token_refresh.core.status import (
-    HEALTHY,
-    MISCONFIGURED,
-    NEEDS_CONSENT,
-    REJECTED,
-    SUSPECT,
-    UNAVAILABLE,
-    Lease,
-    Status,
-    parse_lease,
-    parse_status,
-)
-from token_refresh.errors import SecretMissing, StoreError, StoreUnavailable
-from token_refresh.ports import ConsentLinks, Publisher, SecretStore
+from token_refresh.errors import SecretMissing, StoreError
+from token_refresh.instance.readings import Readings
+from token_refresh.ports import ConsentLinks, Publisher, SecretStore, VersionInfo
 from token_refresh.settings import Settings
 
-PAUSED: Final = "paused"
-# What needs somebody's hand comes first.
-ORDER: Final = (NEEDS_CONSENT, REJECTED, MISCONFIGURED, UNAVAILABLE, SUSPECT, HEALTHY, PAUSED)
+FRESH_SECONDS: Final = 15.0
+# Views that are made anew at once, before they are made once a second.
+_BURST: Final = 20
+_HISTORY: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One connection as it is shown. Times in epoch seconds; None = does not apply or is not known."""
+class View:
+    """All connections as they were at `at`, epoch seconds."""
 
-    name: str
-    provider: str
-    owner: str | None
-    state: str
-    reason: str | None
-    since: float | None
-    version: int
-    access_token_expires_at: float | None
-    next_attempt_at: float | None
-    consent_url: str | None = field(repr=False)
-    explanation: str | None = None
-    access_token_life: float | None = None
-    grant_ends_at: float | None = None
-    grant_life: float | None = None
+    at: float
+    rows: tuple[Row, ...]
 
-    def as_json(self) -> dict[str, object]:
-        """Return the fields that contract 1 names."""
-        return {
-            "name": self.name,
-            "provider": self.provider,
-            "owner": self.owner,
-            "state": self.state,
-            "reason": self.reason,
-            "since": self.since,
-            "version": self.version,
-            "access_token_expires_at": self.access_token_expires_at,
-            "next_attempt_at": self.next_attempt_at,
-            "consent_url": self.consent_url,
-        }
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The newest versions of one secret, newest first; `problem` says why they cannot be listed."""
+
+    secret_id: str
+    versions: tuple[VersionInfo, ...] = ()
+    more: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The versions of a connection's secrets, and the end of its refresh token where the provider limits its life."""
+
+    grant: Versions
+    access_token: Versions
+    grant_ends_at: float | None
 
 
 class Overview:
-    """Look at all connections; threads may share it."""
+    """Look at all connections, or at one; threads may share it.
+
+    Every method raises `StoreUnavailable` where the secrets cannot be listed or read (`StoreForbidden`: not allowed).
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts of an overview
         self,
@@ -81,111 +70,142 @@ class Overview:
         links: ConsentLinks,
         settings: Settings,
         clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._publisher = publisher
         self._providers = providers
         self._links = links
-        self._settings = settings
         self._clock = clock
+        self._monotonic = monotonic
+        self._default_margin = settings.refresh_before_expiry
+        self.rules = Rules(settings.refresh_before_expiry, settings.run_every)
+        self.place = Place(settings.project, settings.location)
+        self._readings = Readings(store, max(1, int(settings.refresh_workers)), clock, monotonic)
+        self._lock = threading.Lock()
+        self._begun = 0
+        self._last: tuple[int, View] | None = None
+        self._listed: tuple[float, list[Connection]] | None = None
+        self._allowance, self._allowed_at = float(_BURST), monotonic()
 
-    def rows(self) -> list[Row]:
-        """Return every connection, those that need somebody first, then by name; raises `StoreUnavailable`."""
-        records = self._store.list_connections()
-        connections = [c for c in map(parse_connection, records) if c is not None]
-        names = Counter(c.name for c in connections)
-        workers = max(1, min(int(self._settings.refresh_workers), len(connections)))
-        with ThreadPoolExecutor(workers) as pool:
-            rows = list(pool.map(lambda c: self._row(c, is_twin=names[c.name] > 1), connections))
-        return sorted(rows, key=lambda row: (ORDER.index(row.state), row.name))
+    @property
+    def size(self) -> int:
+        """Return how many connections there were when this instance looked last."""
+        return len(self._last[1].rows) if self._last else 0
+
+    def look(self, *, may_be_old: bool = False, seconds: float | None = None) -> View:
+        """Return all connections.
+
+        `may_be_old`: as they were up to `FRESH_SECONDS` ago. `seconds`: what could not be read within them is pending.
+        """
+        arrived = self._begun
+        with self._lock:
+            if self._last and self._is_good_enough(*self._last, arrived, may_be_old=may_be_old, seconds=seconds):
+                return self._last[1]
+            self._begun += 1
+            view = self._make(anew=not may_be_old, seconds=seconds)
+            self._last = (self._begun, view)
+            return view
+
+    def look_at(self, name: str) -> Row | None:
+        """Return one connection as it is now, by one metadata read and one access; None when there is none."""
+        found = [row for row in self._latest_rows(name) if row.name == name]
+        if len(found) != 1:
+            return found[0] if found else None
+        try:
+            record = self._store.get(found[0].connection.secret_id)
+        except SecretMissing:
+            return None
+        connection = parse_connection(record)
+        if connection is None:
+            return None
+        row = self._row(connection, self._readings.read(connection), is_twin=False)
+        with self._lock:
+            if self._last:
+                number, view = self._last
+                rows = tuple(row if r.name == name else r for r in view.rows)
+                self._last = (number, View(view.at, rows))
+        return row
+
+    def history(self, name: str) -> History | None:
+        """Return the versions of a connection's secrets, by two metadata reads; None where there is no connection."""
+        row = next((row for row in self._latest_rows(name) if row.name == name), None)
+        if row is None:
+            return None
+        grant = self._versions(row.connection.secret_id)
+        provider = self._providers.get(row.connection.provider)
+        life = provider.refresh_token_lifetime if provider else None
+        newest = next((v for v in grant.versions if v.state == "ENABLED"), None)
+        ends_at = newest.created_at + life if life and newest else None
+        return History(grant, self._versions(row.connection.access_token_secret_id), row.grant_ends_at or ends_at)
+
+    def consent_url(self, row: Row) -> str | None:
+        """Return a fresh consent link; None when consent is not deployed."""
+        return self._links.url(row.name, row.connection.consents)
 
     def request_refresh(self, name: str) -> bool:
-        """Ask for a refresh of one connection; False when there is none of that name.
-
-        Raises `PublishError`, `StoreUnavailable`.
-        """
-        connections = map(parse_connection, self._store.list_connections())
-        if not any(c is not None and c.name == name for c in connections):
+        """Ask for a refresh of one connection; False when there is none of that name. Raises `PublishError`."""
+        if not any(row.name == name for row in self._latest_rows(name)):
             return False
         self._publisher.request_refresh({"connections": [name], "force": True})
         return True
 
-    def _row(self, connection: Connection, *, is_twin: bool) -> Row:
-        status = parse_status(connection.record.annotations.get(STATUS))
-        facts = self._facts(connection)
-        version = self._version(connection, status, facts)
-        state, reason, explanation = _state(connection, status, version, is_twin=is_twin)
-        unhealthy = status if status and status.state == state else None
-        ends_at, grant_life = self._grant_end(connection, version)
-        return Row(
-            name=connection.name,
-            provider=connection.provider,
-            owner=connection.owner,
-            state=state,
-            reason=reason,
-            since=unhealthy.since if unhealthy and state != HEALTHY else None,
-            version=version or 0,
-            access_token_expires_at=facts.expires_at if facts else None,
-            next_attempt_at=self._next_attempt(connection, state, unhealthy, facts),
-            consent_url=self._links.url(connection.name, connection.consents),
-            explanation=explanation,
-            access_token_life=facts.life if facts else None,
-            grant_ends_at=ends_at,
-            grant_life=grant_life,
+    def _latest_rows(self, name: str) -> tuple[Row, ...]:
+        """Return what was seen last if it has that name in it, else what there is now."""
+        last = self._last
+        if last and any(row.name == name for row in last[1].rows):
+            return last[1].rows
+        return self.look(seconds=0).rows
+
+    def _make(self, *, anew: bool, seconds: float | None) -> View:
+        now, connections = self._list(anew=anew)
+        names = Counter(c.name for c in connections)
+        readings = self._readings.read_all(connections, self._due_at, anew=anew, seconds=seconds)
+        rows = [self._row(c, readings[c.secret_id], is_twin=names[c.name] > 1) for c in connections]
+        return View(now, tuple(rows))
+
+    def _list(self, *, anew: bool) -> tuple[float, list[Connection]]:
+        """Return the connections, and when they were listed."""
+        if self._listed is None or anew or self._clock() - self._listed[0] > FRESH_SECONDS:
+            now = self._clock()
+            found = map(parse_connection, self._store.list_connections())
+            self._listed = (now, [c for c in found if c is not None])
+        return self._listed
+
+    def _row(self, connection: Connection, reading: Reading, *, is_twin: bool) -> Row:
+        return build_row(
+            connection, reading, providers=self._providers, rules=self.rules, now=self._clock(), is_twin=is_twin
         )
 
-    def _facts(self, connection: Connection) -> AccessTokenFacts | None:
-        """Return what is known of the access token; the token itself is dropped here."""
-        if connection.is_text:
-            return parse_facts(connection.record.annotations.get(ACCESS_TOKEN))
-        try:
-            return parse_facts(self._store.access(connection.access_token_secret_id).payload)
-        except StoreError:
-            return None
-
-    def _version(self, connection: Connection, status: Status | None, facts: AccessTokenFacts | None) -> int | None:
-        """Return the newest version of the connection secret as far as metadata tells; None when it does not."""
-        lease = parse_lease(connection.record.annotations.get(LEASE)) or Lease()
-        never = status is not None and status.state == NEEDS_CONSENT and status.version == 0
-        version = max(lease.version, status.version if status else 0, facts.connection_version if facts else 0)
-        if version or never:
-            return version
-        try:
-            return max((v.number for v in self._store.list_versions(connection.secret_id)), default=0)
-        except (SecretMissing, StoreUnavailable):
-            return None
-
-    def _next_attempt(
-        self, connection: Connection, state: str, status: Status | None, facts: AccessTokenFacts | None
-    ) -> float | None:
-        if state == HEALTHY and facts:
-            provider = self._providers.get(connection.provider)
-            own, default = connection.refresh_before_expiry, self._settings.refresh_before_expiry
-            return margins(connection.name, own, provider, default, facts).due_at
-        return status.next_attempt_at or None if status and state not in (HEALTHY, PAUSED) else None
-
-    def _grant_end(self, connection: Connection, version: int | None) -> tuple[float | None, float | None]:
-        """Return end and life of the refresh token where the provider's definition limits it."""
+    def _due_at(self, connection: Connection, reading: Reading) -> float:
         provider = self._providers.get(connection.provider)
-        life = provider.refresh_token_lifetime if provider else None
-        if life and version:
-            with suppress(StoreError):
-                return self._store.created_at(connection.secret_id, version) + life, float(life)
-        return None, None
+        wanted = connection.refresh_before_expiry
+        return margins(connection.name, wanted, provider, self._default_margin, reading.facts).due_at
 
+    def _is_good_enough(
+        self, number: int, view: View, arrived: int, *, may_be_old: bool, seconds: float | None
+    ) -> bool:
+        is_whole = not any(row.reading.pending for row in view.rows)
+        if not is_whole and (seconds is None or may_be_old):
+            return False
+        if number > arrived:
+            return True  # made while this one waited for it
+        is_recent = self._clock() - view.at <= FRESH_SECONDS
+        return is_recent and (may_be_old or not self._is_allowed())
 
-def _state(
-    connection: Connection, status: Status | None, version: int | None, *, is_twin: bool
-) -> tuple[str, str | None, str | None]:
-    """Return state, reason and a sentence for people."""
-    if is_twin:
-        return MISCONFIGURED, MISCONFIGURED, f"Two secrets declare the connection {connection.name}."
-    if connection.problem:
-        return MISCONFIGURED, MISCONFIGURED, connection.problem
-    if connection.paused:
-        return PAUSED, PAUSED, "Its label says so; it is not refreshed."
-    if status is None or status.state == HEALTHY:
-        if version == 0:
-            return NEEDS_CONSENT, "never_consented", words_for("never_consented")
-        return HEALTHY, None, None
-    return status.state, status.reason, status.message or words_for(status.reason)
+    def _is_allowed(self) -> bool:
+        """Tell whether a view may be made anew: the project's quota of metadata reads is shared with the refresher."""
+        now = self._monotonic()
+        self._allowance = min(_BURST, self._allowance + now - self._allowed_at)
+        self._allowed_at = now
+        if self._allowance < 1:
+            return False
+        self._allowance -= 1
+        return True
+
+    def _versions(self, secret_id: str) -> Versions:
+        try:
+            versions = self._store.list_versions(secret_id)
+        except StoreError as fault:
+            return Versions(secret_id, problem=str(fault))
+        return Versions(secret_id, tuple(versions[:_HISTORY]), max(0, len(versions) - _HISTORY))

@@ -28,6 +28,7 @@ class VersionInfo:
 
     number: int
     state: str  # ENABLED, DISABLED or DESTROYED
+    created_at: float = 0  # epoch seconds; 0 = not known
 
 
 class SecretStore(Protocol):
@@ -43,6 +44,12 @@ class SecretStore(Protocol):
         """Read a version by number, or `latest` (which may be stale).
 
         Raises `SecretMissing`, `VersionMissing`, `VersionUnusable`.
+        """
+
+    def read_latest(self, secret_id: str) -> bytes | None:
+        """Read `latest` by one access and nothing else; None when there is no version, or no such secret.
+
+        Raises `VersionUnusable`.
         """
 
     def add(self, secret_id: str, payload: bytes) -> int:

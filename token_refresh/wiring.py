@@ -40,6 +40,8 @@ from token_refresh.run.visit import Worker
 from token_refresh.settings import Settings, read_settings
 from token_refresh.token_endpoint.exchange import Exchange
 from token_refresh.web.pages import Pages
+from token_refresh.web.status import StatusPage
+from token_refresh.web.status_view import StatusView
 
 
 @dataclass
@@ -128,6 +130,15 @@ class Parts:
     def overview(self) -> Overview:
         """Return the look at all connections."""
         return Overview(self.store, self.publisher, self.providers, self.tickets, self.settings, time.time)
+
+    @cached_property
+    def status_page(self) -> StatusPage:
+        """Return the status page."""
+        # Without a key each instance makes one of its own: a page of one would be refused by the next.
+        actions = self.tickets if self.settings.consent_signing_key else None
+        redirect_uri = self.tickets.redirect_uri if self.settings.consent_url else ""
+        view = StatusView(self.overview, self.pages, actions, redirect_uri, "", time.time)
+        return StatusPage(self.overview, view, actions)
 
     @cached_property
     def notifier(self) -> Notifier:

@@ -144,6 +144,24 @@ class TestSecretStore:
         assert (first.number, first.payload) == (1, b"one")
         assert b"two" not in repr(latest).encode()
 
+    def test_the_latest_is_read_by_one_call_that_asks_nothing_else(self) -> None:
+        assert self.store.read_latest(self.id) is None
+        assert self.store.read_latest("nowhere") is None
+        self.backstage.put(self.id, b"one")
+        self.backstage.put(self.id, b"two")
+        assert self.store.read_latest(self.id) == b"two"
+        self.backstage.set_state(self.id, 2, "DISABLED")
+        with pytest.raises(VersionUnusable):
+            self.store.read_latest(self.id)
+
+    def test_secrets_and_versions_know_when_they_were_created(self) -> None:
+        now = time.time()
+        self.backstage.put(self.id, b"one")
+        (listed,) = [r for r in self.store.list_connections() if r.secret_id == self.id]
+        (version,) = self.store.list_versions(self.id)
+        assert now - 10 < listed.created_at <= now + 1
+        assert now - 1 < version.created_at <= now + 10
+
     def test_binary_payloads_arrive_as_they_were(self) -> None:
         self.store.add(self.id, bytes(range(256)))
         assert self.store.access(self.id).payload == bytes(range(256))
@@ -229,6 +247,7 @@ class TestSecretStore:
             self.store.list_connections,
             lambda: self.store.get(self.id),
             lambda: self.store.access(self.id),
+            lambda: self.store.read_latest(self.id),
             lambda: self.store.add(self.id, b"CANARY"),
             lambda: self.store.destroy(self.id, 1),
             lambda: self.store.annotate(record, {"a": "CANARY"}),

@@ -87,7 +87,8 @@ class FakeStore(SecretStore):
         annotations: Mapping[str, str] | None = None,
     ) -> None:
         """Create a secret, with a first version when there is a payload."""
-        self.cloud.write(SecretRecord(secret_id, dict(labels or {}), dict(annotations or {}), ""))
+        now = self.cloud.clock()
+        self.cloud.write(SecretRecord(secret_id, dict(labels or {}), dict(annotations or {}), "", now))
         if payload is not None:
             self.put(secret_id, payload)
 
@@ -156,6 +157,16 @@ class FakeStore(SecretStore):
                 raise VersionUnusable(f"version {number} of secret {secret_id} is disabled or destroyed")
             return AccessedVersion(number, versions[number - 1].payload)
 
+    def read_latest(self, secret_id: str) -> bytes | None:
+        with self._call("access", secret_id):
+            stored = self.cloud.secrets.get(secret_id)
+            number = self._latest(stored.versions) if stored else 0
+            if stored is None or not number:
+                return None
+            if stored.versions[number - 1].state != "ENABLED":
+                raise VersionUnusable(f"the newest version of secret {secret_id} is disabled or destroyed")
+            return stored.versions[number - 1].payload
+
     def add(self, secret_id: str, payload: bytes) -> int:
         with self._call("add", secret_id):
             versions = self._find(secret_id).versions
@@ -186,7 +197,7 @@ class FakeStore(SecretStore):
         with self._call("list_versions", secret_id):
             moment = self.cloud.seen_at("lists")
             numbered = list(enumerate(self._find(secret_id).versions, 1))
-            return [VersionInfo(n, v.state) for n, v in reversed(numbered) if v.created_at <= moment]
+            return [VersionInfo(n, v.state, v.created_at) for n, v in reversed(numbered) if v.created_at <= moment]
 
     def created_at(self, secret_id: str, version: int) -> float:
         with self._call("created_at", secret_id):

@@ -13,8 +13,6 @@ from token_refresh.core.access_token import build_annotation, build_document, pa
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import STATES, Lease, Status, render_lease, render_status
 from token_refresh.core.token_endpoint.outcome import Refreshed
-from token_refresh.errors import StoreUnavailable
-from token_refresh.ports import VersionInfo
 
 pytestmark = pytest.mark.timeout(30)
 FIELDS = {
@@ -27,6 +25,8 @@ FIELDS = {
     "version",
     "access_token_expires_at",
     "next_attempt_at",
+    "overdue",
+    "cannot_keep_fresh",
     "consent_url",
 }
 
@@ -47,6 +47,13 @@ def page(world: World, query: str = "") -> str:
     response = world.browser.get("/status" + query, headers={"Accept": "text/html,*/*;q=0.8"})
     assert response.status_code == 200
     return response.get_data(as_text=True)
+
+
+def words(html: str) -> str:
+    """Return what a reader sees."""
+    return re.sub(
+        r"\s+", " ", re.sub(r"<[^>]+>", "", html.partition('<div class="content">')[2].partition("<script>")[0])
+    )
 
 
 def give_token(world: World, secret_id: str = f"{NAME}-access-token", version: int = 1) -> None:
@@ -104,11 +111,11 @@ def test_a_token_in_text_form_is_known_by_its_annotation(world: World) -> None:
     assert row["access_token_expires_at"] == NOW + 1800
 
 
-def test_before_the_first_run_the_versions_tell(world: World) -> None:
+def test_before_the_first_run_the_page_says_that_there_was_none(world: World) -> None:
     world.store.note("status", None)
-    assert [(row["state"], row["version"]) for row in listed(world)] == [("healthy", 1)]
-    world.store.forget_versions()
-    assert [(row["state"], row["reason"]) for row in listed(world)] == [("needs_consent", "never_consented")]
+    (row,) = listed(world)
+    assert (row["state"], row["version"], row["overdue"]) == ("healthy", 0, False)
+    assert "the next run fetches the first" in words(page(world))
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -146,19 +153,7 @@ def test_an_owed_event_does_not_make_a_connection_ill(world: World) -> None:
 
 def test_the_refresh_tokens_life_is_shown_where_the_provider_limits_it() -> None:
     world = World(refresh_token_lifetime=90 * 86400)
-    text = re.sub(r"<[^>]+>", " ", page(world))
-    assert "90 d left" in text
-
-
-def test_a_secret_whose_versions_nobody_may_list_has_a_link_all_the_same(world: World) -> None:
-    world.store.note("status", None)
-
-    def denied(secret_id: str) -> list[VersionInfo]:
-        raise StoreUnavailable(f"permission denied on {secret_id}")
-
-    world.store.list_versions = denied  # type: ignore[method-assign]
-    (row,) = listed(world)
-    assert "/consent/gmail-alice?ticket=" in row["consent_url"]
+    assert "End of the refresh token: 16 Feb 2027" in words(page(world, f"?connection={NAME}"))
 
 
 def test_a_store_that_is_down_is_503(world: World) -> None:
@@ -190,11 +185,12 @@ def test_no_token_is_ever_shown(world: World) -> None:
 def test_the_page_runs_its_own_script_and_nobody_elses(world: World) -> None:
     policy = world.browser.get("/status").headers["Content-Security-Policy"]
     assert "unsafe" not in policy
-    assert re.search(r"script-src 'sha256-[^']+'(;|$)", policy)
+    assert re.search(r"script-src 'sha256-[^']+'; connect-src 'self';", policy)
     assert "form-action 'self';" in policy
-    assert "http" not in re.sub(r'href="http://localhost/consent/[^"]+"', "", page(world)).replace(
-        "http-equiv", ""
-    ).replace("http://www.w3.org/2000/svg", "").replace("http%3A//www.w3.org/2000/svg", "")
+    links = r'(href|data-copy)="(http://localhost/consent/|https://console\.cloud\.google\.com/|https://admin\.google\.com/)[^"]+"'
+    assert "http" not in re.sub(links, "", page(world)).replace("http://www.w3.org/2000/svg", "").replace(
+        "http%3A//www.w3.org/2000/svg", ""
+    )
 
 
 def test_markup_anywhere_is_text(world: World) -> None:

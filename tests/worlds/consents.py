@@ -34,7 +34,8 @@ from token_refresh.overview import Overview
 from token_refresh.settings import Settings
 from token_refresh.web.consent import handle_consent
 from token_refresh.web.pages import Pages
-from token_refresh.web.status import handle_status
+from token_refresh.web.status import StatusPage
+from token_refresh.web.status_view import StatusView
 
 KEY = Secret("a-signing-key-for-tests-of-32-characters")
 NOW = 1_795_000_000.0
@@ -215,7 +216,7 @@ class World:
         self.publisher = Topics(self.store.journal)
         self.endpoint = FakeEndpoint()
         self.providers = {"acme": provider(**definition)}
-        self.settings = Settings(consent_url=BASE, consent_signing_key=KEY)
+        self.settings = Settings(project="some-project", consent_url=BASE, consent_signing_key=KEY)
         self.store.create("oauth-client-acme", json.dumps({"client_id": "id-1", "client_secret": CLIENT_SECRET}))
         payload = json.dumps({"refresh_token": OLD_TOKEN, "note": "kept"})
         self.store.declare(SECRET, payload, scopes="openid mail.read", owner=OWNER, status=render_status(DEAD))
@@ -223,10 +224,10 @@ class World:
         self.pages = Pages()
         self.paces = Paces(1000, self.clock, self.clock.sleep)
         self.reconsent = self.instance()
-        overview = Overview(self.store, self.publisher, self.providers, self.tickets, self.settings, self.clock)
+        self.status = self.status_page(self.tickets)
         self.app = Flask("consent")
         self.app.add_url_rule(
-            "/status", view_func=lambda: handle_status(request, overview, self.pages, self.tickets, self.clock),
+            "/status", view_func=lambda: self.status.answer(request),
             endpoint="status", methods=["GET", "POST", "PUT"],
         )  # fmt: skip
         for rule in ("/", "/<path:path>"):
@@ -256,6 +257,12 @@ class World:
         """Start anew with another signing key, or several."""
         self.tickets = Tickets(Secret(key), BASE, self.settings.consent_ticket_ttl, self.clock)
         self.reconsent = self.instance()
+
+    def status_page(self, actions: Tickets | None) -> StatusPage:
+        """Build the status page as another instance would have it; `actions` None: without a key."""
+        overview = Overview(self.store, self.publisher, self.providers, self.tickets, self.settings, self.clock)
+        view = StatusView(overview, self.pages, actions, f"{BASE}/callback", "", self.clock)
+        return StatusPage(overview, view, actions)
 
     def new_browser(self) -> FlaskClient:
         return self.app.test_client()

@@ -21,6 +21,7 @@ from token_refresh.core.connection import LABEL, SecretRecord
 from token_refresh.errors import (
     EtagConflict,
     SecretMissing,
+    StoreForbidden,
     StoreUnavailable,
     VersionMissing,
     VersionUnusable,
@@ -107,10 +108,20 @@ class SecretManager:
             raise VersionUnusable(
                 f"{which} of secret {secret_id} is disabled or destroyed: enable it or add a new version"
             ) from None
-        payload = reply.payload
-        if payload.data_crc32c and int(payload.data_crc32c) != google_crc32c.value(payload.data):
-            raise StoreUnavailable(f"secret {secret_id} arrived damaged (checksum)")
-        return AccessedVersion(_number(reply.name), payload.data)
+        return AccessedVersion(_number(reply.name), _checked(secret_id, reply.payload))
+
+    def read_latest(self, secret_id: str) -> bytes | None:
+        """Read `latest` by one access and nothing else; None when there is none. Raises `VersionUnusable`."""
+        name = f"{self._name(secret_id)}/versions/latest"
+        try:
+            reply = self._call(
+                f"access secret {secret_id}", lambda: self._client.access_secret_version(name=name, **_options())
+            )
+        except exceptions.NotFound:
+            return None
+        except _PRECONDITION:
+            raise VersionUnusable(f"the newest version of secret {secret_id} is disabled or destroyed") from None
+        return _checked(secret_id, reply.payload)
 
     def add(self, secret_id: str, payload: bytes) -> int:
         """Add a version and return its number; raises `SecretMissing`."""
@@ -173,7 +184,9 @@ class SecretManager:
             )
         except exceptions.NotFound:
             raise SecretMissing(f"secret {secret_id} does not exist") from None
-        infos = [VersionInfo(_number(v.name), sm.SecretVersion.State(v.state).name) for v in versions]
+        infos = [
+            VersionInfo(_number(v.name), sm.SecretVersion.State(v.state).name, _moment(v.create_time)) for v in versions
+        ]
         return sorted(infos, key=lambda v: v.number, reverse=True)
 
     def created_at(self, secret_id: str, version: int) -> float:
@@ -186,7 +199,7 @@ class SecretManager:
             )
         except exceptions.NotFound:
             raise VersionMissing(f"secret {secret_id} has no version {version}") from None
-        return float(info.create_time.timestamp())
+        return _moment(info.create_time)
 
     def _list(self, request: dict[str, Any]) -> list[sm.Secret]:
         return list(self._client.list_secrets(request, **_options()))
@@ -200,6 +213,7 @@ class SecretManager:
             labels=dict(secret.labels),
             annotations=dict(secret.annotations),
             etag=secret.etag,
+            created_at=_moment(secret.create_time),
         )
         if of_own_write:
             return record
@@ -219,7 +233,7 @@ class SecretManager:
         except exceptions.PermissionDenied:
             if secret_id is not None:
                 self.get(secret_id)
-            raise StoreUnavailable(f"cannot {what}: permission denied (or it does not exist)") from None
+            raise StoreForbidden(f"cannot {what}: permission denied (or it does not exist)") from None
         except exceptions.RetryError as fault:
             cause = type(fault.cause).__name__ if fault.cause else "time ran out"
             raise StoreUnavailable(f"cannot {what}: {cause}") from None
@@ -255,6 +269,17 @@ def parent_of(project: str, location: str) -> str:
 
 def _options() -> dict[str, Any]:
     return {"retry": _RETRY, "timeout": _CALL_SECONDS}
+
+
+def _checked(secret_id: str, payload: sm.SecretPayload) -> bytes:
+    if payload.data_crc32c and int(payload.data_crc32c) != google_crc32c.value(payload.data):
+        raise StoreUnavailable(f"secret {secret_id} arrived damaged (checksum)")
+    return bytes(payload.data)
+
+
+def _moment(time: Any) -> float:
+    """Return epoch seconds of a protobuf time; 0 when it is not set."""
+    return float(time.timestamp()) if time else 0.0
 
 
 def _number(name: str) -> int:

@@ -43,6 +43,7 @@ class SecretRecord:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     etag: str
+    created_at: float = 0  # epoch seconds; 0 = not known
 
 
 @dataclass(frozen=True, slots=True)

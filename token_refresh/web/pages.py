@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -34,6 +35,7 @@ _STATES: Final = {
     "paused": "Paused",
 }
 _LONGEST_SPAN: Final = 1e10
+_LONGEST_UNBROKEN: Final = 24
 _JOINT: Final = re.compile(r"(?<=[/.@:_])(?=[^/])")
 
 
@@ -53,7 +55,13 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters |= {"iso": _iso, "moment": _moment, "span": _span}
-        self._environment.filters |= {"words": _words, "breakable": _breakable}
+        self._environment.filters |= {
+            "words": _words,
+            "breakable": _breakable,
+            "nobreak": _nobreak,
+            "sentence": _sentence,
+        }
+        self._environment.filters |= {kind: partial(_time, kind) for kind in ("at", "ago", "left")}
         # Both are files of ours; markup is safe in them because nobody else writes there.
         self._environment.globals |= {
             "styles": {name: Markup(text) for name, text in styles.items()},  # noqa: S704
@@ -71,14 +79,23 @@ class Pages:
         script: bool = False,
     ) -> Response:
         """Render a template; `form_to` is the URL that its form's answer redirects to."""
-        html = self._environment.get_template(f"{view}.html").render(facts)
+        return self.respond(self.text(view, facts), status=status, form_to=form_to, script=script)
+
+    def text(self, view: str, facts: Mapping[str, object]) -> str:
+        """Render a template, or a part of a page."""
+        return self._environment.get_template(f"{view}.html").render(facts)
+
+    def respond(
+        self, html: str | Iterator[str], *, status: int = 200, form_to: str | None = None, script: bool = False
+    ) -> Response:
+        """Answer HTML, whole or piece by piece; `script`: the page has one, which may ask this very host."""
         response = Response(html, status, content_type="text/html; charset=utf-8")
         protect(response)
         response.headers["Content-Security-Policy"] = "; ".join(
             (
                 "default-src 'none'",
                 f"style-src {self._style_sources}",
-                *((f"script-src {self._script_sources}",) if script else ()),
+                *((f"script-src {self._script_sources}", "connect-src 'self'") if script else ()),
                 "img-src data:",
                 f"form-action {_form_targets(form_to)}",
                 "base-uri 'none'",
@@ -149,6 +166,21 @@ def _span(seconds: float) -> str:
 def _breakable(text: str) -> Markup:
     """Let a long scope or address wrap where it has a joint."""
     return Markup("<wbr>").join(_JOINT.split(text))
+
+
+def _nobreak(name: str) -> Markup:
+    """Keep a name of ordinary length on one line: its hyphens are no joints."""
+    return Markup('<span class="{}">{}</span>').format("nowrap" if len(name) <= _LONGEST_UNBROKEN else "", name)
+
+
+def _time(kind: str, time: float) -> Markup:
+    """Write a moment; the page's script turns it into the reader's own time, or counts from it (`ago`, `left`)."""
+    return Markup('<time class="{}" datetime="{}">{}</time>').format(kind, _iso(time), _moment(time))
+
+
+def _sentence(sentence: Sequence[str | float]) -> Markup:
+    """Write a sentence that has moments in it."""
+    return Markup("").join(part if isinstance(part, str) else _time("at", part) for part in sentence)
 
 
 def _words(state: str) -> str:

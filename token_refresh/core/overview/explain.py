@@ -1,0 +1,208 @@
+"""Why a connection stands as it does, since when, who was told, what happens next and when, and what would mend it.
+
+The status page and `token-refresh explain` say the same. A sentence is a row of texts and moments (epoch seconds): a
+page writes a moment in its reader's own zone, a terminal in its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from token_refresh.core.incident.events import CLIENT_REJECTED, CONSENT_EXPIRING, INVALID_GRANT, REFRESH_FAILING
+from token_refresh.core.incident.incident import event_type_of
+from token_refresh.core.incident.operator_words import operator_words
+from token_refresh.core.overview.row import NEW, OVERDUE, PAUSED, UNREADABLE, Row
+from token_refresh.core.status import (
+    HEALTHY,
+    MISCONFIGURED,
+    NEEDS_CONSENT,
+    REJECTED,
+    SUSPECT,
+    Status,
+)
+from token_refresh.core.units import DAY, HOUR
+
+Sentence: TypeAlias = tuple[str | float, ...]
+
+OWNER: Final = "Its owner"
+OPERATORS: Final = "The operators"
+_REVOKED: Final = "revoked_by_operator"
+_NEVER_CONSENTED: Final = "never_consented"
+# Reminders to an owner who has not acted, in hours: then every week, for three months.
+_FIRST_REMINDERS: Final = (24, 72)
+_WEEK: Final = 168
+_LAST_REMINDER: Final = 90 * int(DAY / HOUR)
+# A heading of docs/runbook.md.
+NO_RUN: Final = "No run in 15 minutes"
+_SUSPECTED: Final = (
+    "Tried again in each run. Only a second refusal, some time after the first, makes it certain; until then its owner "
+    "is not asked."
+)
+_MORE_RUNS: Final = "Let the Scheduler run more often, and set RUN_EVERY to that."
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who was told of what, and when; `at` None = the message is still to leave."""
+
+    who: str
+    what: str
+    at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What would mend it; `where` is a link or empty, `section` a heading of the runbook or empty."""
+
+    do: str
+    where: str = ""
+    section: str = ""
+
+    @property
+    def anchor(self) -> str:
+        """Return the section's anchor, as GitHub makes it of the heading."""
+        return self.section.lower().replace(" ", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that a person wants to know of a connection that does not do what it should, or of one that does."""
+
+    why: Sentence
+    next: Sentence
+    told: tuple[Told, ...] = ()
+    fix: Fix | None = None
+
+
+def explain(row: Row, *, project: str, run_every: float, now: float) -> Explanation:
+    """Explain one connection; `run_every` in seconds, `now` in epoch seconds."""
+    told = tuple(_told(row))
+    return Explanation(_why(row), _next(row, told, run_every, now), told, _fix(row, project))
+
+
+def say(sentence: Sentence, write: Callable[[float], str]) -> str:
+    """Write a sentence as text; `write` writes a moment."""
+    return "".join(part if isinstance(part, str) else write(part) for part in sentence)
+
+
+def find_reminder_after(hours: int) -> int | None:
+    """Return the hour into an incident at which an owner is reminded next, after the reminder at `hours`."""
+    following = next((h for h in _FIRST_REMINDERS if h > hours), None) or hours + _WEEK
+    return following if following <= _LAST_REMINDER else None
+
+
+def _why(row: Row) -> Sentence:
+    if row.standing == OVERDUE:
+        if row.due_at is None:
+            return ("It has no access token, and no run has looked at it since it was declared.",)
+        return ("It has been due since ", row.due_at, ", and no run has refreshed it.")
+    if row.standing == UNREADABLE:
+        return (f"Its access token cannot be read: {row.reading.problem}. So this page does not know how it stands.",)
+    if row.standing == NEW:
+        return ("It has no access token yet: the next run fetches the first.",)
+    if row.standing == HEALTHY:
+        return ("It is refreshed in time.",) if row.reading.facts else ("Nothing is wrong with it.",)
+    return (row.message or "",)
+
+
+def _fix(row: Row, project: str) -> Fix | None:
+    if row.standing == OVERDUE:
+        return Fix("See whether the Scheduler job is on, and what the last runs have logged.", section=NO_RUN)
+    if row.standing == UNREADABLE:
+        return Fix("See whether the secret exists, and whether this page's service account may read it.")
+    if row.standing == PAUSED:
+        return Fix("Set its label back to enabled.")
+    if row.state == HEALTHY or row.cause is None:
+        return Fix(_MORE_RUNS) if row.cannot_keep_fresh else None
+    c = row.connection
+    words = operator_words(
+        row.cause,
+        project=project,
+        provider=c.provider,
+        connection=c.name,
+        secret=c.secret_id,
+        client=c.client_secret_id,
+    )
+    return Fix(words.do, words.where, words.section)
+
+
+def _next(row: Row, told: tuple[Told, ...], run_every: float, now: float) -> Sentence:
+    status = row.status
+    if row.standing == OVERDUE:
+        return ("Refreshed by the next run that comes.",)
+    if row.standing == PAUSED:
+        return ("Nothing, until its label says enabled.",)
+    if row.state == HEALTHY or status is None:
+        return _refreshed(row, run_every, now)
+    if row.state == NEEDS_CONSENT:
+        return _waits(row, status, told, now)
+    if row.state == SUSPECT:
+        return (_SUSPECTED,)
+    if row.state == MISCONFIGURED:
+        return ("Looked at again in every run: it works as soon as it is mended.",)
+    if row.state == REJECTED:
+        return (*_tried(status, now), "; at once when the client registration or the connection gets a new version.")
+    return (*_tried(status, now), ".")
+
+
+def _refreshed(row: Row, run_every: float, now: float) -> Sentence:
+    if row.due_at is None or row.due_at <= now:
+        return ("Refreshed with the next run.",)
+    if row.cannot_keep_fresh:
+        minutes = f"{run_every / 60:g}"
+        return (f"Refreshed with each run, but runs come every {minutes} minutes: too rarely for a token this short.",)
+    return ("Next refresh: ", row.due_at, ".")
+
+
+def _tried(status: Status, now: float) -> Sentence:
+    if status.next_attempt_at > now:
+        return ("Next try: ", status.next_attempt_at)
+    return ("Next try: with the next run",)
+
+
+def _waits(row: Row, status: Status, told: tuple[Told, ...], now: float) -> Sentence:
+    """Say who is waited for: "Waits for its owner; told 18:05, reminder tomorrow 18:05."."""
+    if row.reason == _REVOKED:
+        return ("Nothing: an operator has revoked it, and no one is asked.",)
+    parts: list[str | float] = ["Waits for an administrator" if row.remedy == "ask_admin" else "Waits for its owner"]
+    first = told[0] if told else None
+    if first and first.at is None:
+        parts.append("; the message to tell of it has not left yet, and goes with the next run")
+    elif first and first.at is not None:
+        whom = "told" if first.who == OWNER else "the operators were told"
+        parts += [f"; {whom} ", first.at]
+        hours = find_reminder_after(status.reminded)
+        if hours is not None:
+            reminder = status.since + hours * HOUR
+            parts += [", reminder ", reminder] if reminder > now else [", reminder with the next run"]
+    if row.reason != _NEVER_CONSENTED and status.next_attempt_at > now:
+        parts += [". Next try of the old grant: ", status.next_attempt_at]
+    return (*parts, ".")
+
+
+def _told(row: Row) -> Iterator[Told]:
+    """Tell who was told, from the events that the status remembers; what is still owed has not left."""
+    status = row.status
+    if status is None or row.reason == _REVOKED:
+        return
+    asked = OWNER if "@" in (row.connection.owner or "") else OPERATORS
+    for event_id in dict.fromkeys(filter(None, (status.event_id, status.client_event_id))):
+        kind = event_type_of(event_id)
+        who = asked if kind in _FOR_OWNERS else OPERATORS
+        yield Told(
+            who, _WHAT.get(kind, "that it has stopped working"), None if event_id in status.owed else status.since
+        )
+    hours = 0
+    while (hours := find_reminder_after(hours) or 0) and hours <= status.reminded:
+        yield Told(asked, "a reminder", status.since + hours * HOUR)
+
+
+_FOR_OWNERS: Final = (INVALID_GRANT, CONSENT_EXPIRING)
+_WHAT: Final = {
+    INVALID_GRANT: "that consent is needed",
+    REFRESH_FAILING: "that refreshing fails",
+    CLIENT_REJECTED: "that the client or the configuration is refused",
+    CONSENT_EXPIRING: "that the consent ends soon",
+}

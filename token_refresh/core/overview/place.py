@@ -1,0 +1,134 @@
+"""Where the secrets are, and the commands and links that people need there. No command carries a secret."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SUFFIX, Connection
+
+_CONSOLE: Final = "https://console.cloud.google.com"
+_LOG_HOURS: Final = 6
+_EXAMPLE: Final = "gmail-alice"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The project of the secrets, and the location of regional ones (empty = global)."""
+
+    project: str
+    location: str = ""
+
+    @property
+    def region(self) -> str:
+        """Return what people call the location."""
+        return self.location or "global"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A line for a shell, and what it does in a few words."""
+
+    does: str
+    line: str
+
+
+def build_secret_url(place: Place, secret_id: str) -> str:
+    """Build the link to a secret in Google's console; regional secrets are found by way of the list."""
+    query = urlencode({"project": place.project})
+    if place.location:
+        return f"{_CONSOLE}/security/secret-manager?{query}"
+    return f"{_CONSOLE}/security/secret-manager/secret/{quote(secret_id, safe='')}/versions?{query}"
+
+
+def build_logs_url(place: Place, connection: str = "") -> str:
+    """Build the link to the log lines about one connection, or about the runs.
+
+    https://cloud.google.com/logging/docs/view/building-queries#share: the query is a part of the path.
+    """
+    lines = [f"jsonPayload.connection={json.dumps(connection)}"] if connection else ['jsonPayload.event="run"']
+    query = quote("\n".join(lines), safe="")
+    return f"{_CONSOLE}/logs/query;query={query};duration=PT{_LOG_HOURS}H?{urlencode({'project': place.project})}"
+
+
+def build_commands(connection: Connection, state: str, place: Place) -> tuple[Command, ...]:
+    """Build the commands for one connection, what its state asks for first."""
+    secret, token = connection.secret_id, connection.access_token_secret_id
+    update = _gcloud(place, "secrets", "update", secret)
+    add = Command("Add a grant by hand", _gcloud(place, "secrets", "versions", "add", secret, "--data-file=grant.json"))
+    read = Command(
+        "Read the access token", _gcloud(place, "secrets", "versions", "access", "latest", f"--secret={token}")
+    )
+    pause = Command("Pause it", f"{update} --update-labels={LABEL}=paused")
+    commands = [add, read, pause]
+    if state == "paused":
+        commands = [Command("Resume it", f"{update} --update-labels={LABEL}=enabled"), add, read]
+    elif state == "rejected":
+        mend = _gcloud(
+            place, "secrets", "versions", "add", connection.client_secret_id, "--data-file=client_secret.json"
+        )
+        commands.insert(0, Command("Mend the client registration", mend))
+    elif state == "misconfigured":
+        commands.insert(
+            0, Command("Correct an annotation", f"{update} --update-annotations={PREFIX}owner=alice@example.com")
+        )
+    elif state == "unreadable":
+        policy = _gcloud(place, "secrets", "get-iam-policy", token)
+        commands.insert(0, Command("See who may read the access token", policy))
+    return tuple(commands)
+
+
+def build_first_steps(place: Place) -> tuple[Command, ...]:
+    """Build the three commands that an empty project begins with."""
+    return (
+        Command(
+            "Keep the OAuth client that the provider gave you",
+            _gcloud(place, "secrets", "create", "oauth-client-google", "--data-file=client_secret.json"),
+        ),
+        Command(
+            "Make room for the access token that your jobs will read",
+            _gcloud(place, "secrets", "create", f"{_EXAMPLE}-access-token"),
+        ),
+        Command(
+            "Declare the connection: owner, scopes, and the label that makes it one",
+            _gcloud(
+                place,
+                "secrets",
+                "create",
+                _EXAMPLE + SUFFIX,
+                f"--labels={LABEL}=enabled,{LABEL_PROVIDER}=google",
+                f"--set-annotations={PREFIX}owner=alice@example.com,"
+                f"{PREFIX}scopes=openid email https://www.googleapis.com/auth/gmail.readonly",
+            ),
+        ),
+    )
+
+
+def build_scheduler_commands(place: Place) -> tuple[Command, ...]:
+    """Build the commands that tell why there is no run; the region is the functions', which only people know."""
+    region = place.location or "REGION"
+    describe = ("scheduler", "jobs", "describe", "token-refresh", f"--location={region}")
+    resume = ("scheduler", "jobs", "resume", "token-refresh", f"--location={region}")
+    project = Place(place.project)
+    return (
+        Command("See whether the Scheduler job is on", _gcloud(project, *describe)),
+        Command("Switch it on", _gcloud(project, *resume)),
+    )
+
+
+def build_grant_command(place: Place) -> Command:
+    """Build the command that lets the status page list the secrets."""
+    member = f"serviceAccount:token-refresh-status@{place.project}.iam.gserviceaccount.com"
+    role = f"--role=projects/{place.project}/roles/token_refresh_lister"
+    line = shlex.join(
+        ["gcloud", "projects", "add-iam-policy-binding", place.project, f"--member={member}", role, "--condition=None"]
+    )
+    return Command("Let this page's service account list the secrets", line)
+
+
+def _gcloud(place: Place, *words: str) -> str:
+    location = [f"--location={place.location}"] if place.location else []
+    return shlex.join(["gcloud", *words, f"--project={place.project}", *location])

@@ -1,0 +1,243 @@
+"""A connection as it is shown: everything that can be said of it, from what was read a moment ago.
+
+`state` is the contract's; `standing` is what people see, in which two troubles that no annotation tells of have names:
+
+standing        means
+overdue         healthy by its annotation, but past due by more than two runs: nobody refreshes it
+unreadable      healthy by its annotation, but its access token cannot be read
+new             no run has looked at it yet
+(state)         anything else
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from token_refresh.core.access_token import AccessTokenFacts
+from token_refresh.core.connection import LEASE, Connection
+from token_refresh.core.incident.events import REFRESH_FAILING, REMEDIES, remedy_for, words_for
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.state.due import margins
+from token_refresh.core.status import (
+    HEALTHY,
+    MISCONFIGURED,
+    NEEDS_CONSENT,
+    REJECTED,
+    SUSPECT,
+    UNAVAILABLE,
+    Status,
+    parse_lease,
+    status_of,
+)
+
+PAUSED: Final = "paused"
+OVERDUE: Final = "overdue"
+UNREADABLE: Final = "unreadable"
+NEW: Final = "new"
+# What needs a person's hand comes first.
+STANDINGS: Final = (
+    NEEDS_CONSENT,
+    REJECTED,
+    MISCONFIGURED,
+    OVERDUE,
+    UNREADABLE,
+    UNAVAILABLE,
+    SUSPECT,
+    NEW,
+    HEALTHY,
+    PAUSED,
+)
+QUIET: Final = (NEW, HEALTHY, PAUSED)
+# A run may begin late, and takes its time: past due by two of them is nobody's luck.
+_RUNS_LATE: Final = 2
+_NEVER_CONSENTED: Final = "never_consented"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading the access token told. Nothing at all: there is none yet."""
+
+    facts: AccessTokenFacts | None = None
+    problem: str | None = None  # why it cannot be read
+    pending: bool = False  # not looked at yet
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the environment says about time, in seconds."""
+
+    refresh_before_expiry: float
+    run_every: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One connection as it is shown. Times in epoch seconds; None = does not apply or is not known."""
+
+    connection: Connection = field(repr=False)
+    state: str
+    standing: str
+    reason: str | None
+    message: str | None
+    status: Status | None
+    reading: Reading
+    version: int | None
+    due_at: float | None
+    grant_ends_at: float | None
+    cannot_keep_fresh: bool
+
+    @property
+    def name(self) -> str:
+        """Return the connection's name."""
+        return self.connection.name
+
+    @property
+    def overdue(self) -> bool:
+        """Tell whether it should have been refreshed by more than two runs ago."""
+        return self.standing == OVERDUE
+
+    @property
+    def since(self) -> float | None:
+        """Return when the state began; None for a healthy connection."""
+        return self.status.since if self.status and self.state != HEALTHY else None
+
+    @property
+    def expires_at(self) -> float | None:
+        """Return when the access token runs out."""
+        return self.reading.facts.expires_at if self.reading.facts else None
+
+    @property
+    def next_attempt_at(self) -> float | None:
+        """Return when it is refreshed, or tried again; None where no time is set."""
+        if self.state == HEALTHY:
+            return self.due_at
+        return (self.status.next_attempt_at or None) if self.status else None
+
+    @property
+    def remedy(self) -> str | None:
+        """Return the remedy, one of the contract's words; None while nothing is wrong."""
+        return remedy_for(self.cause) if self.cause and self.state not in (HEALTHY, PAUSED) else None
+
+    @property
+    def cause(self) -> str | None:
+        """Return the reason for which there are words and a remedy: a provider's silence has many names."""
+        return _cause(self.state, self.reason)
+
+    @property
+    def incident(self) -> str | None:
+        """Return the id of the client's incident that this connection shares with others."""
+        return (self.status.client_event_id or None) if self.status and self.state != HEALTHY else None
+
+    @property
+    def last_run_at(self) -> float:
+        """Return the last moment at which a run has done something with it; 0 = not known."""
+        refreshed = self.reading.facts.refreshed_at if self.reading.facts else 0.0
+        return max(refreshed, self.status.tried_at if self.status else 0.0)
+
+    @property
+    def mark(self) -> str:
+        """Return a text that changes with every attempt: so a page learns that the one it asked for has been made."""
+        status, facts = self.status, self.reading.facts
+        tried = (status.state, status.reason, status.attempts, int(status.tried_at)) if status else ()
+        return ".".join(map(str, (*tried, int(facts.refreshed_at) if facts else 0, self.version or 0, self.state)))
+
+    def as_json(self, consent_url: str | None) -> dict[str, object]:
+        """Return the fields that the contract names."""
+        return {
+            "name": self.name,
+            "provider": self.connection.provider,
+            "owner": self.connection.owner,
+            "state": self.state,
+            "reason": self.reason,
+            "since": self.since,
+            "version": self.version or 0,
+            "access_token_expires_at": self.expires_at,
+            "next_attempt_at": self.next_attempt_at,
+            "overdue": self.overdue,
+            "cannot_keep_fresh": self.cannot_keep_fresh,
+            "consent_url": consent_url,
+        }
+
+
+def build_row(  # noqa: PLR0913 - whatever a row depends on
+    connection: Connection,
+    reading: Reading,
+    *,
+    providers: Mapping[str, Provider],
+    rules: Rules,
+    now: float,
+    is_twin: bool = False,
+) -> Row:
+    """Build the row of one connection. `is_twin`: another secret declares a connection of the same name."""
+    provider = providers.get(connection.provider)
+    annotated = status_of(connection)
+    version = _version(connection, annotated, reading.facts)
+    state, reason, message = _state(connection, annotated, is_twin=is_twin)
+    due_at, too_short = None, False
+    if reading.facts:
+        wanted = connection.refresh_before_expiry
+        due = margins(connection.name, wanted, provider, rules.refresh_before_expiry, reading.facts)
+        due_at, too_short = due.due_at, due.margin <= rules.run_every
+    status = annotated if annotated and annotated.state == state else None
+    late_from = due_at if due_at is not None else (connection.record.created_at or None)
+    is_late = late_from is not None and now > late_from + _RUNS_LATE * rules.run_every
+    return Row(
+        connection=connection,
+        state=state,
+        standing=_standing(state, reading, status, is_late=is_late),
+        reason=reason,
+        message=message,
+        status=status,
+        reading=reading,
+        version=version,
+        due_at=due_at,
+        grant_ends_at=_grant_end(provider, reading.facts),
+        cannot_keep_fresh=too_short,
+    )
+
+
+def _standing(state: str, reading: Reading, status: Status | None, *, is_late: bool) -> str:
+    if state != HEALTHY or reading.pending:
+        return state
+    if reading.problem:
+        return UNREADABLE
+    if is_late:
+        return OVERDUE
+    return NEW if reading.facts is None and status is None else HEALTHY
+
+
+def _version(connection: Connection, status: Status | None, facts: AccessTokenFacts | None) -> int | None:
+    """Return the newest version of the connection secret as far as its metadata tell; None when they do not."""
+    lease = parse_lease(connection.record.annotations.get(LEASE))
+    known = max(
+        lease.version if lease else 0, status.version if status else 0, facts.connection_version if facts else 0
+    )
+    never = status is not None and status.reason == _NEVER_CONSENTED
+    return known if known or never else None
+
+
+def _grant_end(provider: Provider | None, facts: AccessTokenFacts | None) -> float | None:
+    """Return the end of a refresh token that every refresh replaces by one with the same life."""
+    life = provider.refresh_token_lifetime if provider else None
+    if not (provider and life and facts) or provider.rotates_refresh_tokens != "always":
+        return None
+    return facts.refreshed_at + life
+
+
+def _state(connection: Connection, status: Status | None, *, is_twin: bool) -> tuple[str, str | None, str | None]:
+    """Return state, reason and a sentence for people."""
+    if is_twin:
+        return MISCONFIGURED, MISCONFIGURED, f"Two secrets declare the connection {connection.name}."
+    if connection.problem:
+        return MISCONFIGURED, MISCONFIGURED, connection.problem
+    if connection.paused:
+        return PAUSED, PAUSED, "Its label says so: it is listed, and never refreshed."
+    if status is None or status.state == HEALTHY:
+        return HEALTHY, None, None
+    return status.state, status.reason, status.message or words_for(_cause(status.state, status.reason) or "")
+
+
+def _cause(state: str, reason: str | None) -> str | None:
+    return REFRESH_FAILING if state == UNAVAILABLE and reason not in REMEDIES else reason

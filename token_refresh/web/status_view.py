@@ -1,0 +1,255 @@
+"""What the status page looks like: rows and what is said of all of them as HTML.
+
+Whatever the server writes is the same until something changes: moments are absolute, and the page's script counts down.
+So a page that looks again learns by a digest that there is nothing new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from flask import Response
+from markupsafe import Markup
+
+from token_refresh.adapters.tickets import Tickets
+from token_refresh.core.overview.explain import NO_RUN, Explanation, Fix, explain
+from token_refresh.core.overview.listing import (
+    ATTENTION,
+    BY_STANDING,
+    SORTS,
+    Group,
+    Listing,
+    Query,
+    build_listing,
+    find_last_run,
+    headline,
+    is_silent,
+    needs_attention,
+)
+from token_refresh.core.overview.place import (
+    build_commands,
+    build_first_steps,
+    build_grant_command,
+    build_logs_url,
+    build_scheduler_commands,
+    build_secret_url,
+)
+from token_refresh.core.overview.row import Row
+from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, UNAVAILABLE
+from token_refresh.overview import Overview, View
+from token_refresh.web.pages import Pages
+
+WORDS: Final = {
+    ATTENTION: "Needs attention",
+    "needs_consent": "Needs consent",
+    "rejected": "Rejected",
+    "misconfigured": "Misconfigured",
+    "overdue": "Overdue",
+    "unreadable": "Cannot be read",
+    "unavailable": "Unavailable",
+    "suspect": "Suspect",
+    "new": "Not run yet",
+    "healthy": "Healthy",
+    "paused": "Paused",
+}
+_MARK: Final = "<!--rows-->"
+# Signatures and the moment of the look are new each time: they are not news.
+_PASSING: Final = re.compile(r'(?<=ticket=)[^"]+|(?<=name="action" value=")[^"]+|(?<=As of</span> )<time.*?</time>')
+# s: but a page that stays open gets new ones before the old ones end.
+_SIGNED_ANEW: Final = 6 * 3600
+_FOLDS_OPEN: Final = ("new",)
+
+
+class StatusView:
+    """Render the status page. `redirect_uri` is the one to register at providers, or empty without `consent`."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a page shows
+        self,
+        overview: Overview,
+        pages: Pages,
+        actions: Tickets | None,
+        redirect_uri: str,
+        runbook_url: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._overview = overview
+        self._pages = pages
+        self._actions = actions
+        self._redirect_uri = redirect_uri
+        self._runbook_url = runbook_url
+        self._clock = clock
+
+    def page(self, body: str | Iterator[str], *, status: int = 200) -> Response:
+        """Return the page around `body`; what comes piece by piece is sent as it comes, after the page's head."""
+        shell = self._pages.text("status", {"place": self._overview.place})
+        head, _, foot = shell.partition(_MARK)
+        pieces = head + body + foot if isinstance(body, str) else _around(head, body, foot)
+        response = self._pages.respond(pieces, status=status, script=True)
+        # `no-referrer` would make browsers hide where a form comes from.
+        response.headers["Referrer-Policy"] = "same-origin"
+        return response
+
+    def title(self, view: View) -> str:
+        """Return the page's title, as a tab shows it."""
+        urgent = sum(map(needs_attention, view.rows))
+        name = f"Connections · {self._overview.place.project}"
+        return f"({urgent}) {name}" if urgent else name
+
+    def body(self, view: View, query: Query, *, requested: str | None, opened: str) -> tuple[str, str]:
+        """Return the HTML of everything below the page's head, and a digest that changes with what it says."""
+        place, rules = self._overview.place, self._overview.rules
+        facts: dict[str, object]
+        if not view.rows:
+            facts = {"steps": build_first_steps(place), "redirect_uri": self._redirect_uri}
+            html = self._pages.text("status_empty", facts)
+            return html, _digest(html, self._clock())
+        listing = build_listing(view.rows, query)
+        silent = is_silent(view.rows, view.at, rules.run_every)
+        facts = {
+            "as_of": view.at,
+            "headline": headline(listing),
+            "listing": listing,
+            "query": query,
+            "chips": self._chips(listing, query),
+            "sorts": SORTS,
+            "groups": [self._group(group, query, opened) for group in listing.groups],
+            "more": self._more(listing, query),
+            "requested": requested if any(row.name == requested for row in view.rows) else None,
+            "silence": find_last_run(view.rows) if silent else None,
+            "is_silent": silent,
+            "overdue": sum(row.overdue for row in view.rows),
+            "remedies": build_scheduler_commands(place),
+            "runbook": self._runbook(Fix("", section=NO_RUN)),
+            "runs_url": build_logs_url(place),
+        }
+        html = self._pages.text("status_rows", facts)
+        return html, _digest(html, self._clock())
+
+    def one(self, name: str, row: Row | None) -> str:
+        """Return the HTML of one connection, with all that is known of it."""
+        facts: dict[str, object] = {"name": name, "row": self._row(row, opened=True) if row else None}
+        facts["history"] = Markup(self.history(name)) if row else None  # noqa: S704 - rendered here
+        return self._pages.text("status_one", facts)
+
+    def row_now(self, row: Row) -> dict[str, object]:
+        """Return one row as the page's script takes it: `mark` tells whether there has been an attempt."""
+        words = WORDS.get(row.standing, row.standing)
+        said = "Refreshed." if row.standing == HEALTHY else f"{words}."
+        return {
+            "name": row.name,
+            "mark": row.mark,
+            "html": self._row(row),
+            "said": said,
+            "good": row.standing == "healthy",
+        }
+
+    def history(self, name: str) -> str:
+        """Return the HTML of the versions of a connection's secrets."""
+        return self._pages.text("status_history", {"history": self._overview.history(name)})
+
+    def fault(self, fault: Exception, *, is_forbidden: bool) -> str:
+        """Return the HTML that says why there is nothing to show."""
+        place = self._overview.place
+        facts = {"fault": str(fault), "is_forbidden": is_forbidden, "command": build_grant_command(place)}
+        return self._pages.text("status_fault", facts)
+
+    def _group(self, group: Group, query: Query, opened: str) -> dict[str, Any]:
+        shared = group.rows[0] if group.incident and group.rows else None
+        fold = group.fold
+        return {
+            "key": group.incident or fold or "",
+            "list": [self._row(row) for row in group.rows],
+            "total": group.total,
+            "hidden": group.total - len(group.rows),
+            "shared": shared,
+            "next": self._explain(shared).next if shared else (),
+            "client": shared.status.client or shared.connection.client_secret_id if shared and shared.status else None,
+            "fold": fold,
+            "is_open": fold in (*opened.split("."), *_FOLDS_OPEN),
+            "words": WORDS.get(fold, "") if fold else "",
+            "all_url": _url(query, state=fold) if fold else _url(query, incident=group.incident),
+        }
+
+    def _row(self, row: Row, *, opened: bool = False) -> Markup:
+        place, c = self._overview.place, row.connection
+        explanation = self._explain(row)
+        # A link that leads an owner to a provider's refusal stands where only those look who know.
+        is_link_aside = row.state in (REJECTED, MISCONFIGURED, UNAVAILABLE) or row.remedy == "ask_admin"
+        facts = {
+            "row": row,
+            "c": c,
+            "status": row.status,
+            "words": WORDS.get(row.standing, row.standing),
+            "e": explanation,
+            "runbook": self._runbook(explanation.fix) if explanation.fix else None,
+            "consent_url": self._overview.consent_url(row),
+            "is_link_aside": is_link_aside,
+            "is_urgent": row.standing == NEEDS_CONSENT and not is_link_aside,
+            "action": self._actions.action(row.name) if self._actions else None,
+            "commands": build_commands(c, row.standing, place),
+            "secret_url": build_secret_url(place, c.secret_id),
+            "token_url": build_secret_url(place, c.access_token_secret_id),
+            "client_url": build_secret_url(place, c.client_secret_id),
+            "logs_url": build_logs_url(place, c.name),
+            "opened": opened,
+        }
+        html = self._pages.text("status_row", facts)
+        return Markup(html.replace('data-key=""', f'data-key="{_digest(html, self._clock())}"', 1))  # noqa: S704
+
+    def _explain(self, row: Row) -> Explanation:
+        project, run_every = self._overview.place.project, self._overview.rules.run_every
+        return explain(row, project=project, run_every=run_every, now=self._clock())
+
+    def _runbook(self, fix: Fix) -> tuple[str, str] | None:
+        """Return heading and link (or, without a URL, where the file is); None when the runbook has nothing on it."""
+        return (fix.section, f"{self._runbook_url}#{fix.anchor}" if self._runbook_url else "") if fix.section else None
+
+    @staticmethod
+    def _chips(listing: Listing, query: Query) -> list[dict[str, object]]:
+        chips: list[tuple[str, str, int]] = [("", "All", listing.total)]
+        if listing.attention:
+            chips.append((ATTENTION, WORDS[ATTENTION], listing.attention))
+        chips += [(state, WORDS[state], number) for state, number in listing.counts]
+        return [
+            {
+                "state": s,
+                "words": words,
+                "number": number,
+                "url": _url(query, state=s, incident=""),
+                "on": s == query.state,
+            }
+            for s, words, number in chips
+        ]
+
+    @staticmethod
+    def _more(listing: Listing, query: Query) -> str | None:
+        """Return the address that shows more rows, where some are left out."""
+        last = next((g for g in reversed(listing.groups) if not g.fold and not g.incident), None)
+        return _url(query, n=query.size * 2) if last and last.total > len(last.rows) else None
+
+
+def _around(head: str, body: Iterator[str], foot: str) -> Iterator[str]:
+    yield head
+    yield from body
+    yield foot
+
+
+def _url(query: Query, **changes: object) -> str:
+    """Return the address of the same view with some things changed."""
+    asked = {
+        "state": query.state,
+        "q": query.words,
+        "incident": query.incident,
+        "sort": query.sort if query.sort != BY_STANDING else "",
+        **changes,
+    }
+    return "?" + urlencode({k: v for k, v in asked.items() if v})
+
+
+def _digest(html: str, now: float) -> str:
+    said = f"{_PASSING.sub('', html)}{now // _SIGNED_ANEW}"
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
