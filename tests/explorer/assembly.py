@@ -1,0 +1,97 @@
+"""How the parts of an instance are put together for the explorer: the only lines that know how the product is built."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import token_refresh.run.runner as runner_module
+from tests.fakes.instance import FrozenClock, build_provider, build_runner
+from token_refresh.consent.save import NewGrantSaver
+from token_refresh.core.connection import SUFFIX, parse_connection
+from token_refresh.ports import Publisher, SecretStore, TokenEndpoint
+from token_refresh.run.runner import Runner
+from token_refresh.settings import Settings
+
+PROVIDERS = (build_provider("strict"), build_provider("lenient"), build_provider("google", rotates="never"))
+SETTINGS = Settings(project="some-project", refresh_workers=1, breaker_min=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One instance's use cases."""
+
+    runner: Runner
+    consent: Callable[[str, Callable[[], str]], int]
+    stop: Callable[[], None] = lambda: None
+    can_stop: bool = False
+
+
+class Inline:
+    """An executor for an instance that is one thread."""
+
+    def __init__(self, max_workers: int) -> None:
+        pass
+
+    def __enter__(self) -> Inline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, work: Callable[..., Any], *items: Iterable[Any]) -> list[Any]:
+        return list(map(work, *items))
+
+
+def assemble(  # noqa: PLR0913, PLR0917 - what an instance is made of
+    store: SecretStore,
+    endpoint: TokenEndpoint,
+    publisher: Publisher,
+    clock: FrozenClock,
+    sleep: Callable[[float], None],
+    name: str,
+) -> Parts:
+    watch = Watch(clock, sleep)
+    runner = build_runner(store, endpoint, publisher, watch, providers=PROVIDERS, settings=SETTINGS)
+    numbers = itertools.count(1)
+    saver = NewGrantSaver(store, publisher, SETTINGS, clock, sleep, lambda: f"consent-{name}-{next(numbers)}")
+
+    def consent(connection_name: str, redeem: Callable[[], str]) -> int:
+        secret_id = connection_name + SUFFIX
+        connection = parse_connection(store.get(secret_id))
+        assert connection
+        with saver.reserved(secret_id, 0) as reservation:
+            payload = redeem().encode()
+            return saver.put(reservation, connection, payload, subject=None, rotates=True)
+
+    return Parts(runner, consent)
+
+
+class Watch(FrozenClock):
+    """The stage's clock; sleeping on it lets others act."""
+
+    def __init__(self, clock: FrozenClock, sleep: Callable[[float], None]) -> None:
+        super().__init__()
+        self._clock, self._sleep = clock, sleep
+
+    def __call__(self) -> float:
+        return self._clock()
+
+    def sleep(self, seconds: float) -> None:
+        self._sleep(seconds)
+
+
+@contextmanager
+def one_thread_and_known_ids(next_id: Callable[[], int]) -> Iterator[None]:
+    """Let runs use no threads, and make random ids the same in each replay."""
+    before = runner_module.ThreadPoolExecutor, uuid.uuid4
+    runner_module.ThreadPoolExecutor = Inline  # type: ignore[misc, assignment]
+    uuid.uuid4 = lambda: uuid.UUID(int=next_id())
+    try:
+        yield
+    finally:
+        runner_module.ThreadPoolExecutor, uuid.uuid4 = before  # type: ignore[misc]

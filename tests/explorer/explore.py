@@ -1,0 +1,168 @@
+"""The search: every schedule of a scene in the order of how much goes otherwise, as far as time or number allow."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.explorer import quiet_day
+from tests.explorer.assembly import one_thread_and_known_ids
+from tests.explorer.deviations import Budget, Deviations, actor_of, number_of
+from tests.explorer.scenes import SCENES, Scene
+from tests.explorer.scheduler import Scheduler
+from tests.explorer.stage import Stage
+
+MOST: Final = Budget(switches=3, faults=1)
+# What is explored first: (switches, faults).
+ORDER: Final = ((0, 0), (0, 1), (1, 0), (2, 0), (1, 1), (3, 0), (2, 1), (3, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A schedule after which something did not hold."""
+
+    number: int
+    scene: str
+    deviations: Deviations
+    faults: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Found:
+    """What a search has come to."""
+
+    schedules: int = 0
+    merged: int = 0  # cut short: they had come to a state that was explored before
+    left: Counter[tuple[int, int]] = field(default_factory=Counter)  # not explored, as far as known
+    done: Counter[tuple[int, int]] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Played:
+    """One schedule as it was played."""
+
+    stage: Stage
+    scheduler: Scheduler
+    faults: tuple[str, ...]
+
+
+def play(
+    scene: Scene,
+    deviations: Deviations = (),
+    *,
+    budget: Budget = MOST,
+    seen: dict[int, Budget] | None = None,
+    whole: bool = False,
+) -> Played:
+    """Play one schedule and the quiet day after it, and judge it; inside `quiet` only."""
+    with known_ids() as ids:
+        stage = scene.open()
+        scheduler = Scheduler(stage.clock, dict(deviations), budget, seen)
+        scheduler.add(*scene.cast(stage))
+        ids.scheduler = scheduler
+        stage.play(scheduler)
+        ids.scheduler = None
+        if scheduler.is_merged:
+            return Played(stage, scheduler, ())
+        quiet_day.live(stage, whole=whole)
+        return Played(stage, scheduler, tuple(stage.books.judge()))
+
+
+class Search:
+    """All schedules of one scene, one after another."""
+
+    def __init__(self, index: int, scene: Scene, order: Sequence[tuple[int, int]] = ORDER) -> None:
+        self.index, self.scene, self.order = index, scene, order
+        self.found = Found()
+        self.budget = Budget(max(s for s, _ in order), max(f for _, f in order))
+        self._seen: dict[int, Budget] = {}
+        self._waiting: dict[tuple[int, int], deque[Deviations]] = {c: deque() for c in order}
+        self._waiting[0, 0].append(())
+        self._dice = random.Random(index)
+
+    def explore(self, enough: Callable[[int], bool]) -> Found:
+        """Go on until all is explored or `enough` says so (it is told how many schedules there were)."""
+        for of_class in self.order:
+            waiting = self._waiting[of_class]
+            self._dice.shuffle(waiting)  # what is left out when time ends is spread over the scene
+            while waiting and not enough(self.found.schedules):
+                self._play(waiting.pop(), of_class)
+        self.found.left = Counter({c: len(w) for c, w in self._waiting.items() if w})
+        return self.found
+
+    def _play(self, deviations: Deviations, of_class: tuple[int, int]) -> None:
+        played = play(self.scene, deviations, budget=self.budget, seen=self._seen)
+        self.found.schedules += 1
+        self.found.done[of_class] += 1
+        self.found.merged += played.scheduler.is_merged
+        if played.faults:
+            number = number_of(self.index, deviations)
+            self.found.failures.append(Failure(number, self.scene.name, deviations, played.faults))
+        for child, child_class in self._children(played.scheduler, deviations, of_class):
+            self._waiting[child_class].append(child)
+
+    def _children(
+        self, scheduler: Scheduler, deviations: Deviations, of_class: tuple[int, int]
+    ) -> Iterator[tuple[Deviations, tuple[int, int]]]:
+        first = deviations[-1][0] + 1 if deviations else 0
+        switches, faults = of_class
+        for number, step in enumerate(scheduler.steps[first:256], first):
+            for choice in (*step.choices, *step.faults):
+                is_switch = actor_of(choice) is not None
+                cost = (0, 0) if step.is_free else (1, 0) if is_switch else (0, 1)
+                child_class = (switches + cost[0], faults + cost[1])
+                if child_class in self._waiting:
+                    yield (*deviations, (number, int(choice))), child_class
+
+
+class Ids:
+    """Random ids that are the same in each replay, and do not depend on who came first."""
+
+    def __init__(self) -> None:
+        self.scheduler: Scheduler | None = None
+        self._numbers = itertools.count(1)
+        self._own: Counter[int] = Counter()
+
+    def __call__(self) -> int:
+        if self.scheduler is None:
+            return next(self._numbers)
+        index = self.scheduler.current.index
+        self._own[index] += 1
+        return (index + 1) * 1_000_000 + self._own[index]
+
+
+@contextmanager
+def known_ids() -> Iterator[Ids]:
+    ids = Ids()
+    with one_thread_and_known_ids(ids):
+        yield ids
+
+
+def explore(schedules: int, seconds: float, scenes: Sequence[Scene] = SCENES) -> tuple[Found, dict[str, Found]]:
+    """Explore all scenes, each with its share; what one leaves over goes to the next."""
+    logging.disable(logging.CRITICAL)
+    began = time.monotonic()
+    total, by_scene = Found(), {}
+    try:
+        for place, scene in enumerate(scenes):
+            share = (schedules - total.schedules) // (len(scenes) - place)
+            until = began + seconds * (place + 1) / len(scenes)
+            search = Search(SCENES.index(scene), scene)
+            found = search.explore(lambda done, share=share, until=until: done >= share or time.monotonic() > until)
+            by_scene[scene.name] = found
+            total.schedules += found.schedules
+            total.merged += found.merged
+            total.left += found.left
+            total.done += found.done
+            total.failures += found.failures
+    finally:
+        logging.disable(logging.NOTSET)
+    return total, by_scene
