@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := .
 
-.PHONY: demo test bench lint infra-check lock setup clean
+.PHONY: demo test explore bench lint infra-check lock setup clean
 
 # The whole story on this laptop: no cloud, no account.
 demo: setup
@@ -14,6 +14,11 @@ demo: setup
 # Every test that this machine can run.
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Every interleaving and fault of the refresher, deeper than the tests go; says how far it came.
+# EXPLORE="--seconds 3600" for longer, "--scene 3" for one scene; `python -m tests.explorer replay N` tells a story.
+explore: setup
+	@$(BIN)/python -m tests.explorer explore $(EXPLORE)
 
 # Counted and measured against a baseline in the same run; prints, asserts nothing about time.
 bench: setup

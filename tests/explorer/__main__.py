@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 import time
 from collections.abc import Sequence
 
 from tests.explorer.deviations import read_number
-from tests.explorer.explore import Found, explore, play
+from tests.explorer.explore import Found, explore, kinds_of, play
 from tests.explorer.scenes import SCENES
 
 
@@ -24,15 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one.add_argument("--whole", action="store_true", help="all 288 ticks of the quiet day")
     parsed = parser.parse_args(arguments)
     if parsed.command == "replay":
-        print(tell(parsed.number, whole=parsed.whole))
+        sys.stdout.write(tell(parsed.number, whole=parsed.whole) + "\n")
         return 0
     if parsed.command != "explore":
         parser.print_help()
         return 2
     scenes = SCENES if parsed.scene is None else SCENES[parsed.scene : parsed.scene + 1]
-    began = time.monotonic()
+    began = time.process_time()
     found, by_scene = explore(parsed.schedules, parsed.seconds, scenes)
-    print(report(found, by_scene, time.monotonic() - began))
+    sys.stdout.write(report(found, by_scene, time.process_time() - began) + "\n")
     return 1 if found.failures else 0
 
 
@@ -58,20 +59,18 @@ def tell(number: int, *, whole: bool = False) -> str:
 
 def report(found: Found, by_scene: dict[str, Found], seconds: float) -> str:
     """Say what was explored and what was found."""
+    each = 1000 * seconds / max(1, found.schedules)
     lines = [
-        f"{found.schedules} schedules in {seconds:.0f} s ({1000 * seconds / max(1, found.schedules):.2f} ms each); "
-        f"{found.merged} of them were cut short in a state explored before",
+        f"{found.schedules} schedules in {seconds:.0f} s of one core ({each:.2f} ms each)",
+        f"{found.merged} of them were cut short: they had come to a state explored before",
         "explored and known to be left, by (switches, faults):",
     ]
     for name, one in by_scene.items():
         counts = ", ".join(f"{c}: {n}" + (f" of {n + one.left[c]}" if one.left[c] else "") for c, n in one.done.items())
         lines.append(f"  {name}: {counts}")
-    kinds: dict[tuple[str, ...], list[int]] = {}
-    for failure in found.failures:
-        kinds.setdefault((failure.scene, *failure.faults), []).append(failure.number)
-    for (scene, *faults), numbers in kinds.items():
-        shortest = min(numbers)
-        lines.append(f"FAILS {len(numbers)} x in {scene}: {'; '.join(faults)}; python -m tests.explorer replay {shortest}")
+    for kind in kinds_of(found.failures):
+        lines.append(f"FAILS {kind.count} x: {'; '.join(kind.faults)} (in {', '.join(kind.scenes)})")
+        lines.append(f"  python -m tests.explorer replay {kind.shortest}")
     return "\n".join(lines)
 
 

@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-import token_refresh.run.runner as runner_module
 from tests.fakes.instance import FrozenClock, build_provider, build_runner
 from token_refresh.consent.save import NewGrantSaver
 from token_refresh.core.connection import SUFFIX, parse_connection
 from token_refresh.ports import Publisher, SecretStore, TokenEndpoint
+from token_refresh.run import runner as runner_module
 from token_refresh.run.runner import Runner
 from token_refresh.settings import Settings
 
@@ -37,7 +37,7 @@ class Inline:
     def __init__(self, max_workers: int) -> None:
         pass
 
-    def __enter__(self) -> Inline:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,10 +88,11 @@ class Watch(FrozenClock):
 @contextmanager
 def one_thread_and_known_ids(next_id: Callable[[], int]) -> Iterator[None]:
     """Let runs use no threads, and make random ids the same in each replay."""
-    before = runner_module.ThreadPoolExecutor, uuid.uuid4
-    runner_module.ThreadPoolExecutor = Inline  # type: ignore[misc, assignment]
+    runs: Any = runner_module
+    before = runs.ThreadPoolExecutor, uuid.uuid4
+    runs.ThreadPoolExecutor = Inline
     uuid.uuid4 = lambda: uuid.UUID(int=next_id())
     try:
         yield
     finally:
-        runner_module.ThreadPoolExecutor, uuid.uuid4 = before  # type: ignore[misc]
+        runs.ThreadPoolExecutor, uuid.uuid4 = before

@@ -1,54 +1,26 @@
-"""What really happened, and what must never have: the invariants of contract 5, 7 and 8, checked against true books."""
+"""What must hold: the invariants of contract 5, 7 and 8, checked against true books as a schedule goes on and ends."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.explorer.ledger import DIED, LATE, LOST, MARGIN, OUT, Ledger, Sent, short
 from tests.fakes.simulated_server import Family
 from token_refresh.core.connection import LEASE, STATUS, SUFFIX
-from token_refresh.core.incident.events import CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, Event
+from token_refresh.core.incident.events import CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, REFRESH_FAILING, Event
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.status import parse_lease, parse_status
 from token_refresh.core.token_endpoint.outcome import Refreshed, TokenOutcome, UnknownOutcome
 
 if TYPE_CHECKING:
-    from tests.explorer.scheduler import Actor
-    from tests.explorer.stage import Member, Stage
-
-ACCESS = "-access-token"
+    from tests.explorer.instance import Member
+    from tests.explorer.scheduler import Life
 
 
-@dataclass(eq=False, slots=True)
-class Sent:
-    """One exchange: who sent what under which lease, and what became of it."""
-
-    member: Member
-    token: str
-    name: str
-    holder: str
-    committed: str = ""  # the refresh token that the provider issued for it, if any
-    outcome: TokenOutcome | None = None
-    delivered: bool = False
-
-
-@dataclass(eq=False)
-class Books:
-    """True books of one schedule. `faults` tells what was violated, in the order of discovery."""
-
-    stage: Stage
-    faults: list[str] = field(default_factory=list)
-    diary: list[tuple[float, str]] = field(default_factory=list)
-    disabled: set[str] = field(default_factory=set)
-    excused: dict[str, str] = field(default_factory=dict)  # by connection: why its grant could not be kept
-    events: list[Event] = field(default_factory=list)
-    _grants: dict[str, list[tuple[int, str]]] = field(default_factory=dict)  # by connection: version, first token
-    _sent: list[Sent] = field(default_factory=list)
-    _memory: dict[str, set[Member]] = field(default_factory=dict)  # by refresh token: who has been told it
-    _floor: dict[str, dict[str, int]] = field(default_factory=dict)  # by instance: `connection_version` at its begin
-    _frozen: set[str] = field(default_factory=set)
+class Books(Ledger):
+    """True books of one schedule."""
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
@@ -56,17 +28,14 @@ class Books:
         self._sent.clear()
         self.diary.clear()
 
-    def blame(self, words: str) -> None:
-        if words not in self.faults:
-            self.faults.append(words)
-            self.stage.note(f"!!! {words}")
-
     def note_consent(self, name: str, token: str, version: int) -> None:
         self._grants.setdefault(name, []).append((version, token))
-        self.stage.note(f"version {version} of {name} holds {_short(token)}, a grant of its own")
+        self.stage.note(f"version {version} of {name} holds {short(token)}, a grant of its own")
 
     def note_run(self, member: str) -> None:
         self._floor[member] = {name: self._access_version(name) for name in self._grants}
+        documents = {name: self._document(name) for name in self._grants}
+        self._valid_until[member] = {name: d["expires_at"] for name, d in documents.items() if d}
 
     def note_report(self, member: str, report: Any) -> None:
         rows = ", ".join(f"{w['name']} {w['outcome']} ({w['reason']})" for w in report.document()["connections"])
@@ -76,42 +45,45 @@ class Books:
         family = self.stage.server.family(token)
         assert family
         name = family.name.partition(",")[0]
-        sent = Sent(member, token, name, self._holder(name))
+        sent = Sent(member.life, token, name, self._holder(name), member.store.strikes.is_late)
         if provider.rotates:
             self._judge_sending(sent, family)
         self._judge_version(sent)
         self._sent.append(sent)
         return sent
 
-    def note_answered(self, sent: Sent, outcome: TokenOutcome) -> None:
+    def note_answered(self, sent: Sent, outcome: TokenOutcome, *, is_lost: bool) -> None:
         sent.outcome = outcome
         family = self._family(sent.token)
         reason = getattr(outcome, "reason", "")
         self.stage.note(
-            f"{sent.member.name} sends {_short(sent.token)}: {type(outcome).__name__} {reason} "
-            f"(the provider: {'alive' if family.alive else 'dead'}, newest {_short(family.tokens[-1])})"
+            f"{sent.life.name} sends {short(sent.token)}: {type(outcome).__name__} {reason} "
+            f"(the provider: {'alive' if family.alive else 'dead'}, newest {short(family.tokens[-1])})"
         )
         if family.tokens[-1] != sent.token:
             sent.committed = family.tokens[-1]
-        if isinstance(outcome, UnknownOutcome) and sent.committed and not self._is_known(sent.committed):
-            self.excused[sent.name] = "the reply was lost"
+        is_lost = is_lost or isinstance(outcome, UnknownOutcome)
+        if is_lost and sent.committed and not self._is_known(sent.committed):
+            self.excused[sent.name] = LOST
 
     def note_delivered(self, sent: Sent) -> None:
         sent.delivered = True
         if isinstance(sent.outcome, Refreshed) and sent.outcome.refresh_token is not None:
             token = sent.outcome.refresh_token.reveal()
-            self._memory.setdefault(token, set()).add(sent.member)
+            self._memory.setdefault(token, set()).add(sent.life)
             if self._family(token).alive:
                 self.excused.pop(sent.name, None)
 
     def note_added(self, member: Member, secret_id: str, number: int, payload: bytes) -> None:
         if secret_id.endswith(SUFFIX):
             text = payload.decode()
-            self.stage.note(f"{member.name} stores {_short(text)} as version {number} of {secret_id}")
+            self.stage.note(f"{member.name} stores {short(text)} as version {number} of {secret_id}")
+            if member is self.stage.c:
+                self._grants[secret_id.removesuffix(SUFFIX)].append((number, text))
             return
         document = json.loads(payload)
         self.stage.note(f"{member.name} stores an access token of version {document['connection_version']}")
-        if document["expires_at"] <= self.stage.clock():
+        if document["expires_at"] <= self.stage.clock() and not member.store.strikes.is_late:
             self.blame(f"{member.name} published an access token that had run out")
 
     def note_destroyed(self, member: Member, secret_id: str, version: int) -> None:
@@ -128,6 +100,10 @@ class Books:
         self.stage.note(f"{member.name} publishes {event.type} for {event.subject} ({event.data.get('reason', '')})")
         self.events.append(event)
         name = event.subject
+        if event.type == REFRESH_FAILING and not self._is_in_memory_only(name):
+            left = self._valid_until.get(member.name, {}).get(name, 0) - self.stage.clock()
+            if left > MARGIN / 2:
+                self.blame(f"{member.name} raised an alarm over {name}, whose access token was valid for {left:.0f} s")
         if event.type != INVALID_GRANT or name not in self._grants or event.data.get("reason") == "never_consented":
             return
         version = int(str(event.data.get("version", 0)))
@@ -138,64 +114,58 @@ class Books:
         if family.alive and self._is_known(family.tokens[-1]):
             self.blame(f"the owner of {name} was asked for a grant that lives")
 
-    def note_death(self, member: Member) -> None:
+    def note_death(self, life: Life) -> None:
         """Between the provider's commit and our durable write the only copy is in the dying process."""
-        self.stage.note(f"*** {member.name} dies")
+        self.stage.note(f"*** {life.name} dies")
         for sent in self._sent:
-            family = self._family(sent.token)
-            token = family.tokens[-1]
-            if sent.member is member and sent.committed == token and not self._is_stored(sent.name, token):
-                if not (self._memory.get(token, set()) - {member}):
-                    self.excused[sent.name] = f"{member.name} died with the only copy"
+            token = self._family(sent.token).tokens[-1]
+            others = self._memory.get(token, set()) - {life}
+            is_here = sent.life is life and sent.committed == token
+            if is_here and not others and not self._is_stored(sent.name, token):
+                self.excused[sent.name] = DIED
         for holders in self._memory.values():
-            holders.discard(member)
+            holders.discard(life)
 
-    def note_frozen(self, actor: Actor) -> None:
-        self._frozen.add(actor.host.name if actor.host else "")
-
-    # -- what must hold at once ------------------------------------------------------------------------------------------
+    # -- what must hold at once ----------------------------------------------------------------------------------------
 
     def _judge_sending(self, sent: Sent, family: Family) -> None:
+        who = sent.life.name
         lease = parse_lease(self._notes(sent.name).get(LEASE))
-        now = self.stage.clock()
-        if not lease or not lease.holder:
-            self.blame(f"{sent.member.name} sent a single-use token without a lease")
-        elif lease.until <= now:
-            self.blame(f"{sent.member.name} sent a single-use token although the lease was over")
-        mine = [s for s in self._sent if s.token == sent.token and s.holder == sent.holder]
-        if mine and (len(mine) > 1 or not isinstance(mine[0].outcome, UnknownOutcome)):
-            self.blame(f"{sent.member.name} sent one token twice under one lease")
-        if sent.token == family.tokens[-1]:
+        is_over = not lease or not lease.holder or lease.until <= self.stage.clock()
+        if is_over and sent.is_late:
+            # No client can look at the clock and send in one step.
+            self.excused.setdefault(sent.name, LATE)
             return
-        # It has been rotated already.
+        if is_over:
+            self.blame(f"{who} sent a single-use token without a lease that holds")
+        before = [s for s in self._sent if s.token == sent.token]
+        mine = [s for s in before if s.holder == sent.holder and s.life is sent.life]
+        if mine and (len(mine) > 1 or not isinstance(mine[0].outcome, UnknownOutcome)):
+            self.blame(f"{who} sent one token twice under one lease")
         newer = family.tokens[family.tokens.index(sent.token) + 1 :]
         if any(self._is_stored(sent.name, t) for t in newer):
-            self.blame(f"{sent.member.name} sent a token whose successor was stored")
-            return
-        before = [s for s in self._sent if s.token == sent.token]
-        if any(s.member is sent.member and s.holder == sent.holder for s in before):
-            return  # the one repetition, judged above
-        holders = set().union(*(self._memory.get(t, set()) for t in newer))
-        in_flight = {s.member for s in before if not s.delivered and not s.member.dead}
-        gone = {m for m in holders | in_flight if m.dead or m.name in self._frozen}
-        if holders | in_flight == gone:
-            if newer and not self._is_known(newer[-1]):
-                self.excused.setdefault(sent.name, "the only copy was in a frozen instance")
-            if gone and any(not m.dead for m in gone):
-                self.excused.setdefault(sent.name, "the only copy was in a frozen instance")
-        else:
-            names = " and ".join(sorted(m.name for m in (holders | in_flight) - gone))
-            self.blame(f"{sent.member.name} sent a token whose successor is in the memory of {names}")
+            self.blame(f"{who} sent a token whose successor was stored")
+        elif newer and not mine:
+            # It has been rotated already, and its successor is nowhere but in a memory or on its way there.
+            knowing = {life for t in newer for life in self._memory.get(t, ())}
+            knowing |= {s.life for s in before if not s.delivered and s.committed}
+            alive = {life for life in knowing if not life.dead}
+            out = self.stage.scheduler.out() if self.stage.scheduler else set()
+            if alive - out:
+                names = " and ".join(sorted(life.name for life in alive - out))
+                self.blame(f"{who} sent a token whose successor is in the memory of {names}")
+            elif alive:
+                self.excused.setdefault(sent.name, OUT)
 
     def _judge_version(self, sent: Sent) -> None:
+        if sent.is_late:
+            return
         versions = [n for n, v in enumerate(self._versions(sent.name), 1) if v.payload.decode() == sent.token]
-        floor = self._floor.get(sent.member.name, {}).get(sent.name, 0)
+        floor = self._floor.get(sent.life.name, {}).get(sent.name, 0)
         if versions and max(versions) < floor and self._versions(sent.name)[floor - 1].state == "ENABLED":
-            self.blame(
-                f"{sent.member.name} sent version {max(versions)} although the access token is of version {floor}"
-            )
+            self.blame(f"{sent.life.name} sent version {max(versions)} although the access token is of version {floor}")
 
-    # -- what must hold in the end ---------------------------------------------------------------------------------------
+    # -- what must hold in the end -------------------------------------------------------------------------------------
 
     def judge(self) -> Sequence[str]:
         """Judge how it ended, after the quiet day."""
@@ -219,11 +189,11 @@ class Books:
                 if family.alive
                 else f"the grant of {name} was killed by us"
             )
-        if name in self.disabled:
+        if name in self.disabled or family.alive:
             return
         if len(of_this) != 1:
             self.blame(f"the dead grant of {name} was reported {len(of_this)} times")
-        elif not family.revoked_by_owner and name in self.excused:
+        elif self.excused.get(name) in (LOST, DIED):
             reasons = {str(e.data["reason"]) for e in told if self._is_of(e, name, family)}
             if reasons != {"lost_rotation"}:
                 self.blame(f"the loss of {name} was reported as {' and '.join(sorted(reasons))}")
@@ -250,61 +220,3 @@ class Books:
             is_open = event.type != RECOVERED
         if is_open:
             self.blame(f"nobody heard that {name} has recovered")
-
-    # -- looking things up -----------------------------------------------------------------------------------------------
-
-    def names(self) -> Sequence[str]:
-        return tuple(self._grants)
-
-    def has_valid_token(self, name: str) -> bool:
-        document = self._document(name)
-        return document is not None and document["expires_at"] > self.stage.clock() + 600
-
-    def newest_given(self, name: str) -> int:
-        return max(self._grants[name])[0]
-
-    def wanted(self, name: str) -> Family:
-        """Return the grant that was given last."""
-        return self._family(max(self._grants[name])[1])
-
-    def _family(self, token: str) -> Family:
-        family = self.stage.server.family(token)
-        assert family
-        return family
-
-    def _is_of(self, event: Event, name: str, family: Family) -> bool:
-        version = int(str(event.data.get("version", 0)))
-        payloads = self._versions(name)
-        return 0 < version <= len(payloads) and payloads[version - 1].payload.decode() in family.tokens
-
-    def _versions(self, name: str) -> list[Any]:
-        return list(self.stage.cloud.secrets[name + SUFFIX].versions)
-
-    def _notes(self, name: str) -> dict[str, str]:
-        return dict(self.stage.cloud.secrets[name + SUFFIX].record.annotations)
-
-    def _holder(self, name: str) -> str:
-        lease = parse_lease(self._notes(name).get(LEASE))
-        return lease.holder if lease else ""
-
-    def _is_stored(self, name: str, token: str) -> bool:
-        return any(v.payload.decode() == token and v.state == "ENABLED" for v in self._versions(name))
-
-    def _is_known(self, token: str) -> bool:
-        """Tell whether we have the token: stored, or in the memory of an instance that lives."""
-        name = self._family(token).name.partition(",")[0]
-        return self._is_stored(name, token) or bool(self._memory.get(token))
-
-    def _document(self, name: str) -> dict[str, Any] | None:
-        versions = [v for v in self.stage.cloud.secrets[name + ACCESS].versions if v.state == "ENABLED"]
-        document = json.loads(versions[-1].payload) if versions else None
-        assert document is None or isinstance(document, dict)
-        return document
-
-    def _access_version(self, name: str) -> int:
-        document = self._document(name)
-        return int(document["connection_version"]) if document else 0
-
-
-def _short(token: str) -> str:
-    return token.removeprefix("CANARY-refresh-")

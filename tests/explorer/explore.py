@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import logging
 import random
+import re
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -32,6 +33,29 @@ class Failure:
     scene: str
     deviations: Deviations
     faults: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Kind:
+    """Failures that are the same but for the names of the instances and the way there."""
+
+    faults: tuple[str, ...]
+    count: int = 0
+    scenes: list[str] = field(default_factory=list)
+    shortest: int = 0
+
+
+def kinds_of(failures: Sequence[Failure]) -> list[Kind]:
+    """Group failures, the most frequent first; the shortest schedule has the smallest number."""
+    kinds: dict[tuple[str, ...], Kind] = {}
+    for failure in failures:
+        words = tuple(dict.fromkeys(re.sub(r"\b[AB]\b", "one", re.sub(r"\d+", "N", f)) for f in failure.faults))
+        kind = kinds.setdefault(words, Kind(words))
+        kind.count += 1
+        if failure.scene not in kind.scenes:
+            kind.scenes.append(failure.scene)
+        kind.shortest = min(kind.shortest or failure.number, failure.number)
+    return sorted(kinds.values(), key=lambda k: -k.count)
 
 
 @dataclass(slots=True)
@@ -83,23 +107,24 @@ class Search:
         self.index, self.scene, self.order = index, scene, order
         self.found = Found()
         self.budget = Budget(max(s for s, _ in order), max(f for _, f in order))
+        self.is_thorough = False  # plays every schedule to its end, whatever it leads to
         self._seen: dict[int, Budget] = {}
         self._waiting: dict[tuple[int, int], deque[Deviations]] = {c: deque() for c in order}
         self._waiting[0, 0].append(())
         self._dice = random.Random(index)
 
-    def explore(self, enough: Callable[[int], bool]) -> Found:
-        """Go on until all is explored or `enough` says so (it is told how many schedules there were)."""
+    def explore(self, most: int, until: float) -> Found:
+        """Go on until all is explored, `most` schedules are, or the time of this process is over."""
         for of_class in self.order:
             waiting = self._waiting[of_class]
             self._dice.shuffle(waiting)  # what is left out when time ends is spread over the scene
-            while waiting and not enough(self.found.schedules):
+            while waiting and self.found.schedules < most and time.process_time() < until:
                 self._play(waiting.pop(), of_class)
         self.found.left = Counter({c: len(w) for c, w in self._waiting.items() if w})
         return self.found
 
     def _play(self, deviations: Deviations, of_class: tuple[int, int]) -> None:
-        played = play(self.scene, deviations, budget=self.budget, seen=self._seen)
+        played = play(self.scene, deviations, budget=self.budget, seen=None if self.is_thorough else self._seen)
         self.found.schedules += 1
         self.found.done[of_class] += 1
         self.found.merged += played.scheduler.is_merged
@@ -149,14 +174,14 @@ def known_ids() -> Iterator[Ids]:
 def explore(schedules: int, seconds: float, scenes: Sequence[Scene] = SCENES) -> tuple[Found, dict[str, Found]]:
     """Explore all scenes, each with its share; what one leaves over goes to the next."""
     logging.disable(logging.CRITICAL)
-    began = time.monotonic()
+    began = time.process_time()
     total, by_scene = Found(), {}
     try:
         for place, scene in enumerate(scenes):
             share = (schedules - total.schedules) // (len(scenes) - place)
             until = began + seconds * (place + 1) / len(scenes)
             search = Search(SCENES.index(scene), scene)
-            found = search.explore(lambda done, share=share, until=until: done >= share or time.monotonic() > until)
+            found = search.explore(share, until)
             by_scene[scene.name] = found
             total.schedules += found.schedules
             total.merged += found.merged

@@ -23,7 +23,7 @@ _LONGEST: Final = 60  # ticks without rest
 def live(stage: Stage, *, whole: bool = False) -> None:
     """Let a day pass."""
     for member in stage.instances:
-        if member.dead:
+        if member.life.dead:
             member.start()
     if whole:
         for number in range(288):
@@ -52,9 +52,9 @@ def _is_at_rest(stage: Stage, *, also_dead: bool = True) -> bool:
     for name in stage.books.names():
         notes = stage.cloud.secrets[name + SUFFIX].record.annotations
         status, lease = parse_status(notes.get(STATUS)), parse_lease(notes.get(LEASE))
-        is_told = status is not None and status.state == NEEDS_CONSENT and not status.owed
-        if (status and not (also_dead and is_told)) or (lease and lease.holder):
-            return False
-        if not status and not stage.books.has_valid_token(name):
+        if status and not status.owed and (status.state == NEEDS_CONSENT or name in stage.books.disabled):
+            if not also_dead:
+                return False
+        elif status or (lease and lease.holder) or not stage.books.has_valid_token(name):
             return False
     return True

@@ -35,6 +35,23 @@ def two_ticks(stage: Stage) -> Sequence[Actor]:
     )
 
 
+def ticks_in_turn(stage: Stage) -> Sequence[Actor]:
+    """Every five minutes, on the one instance and on the other."""
+
+    def later() -> None:
+        assert stage.scheduler
+        stage.scheduler.sleep(300)
+        stage.b.run(TICK)
+
+    def at_last() -> None:
+        assert stage.scheduler
+        stage.scheduler.sleep(300)
+        stage.a.run(TICK)
+
+    second = Actor("B", later, stage.b)
+    return (Actor("A", lambda: stage.a.run(TICK), stage.a), second, Actor("A again", at_last, stage.a, second))
+
+
 def a_person_adds(stage: Stage) -> Sequence[Actor]:
     person = Actor("person", stage.person_adds)
     return (
@@ -149,6 +166,8 @@ SCENES: Final = (
     Scene("two ticks, a provider with a grace window", "lenient", two_ticks),
     Scene("two ticks, a provider that never rotates", "google", two_ticks, warm=True),
     Scene("two ticks over two connections", "strict", two_ticks, ("x", "y")),
+    Scene("ticks in turn", "strict", ticks_in_turn),
+    Scene("ticks in turn over two connections", "strict", ticks_in_turn, ("x", "y")),
     Scene("a person adds a grant", "strict", a_person_adds),
     Scene("a person adds a grant, no rotation", "google", a_person_adds, warm=True),
     Scene("a person adds a grant, and the day goes on", "google", a_person_adds_and_the_day_goes_on, warm=True),

@@ -17,12 +17,20 @@ from tests.fakes.faults import Crash
 from tests.fakes.instance import FrozenClock
 
 
-class Host(Protocol):
-    """What an actor runs on; one run at a time, for its locks know nothing of greenlets."""
+@dataclass(eq=False, slots=True)
+class Life:
+    """A process. One run at a time, for its locks know nothing of greenlets."""
 
     name: str
-    dead: bool
-    busy: Actor | None
+    dead: bool = False
+    busy: bool = False
+
+
+class Host(Protocol):
+    """What an actor runs on."""
+
+    name: str
+    life: Life
 
 
 @dataclass(eq=False, slots=True)
@@ -36,7 +44,8 @@ class Actor:
     index: int = 0
     history: int = 0  # hash of all that it has been told
     wake_at: float | None = None
-    frozen: bool = False
+    life: Life | None = None
+    is_out: bool = False  # frozen, or time passed while it had something to do
     begun: bool = False
     ended: bool = False
     task: Any = None
@@ -47,7 +56,9 @@ class Actor:
         return self.begun or self.may_begin()
 
     def may_begin(self) -> bool:
-        return not (self.after and not self.after.ended) and not (self.host and self.host.busy)
+        return not (self.after and not self.after.ended) and not (
+            self.host and self.host.life.busy and not self.host.life.dead
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,7 @@ class Scheduler:
     _last: int = field(init=False)
     _hub: Any = None
     _current: Actor | None = None
+    _chosen: Actor | None = None
 
     def __post_init__(self) -> None:
         self._left = self.budget
@@ -103,6 +115,10 @@ class Scheduler:
     def current(self) -> Actor:
         assert self._current
         return self._current
+
+    def out(self) -> set[Life]:
+        """Return the processes that have lost time: frozen, or slow."""
+        return {a.life for a in self.actors if a.life and a.is_out and not a.ended}
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 
@@ -134,21 +150,26 @@ class Scheduler:
                 choice = self._decide(ready[0], "begins or goes on", "", tuple(a.index for a in ready[1:]), ())
                 other = None if choice is None else actor_of(choice)
                 return ready[0] if other is None else self.actors[other]
-            waking = [a.wake_at for a in self.actors if not a.ended and a.wake_at is not None and (a.begun or a.may_begin())]
+            waking = [
+                a.wake_at for a in self.actors if not a.ended and a.wake_at is not None and (a.begun or a.may_begin())
+            ]
             if not waking:
                 return None
             self.clock.now = max(self.clock.now, min(waking))
 
-    _chosen: Actor | None = None
-
     def _resume(self, actor: Actor) -> None:
         if actor.wake_at is not None:
-            self.clock.now = max(self.clock.now, actor.wake_at)
-            actor.wake_at, actor.frozen = None, False
+            if actor.wake_at > self.clock.now:
+                for other in self.actors:
+                    other.is_out = other.is_out or (other.begun and other.is_ready(self.clock.now))
+                self.clock.now = actor.wake_at
+            actor.wake_at = None
+        actor.is_out = False
         if not actor.begun:
             actor.begun = True
             if actor.host:
-                actor.host.busy = actor
+                actor.life = actor.host.life
+                actor.life.busy = True
             actor.task = greenlet(self._live)
             self._current = actor
             actor.task.switch(actor)
@@ -163,17 +184,17 @@ class Scheduler:
             pass
         finally:
             actor.ended = True
-            if actor.host:
-                actor.host.busy = None
+            if actor.life:
+                actor.life.busy = False
 
     def _yield(self) -> None:
         """Let others run; comes back when this actor's turn has come again."""
         me = self.current
         self._hub.switch()
-        if self.is_over or (me.host and me.host.dead):
+        if self.is_over or (me.life and me.life.dead):
             raise Crash
 
-    # -- points ----------------------------------------------------------------------------------------------------------
+    # -- points --------------------------------------------------------------------------------------------------------
 
     def _decide(
         self, actor: Actor, operation: str, target: str, others: Sequence[int], faults: Sequence[Fault]
@@ -214,14 +235,13 @@ class Scheduler:
         while True:
             others = [a.index for a in self.actors if a is not me and self._may_come_first(a)]
             choice = self._decide(me, operation, target, others, faults)
-            if choice is None:
-                return None
-            other = actor_of(choice)
+            other = None if choice is None else actor_of(choice)
             if other is None:
-                fault = Fault(choice)
-                self.note(f"*** {fault.name.lower().replace('_', ' ')} at: {operation} {target}")
-                me.history = hash((me.history, fault))
-                return fault
+                me.history = hash((me.history, operation, target, choice))
+                if choice is None:
+                    return None
+                self.note(f"*** {Fault(choice).name.lower().replace('_', ' ')} at: {operation} {target}")
+                return Fault(choice)
             self._chosen = self.actors[other]
             self._yield()
 
@@ -236,12 +256,12 @@ class Scheduler:
 
     def freeze(self, fault: Fault) -> None:
         me, seconds = self.current, FREEZES[fault]
-        me.wake_at, me.frozen = self.clock.now + seconds, True
+        me.wake_at, me.is_out = self.clock.now + seconds, True
         self.on_freeze(me, seconds)
         self._yield()
         self.note(f"*** wakes up after {seconds:.0f} s")
 
-    # -- who has seen what: equal histories are equal states -------------------------------------------------------------
+    # -- who has seen what: equal histories are equal states -----------------------------------------------------------
 
     def reads(self, *objects: str, what: object) -> None:
         """Note that the current actor is told something that depends on these objects."""

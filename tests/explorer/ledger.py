@@ -1,0 +1,124 @@
+"""What is known of a schedule: true books, whatever the instances believe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.fakes.simulated_server import Family
+from token_refresh.core.connection import LEASE, SUFFIX
+from token_refresh.core.incident.events import Event
+from token_refresh.core.status import parse_lease
+from token_refresh.core.token_endpoint.outcome import TokenOutcome
+
+if TYPE_CHECKING:
+    from tests.explorer.scheduler import Life
+    from tests.explorer.stage import Stage
+
+ACCESS = "-access-token"
+MARGIN = 900.0  # s, of an access token that lives for an hour
+# Why a grant could not be kept: what no client can avoid.
+LOST = "the reply was lost"
+DIED = "an instance died with the only copy"
+OUT = "the only copy was in an instance that was frozen past its lease"
+LATE = "an instance was frozen between its last look at the clock and the send"
+
+
+@dataclass(eq=False, slots=True)
+class Sent:
+    """One exchange: who sent what under which lease, and what became of it."""
+
+    life: Life
+    token: str
+    name: str
+    holder: str
+    is_late: bool = False
+    committed: str = ""  # the refresh token that the provider issued for it, if any
+    outcome: TokenOutcome | None = None
+    delivered: bool = False
+
+
+@dataclass(eq=False)
+class Ledger:
+    """What there is, and what there was. `faults` tells what was violated, in the order of discovery."""
+
+    stage: Stage
+    faults: list[str] = field(default_factory=list)
+    diary: list[tuple[float, str]] = field(default_factory=list)
+    disabled: set[str] = field(default_factory=set)
+    excused: dict[str, str] = field(default_factory=dict)  # by connection: why its grant could not be kept
+    events: list[Event] = field(default_factory=list)
+    _grants: dict[str, list[tuple[int, str]]] = field(default_factory=dict)  # by connection: version, first token
+    _sent: list[Sent] = field(default_factory=list)
+    _memory: dict[str, set[Life]] = field(default_factory=dict)  # by refresh token: who has been told it
+    _floor: dict[str, dict[str, int]] = field(default_factory=dict)  # by instance: `connection_version` at its begin
+    _valid_until: dict[str, dict[str, float]] = field(default_factory=dict)  # by instance, at its run's begin
+
+    # -- looking things up ---------------------------------------------------------------------------------------------
+
+    def names(self) -> Sequence[str]:
+        return tuple(self._grants)
+
+    def has_valid_token(self, name: str) -> bool:
+        document = self._document(name)
+        return document is not None and document["expires_at"] > self.stage.clock() + 600
+
+    def newest_given(self, name: str) -> int:
+        return max(self._grants[name])[0]
+
+    def wanted(self, name: str) -> Family:
+        """Return the grant that was given last."""
+        return self._family(max(self._grants[name])[1])
+
+    def _family(self, token: str) -> Family:
+        family = self.stage.server.family(token)
+        assert family
+        return family
+
+    def _is_of(self, event: Event, name: str, family: Family) -> bool:
+        version = int(str(event.data.get("version", 0)))
+        payloads = self._versions(name)
+        return 0 < version <= len(payloads) and payloads[version - 1].payload.decode() in family.tokens
+
+    def _versions(self, name: str) -> list[Any]:
+        return list(self.stage.cloud.secrets[name + SUFFIX].versions)
+
+    def _notes(self, name: str) -> dict[str, str]:
+        return dict(self.stage.cloud.secrets[name + SUFFIX].record.annotations)
+
+    def _holder(self, name: str) -> str:
+        lease = parse_lease(self._notes(name).get(LEASE))
+        return lease.holder if lease else ""
+
+    def _is_stored(self, name: str, token: str) -> bool:
+        return any(v.payload.decode() == token and v.state == "ENABLED" for v in self._versions(name))
+
+    def _is_known(self, token: str) -> bool:
+        """Tell whether we have the token: stored, or in the memory of an instance that lives."""
+        name = self._family(token).name.partition(",")[0]
+        return self._is_stored(name, token) or bool(self._memory.get(token))
+
+    def _is_in_memory_only(self, name: str) -> bool:
+        token = self.wanted(name).tokens[-1]
+        return not self._is_stored(name, token) and bool(self._memory.get(token))
+
+    def _document(self, name: str) -> dict[str, Any] | None:
+        versions = [v for v in self.stage.cloud.secrets[name + ACCESS].versions if v.state == "ENABLED"]
+        document = json.loads(versions[-1].payload) if versions else None
+        assert document is None or isinstance(document, dict)
+        return document
+
+    def _access_version(self, name: str) -> int:
+        document = self._document(name)
+        return int(document["connection_version"]) if document else 0
+
+    def blame(self, words: str) -> None:
+        if words not in self.faults:
+            self.faults.append(words)
+            self.stage.note(f"!!! {words}")
+
+
+def short(token: str) -> str:
+    return token.removeprefix("CANARY-refresh-")

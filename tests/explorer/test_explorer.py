@@ -1,0 +1,75 @@
+"""The explorer can be trusted: it is deterministic, and overlooks nothing that it says it has seen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from tests.explorer.__main__ import main, tell
+from tests.explorer.deviations import Fault, number_of, read_number
+from tests.explorer.explore import Search, kinds_of, play
+from tests.explorer.scenes import SCENES, Scene
+
+SHALLOW = ((0, 0), (0, 1), (1, 0))
+A_LOT = 10.0**9
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def test_a_schedule_is_a_number() -> None:
+    deviations = ((3, 33), (17, 12), (200, 34))
+    assert read_number(number_of(7, deviations)) == (7, deviations)
+    assert read_number(0) == (0, ())
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda s: s.name)
+def test_all_is_well_where_nothing_goes_otherwise(scene: Scene) -> None:
+    assert play(scene).faults == ()
+
+
+@pytest.mark.parametrize("index", range(len(SCENES)))
+def test_a_schedule_is_played_the_same_way_each_time(index: int) -> None:
+    number = number_of(index, ((2, Fault.FREEZE_AFTER),))
+    assert tell(number) == tell(number)
+
+
+def test_the_quiet_day_leaves_out_only_what_finds_nothing_to_do() -> None:
+    for scene in SCENES:
+        for fault in (Fault.CRASH_AFTER, Fault.LONG_FREEZE_BEFORE, Fault.DENIED):
+            for step in range(0, 12, 3):
+                short, whole = (play(scene, ((step, fault),), whole=w) for w in (False, True))
+                assert bool(short.faults) == bool(whole.faults)
+
+
+def test_nothing_is_overlooked_where_schedules_are_cut_short() -> None:
+    """States that were explored before are not explored again; without that the same faults are found."""
+    index = next(i for i, s in enumerate(SCENES) if s.provider == "google")
+    quick, careful = (Search(index, SCENES[index], (*SHALLOW, (2, 0), (1, 1))) for _ in range(2))
+    careful.is_thorough = True
+    found, everything = quick.explore(10**6, A_LOT), careful.explore(10**6, A_LOT)
+    assert found.merged
+    assert everything.schedules > found.schedules
+    assert {k.faults for k in kinds_of(everything.failures)} == {k.faults for k in kinds_of(found.failures)}
+
+
+def test_it_says_how_far_it_came() -> None:
+    found = Search(0, SCENES[0]).explore(400, A_LOT)
+    assert found.schedules == 400
+    assert sum(found.done.values()) == 400
+    assert found.left[1, 1] > 0
+
+
+def test_a_story_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    step = next(i for i, s in enumerate(play(SCENES[0]).scheduler.steps) if s.operation == "exchange")
+    assert main(["replay", str(number_of(0, ((step, Fault.CRASH_AFTER),)))]) == 0
+    story = capsys.readouterr().out
+    assert "A before exchange" in story
+    assert "*** A dies" in story
+    assert "publishes" in story
