@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from google.api_core.exceptions import FailedPrecondition
@@ -12,10 +11,10 @@ from tests.explorer.deviations import Fault
 from tests.explorer.scheduler import Life, Scheduler
 from tests.fakes.faults import Crash, Faults
 from tests.fakes.instance import FakePublisher, FakeStore
-from token_refresh.core.grant import Client, Grant, RefreshTokenGrant
+from token_refresh.core.grant import RefreshTokenGrant
 from token_refresh.core.incident.events import Event
-from token_refresh.core.provider.definition import Provider
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
+from token_refresh.core.token_request import TokenRequest
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import PublishError, StoreUnavailable
 from token_refresh.ports import AccessedVersion, TokenEndpoint
@@ -217,26 +216,11 @@ class WatchedEndpoint(TokenEndpoint):
     def __init__(self, member: Member) -> None:
         self.member = member
 
-    def check(
-        self,
-        provider: Provider,  # noqa: ARG002
-        client: Client | None,  # noqa: ARG002
-        grant: Grant,  # noqa: ARG002
-        variables: Mapping[str, str],  # noqa: ARG002
-        scopes: Sequence[str] | None = None,  # noqa: ARG002
-    ) -> None:
+    def check(self, request: TokenRequest) -> None:  # noqa: ARG002
         return
 
-    def refresh(  # noqa: PLR0913 - the port's
-        self,
-        provider: Provider,
-        client: Client | None,  # noqa: ARG002
-        grant: Grant,
-        *,
-        variables: Mapping[str, str],  # noqa: ARG002
-        scopes: Sequence[str],  # noqa: ARG002
-        subject: str | None,  # noqa: ARG002
-    ) -> TokenOutcome:
+    def refresh(self, request: TokenRequest) -> TokenOutcome:
+        grant, provider = request.grant, request.provider
         assert isinstance(grant, RefreshTokenGrant)
         member, stage = self.member, self.member.stage
         strikes = member.store.strikes
