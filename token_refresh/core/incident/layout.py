@@ -6,6 +6,7 @@ one. So paragraphs stand apart by a line break in the source, and rows of facts 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -23,6 +24,9 @@ _SHEET: Final = (
     ".ink{color:#e8e9e6!important}.soft{color:#a2a9ae!important}.line{border-color:#30363a!important}"
     ".button{background:#5fbfb4!important;color:#0c1f1d!important}.link{color:#5fbfb4!important}}"
 )
+
+
+_ADDRESS: Final = re.compile(r"(?<!\S)[^\s@&]{1,20}@[^\s@&]{1,20}(?!\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,12 @@ def _html(block: Block) -> str:
         case Address(url):
             return _address(url)
         case Small(words):
-            return f'<p class="soft" style="margin:0 0 12px;font-size:14px;color:#5b626b">{escape(words)}</p>'
+            return f'<p class="soft" style="margin:0 0 12px;font-size:14px;color:#5b626b">{_in_one_piece(words)}</p>'
+
+
+def _in_one_piece(words: str) -> str:
+    """Escape words; an address that fits a phone's line is not broken at its hyphen."""
+    return _ADDRESS.sub(r'<span style="white-space:nowrap">\g<0></span>', escape(words))
 
 
 def _rows(rows: Sequence[tuple[str, str]]) -> str:
