@@ -32,6 +32,7 @@ DEAD_LETTERS_SUBSCRIPTION = "token-refresh-dead-letters-pull"
 PROVIDERS = """\
 # Providers of the local stack; `local-rotating` is the same server for clients whose refresh tokens rotate.
 [local]
+title = "Example"
 token_url = "{server.token_url}"
 authorization_url = "{server.authorization_url}"
 revocation_url = "{server.revocation_url}"
@@ -42,10 +43,12 @@ subject = {{ from = "id_token" }}
 
 [local-google]
 extends = "local"
+title = "Example Mail"
 authorization_params = {{ access_type = "offline", prompt = "consent", include_granted_scopes = "true" }}
 
 [local-rotating]
 extends = "local"
+title = "Example CRM"
 client_auth = "client_secret_basic"
 rotates_refresh_tokens = "always"
 """

@@ -28,6 +28,7 @@ class Sample:
     provider: str
     owner: str
     client: str
+    purpose: str = ""
 
 
 class Secrets:
@@ -93,6 +94,7 @@ class Secrets:
             "token-refresh.client": f"oauth-client-{sample.client}",
             "token-refresh.scopes": SCOPES,
             "token-refresh.owner": sample.owner,
+            **({"token-refresh.purpose": sample.purpose} if sample.purpose else {}),
         }
         labels = {"token-refresh": "enabled", "token-refresh-provider": sample.provider}
         self.create(f"{sample.name}-access-token")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REFRESHES_PER_SECOND = 12
 # Of the columns; with indent and gaps they fit a terminal of 80.
-WIDTHS = (16, 15, 32, 6)
+WIDTHS = (16, 15, 33, 6)
 STYLES = {
     "refreshed": "green",
     "fresh": "green",
@@ -99,8 +99,9 @@ def _table(samples: Sequence[Sample], steps: dict[str, str], outcomes: dict[str,
 
 
 def _verdict(one: dict[str, Any]) -> str:
-    words = dict.fromkeys((one["outcome"], one.get("reason")))
-    return " ".join(word for word in words if word)
+    """Name the outcome, and why in words."""
+    outcome, reason = str(one["outcome"]), str(one.get("reason") or "")
+    return outcome if reason in ("", outcome) else f"{outcome}: {reason.replace('_', ' ')}"
 
 
 def _life(expires_at: float | None) -> str:
