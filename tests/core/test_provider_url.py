@@ -2,114 +2,78 @@ from __future__ import annotations
 
 import pytest
 
-from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.definition import ANY, Params, Provider
+from token_refresh.core.provider.table import parse_providers
 from token_refresh.core.provider.url import (
     UrlError,
     check_template,
+    ending_variables,
+    fill_params,
+    fill_url,
+    host_variables,
     is_loopback,
     is_plaintext,
     is_variable_value,
     learned_variables,
-    resolve_url,
-    resolve_values,
+    templates_of,
     unknown_variables,
 )
 
-EVERYWHERE = {"tenant": "acme", "host": "idp.example.com"}
 
-
-def resolve(
-    template: str,
-    *,
-    defaults: dict[str, str] | None = None,
-    annotation: dict[str, str] | None = None,
-    payload: dict[str, str] | None = None,
-    registration: dict[str, str] | None = None,
-) -> str:
-    provider = Provider("p", template, template, variables=defaults or {"tenant": "", "host": ""})
-    return resolve_url(
-        template,
-        provider,
-        connection_variables=annotation or {},
-        payload_variables=payload or {},
-        client_variables=registration or {},
-    )
+@pytest.mark.parametrize("value", [".", "..", "a/b", "a b", "a\n", "é", "a" * 254, "a:80", "a@b", "%2e", "a?b", "a#b"])
+def test_a_value_that_could_leave_its_place_is_recognised(value: str) -> None:
+    assert not is_variable_value(value)
 
 
 @pytest.mark.parametrize(
     ("template", "url"),
     [
         pytest.param("https://{tenant}.example.com/t", "https://acme.example.com/t", id="label"),
-        pytest.param("https://{tenant}-api.example.com/t", "https://acme-api.example.com/t", id="part of a label"),
         pytest.param("https://example.com/{tenant}/t", "https://example.com/acme/t", id="path"),
         pytest.param("https://example.com/t?tenant={tenant}", "https://example.com/t?tenant=acme", id="query"),
-        pytest.param("https://{tenant}.{host}.example.com/t", "https://acme.idp.example.com.example.com/t", id="two"),
         pytest.param("http://{tenant}.localhost:8080/t", "http://acme.localhost:8080/t", id="loopback name"),
         pytest.param("http://127.0.0.1:8080/{tenant}", "http://127.0.0.1:8080/acme", id="loopback address"),
         pytest.param("http://[::1]:8080/{tenant}", "http://[::1]:8080/acme", id="IPv6 loopback"),
     ],
 )
-def test_an_annotation_fills_paths_and_labels_in_front_of_a_named_domain(template: str, url: str) -> None:
-    assert resolve(template, annotation=EVERYWHERE) == url
-    assert resolve(template, payload=EVERYWHERE) == url
-
-
-@pytest.mark.parametrize(
-    "template",
-    [
-        pytest.param("https://{host}/t", id="whole host"),
-        pytest.param("https://{host}:8443/t", id="whole host with port"),
-        pytest.param("https://login.{host}/t", id="end of the host"),
-        pytest.param("https://{host}.com/t", id="in front of a public suffix"),
-        pytest.param("https://{host}example.com/t", id="glued to a domain"),
-        pytest.param("https://{tenant}.{host}/t", id="in front of a variable"),
-    ],
-)
-def test_the_end_of_a_host_is_never_chosen_by_an_annotation_or_a_payload(template: str) -> None:
-    with pytest.raises(UrlError, match=r"has no value.*client registration"):
-        resolve(template, annotation=EVERYWHERE, payload=EVERYWHERE)
-    trusted = resolve(template, annotation={"tenant": "evil", "host": "evil.example"}, registration=EVERYWHERE)
-    assert "evil" not in trusted
-
-
-def test_a_default_fills_the_end_of_a_host_whatever_an_annotation_says() -> None:
-    url = resolve("https://{host}/t", defaults={"host": "idp.example.com"}, annotation={"host": "evil.example"})
-    assert url == "https://idp.example.com/t"
-
-
-def test_the_nearest_source_wins() -> None:
-    def url(**sources: dict[str, str]) -> str:
-        return resolve("https://a.example/{tenant}", defaults={"tenant": "default"}, **sources)
-
-    ours, theirs, registered = {"tenant": "annotation"}, {"tenant": "payload"}, {"tenant": "registration"}
-    assert url(annotation=ours, payload=theirs, registration=registered).endswith("/annotation")
-    assert url(payload=theirs, registration=registered).endswith("/payload")
-    assert url(registration=registered).endswith("/registration")
-    assert url(annotation={"tenant": ""}).endswith("/default")
-
-
-@pytest.mark.parametrize("value", [".", "..", "a/b", "a b", "a\n", "é", "a" * 254, "a:80", "a@b", "%2e", "a?b", "a#b"])
-def test_a_value_that_could_leave_its_place_is_refused(value: str) -> None:
-    assert not is_variable_value(value)
-    with pytest.raises(UrlError, match="not of the form"):
-        resolve("https://a.example/{tenant}/t", annotation={"tenant": value})
+def test_a_template_is_filled(template: str, url: str) -> None:
+    assert fill_url(template, Provider("p", template, template), {"tenant": "acme"}) == url
 
 
 @pytest.mark.parametrize("value", ["a..b", ".a", "a.", "a" * 64])
 def test_a_value_that_makes_no_host_name_is_refused(value: str) -> None:
+    template = "https://{tenant}.example.com/t"
     with pytest.raises(UrlError, match="no host name"):
-        resolve("https://{tenant}.example.com/t", annotation={"tenant": value})
+        fill_url(template, Provider("p", template, template), {"tenant": value})
 
 
 def test_http_is_for_loopback_only_even_when_a_variable_says_where() -> None:
+    template = "http://{host}:1/t"
+    provider = Provider("p", template, template)
     with pytest.raises(UrlError, match="only https"):
-        resolve("http://{host}/t", registration={"host": "idp.example.com"})
-    assert resolve("http://{host}:1/t", registration={"host": "127.0.0.1"}) == "http://127.0.0.1:1/t"
+        fill_url(template, provider, {"host": "idp.example.com"})
+    assert fill_url(template, provider, {"host": "127.0.0.1"}) == "http://127.0.0.1:1/t"
 
 
-def test_a_missing_value_says_where_to_set_it() -> None:
-    with pytest.raises(UrlError, match=r"provider p: variable tenant has no value: set it in token-refresh\.variables"):
-        resolve("https://{tenant}.example.com/t")
+@pytest.mark.parametrize(
+    ("template", "in_host", "ending"),
+    [
+        pytest.param("https://{a}.example.com/{b}", {"a"}, set(), id="label"),
+        pytest.param("https://{a}-api.example.com/t", {"a"}, set(), id="part of a label"),
+        pytest.param("https://{a}/t", {"a"}, {"a"}, id="whole host"),
+        pytest.param("https://{a}:8443/t", {"a"}, {"a"}, id="whole host with port"),
+        pytest.param("https://login.{a}/t", {"a"}, {"a"}, id="end of the host"),
+        pytest.param("https://{a}.com/t", {"a"}, {"a"}, id="in front of a public suffix"),
+        pytest.param("https://{a}example.com/t", {"a"}, {"a"}, id="glued to a domain"),
+        pytest.param("https://{a}.{b}/t", {"a", "b"}, {"a", "b"}, id="in front of a variable"),
+        pytest.param("https://{a}.{b}.example.com/t", {"a", "b"}, set(), id="two labels"),
+        pytest.param("https://example.com/{a}?b={b}", set(), set(), id="path and query"),
+        pytest.param("http://{a}.localhost/t", {"a"}, set(), id="loopback name"),
+    ],
+)
+def test_variables_in_a_host_and_at_its_end_are_known(template: str, in_host: set[str], ending: set[str]) -> None:
+    provider = Provider("p", "https://fixed.example/t", "https://fixed.example/t", issuer=template)
+    assert (set(host_variables(provider)), set(ending_variables(provider))) == (in_host, ending)
 
 
 @pytest.mark.parametrize(
@@ -151,20 +115,53 @@ def test_loopback_is_this_machine_only(host: str, *, expected: bool) -> None:
     assert is_loopback(host) is expected
 
 
+def test_parameters_are_filled_and_empty_values_of_a_list_left_out() -> None:
+    params: Params = {"a": "{x}", "b": ("{x}", "{y}", "c"), "d": "{y}"}
+    assert fill_params(params, {"x": "1", "y": ""}) == {"a": "1", "b": ("1", "c"), "d": ""}
+    assert list(templates_of(params)) == ["{x}", "{x}", "{y}", "c", "{y}"]
+
+
 def test_a_variable_nobody_declared_is_noticed() -> None:
     provider = Provider("p", "", "", variables={"tenant": ""})
     assert unknown_variables(provider, {"tenant": "a", "tennant": "b"}) == ["tennant"]
 
 
-def test_values_for_templates_come_from_the_same_sources() -> None:
-    provider = Provider("p", "", "", variables={"tenant": "common", "other": ""})
-    assert resolve_values(provider, {}, {"tenant": "acme"}) == {"tenant": "acme", "other": ""}
+def test_every_url_of_a_definition_is_looked_at() -> None:
+    keys = ("token_url", "refresh_url", "authorization_url", "revocation_url", "issuer", "probe_url", "userinfo")
+    table: dict[str, object] = {key: f"https://{{{key}}}.example.com/" for key in keys}
+    table["subject"] = {"from": "userinfo", "url": table.pop("userinfo")}
+    provider = parse_providers({"p": {**table, "variables": dict.fromkeys(keys, "")}})["p"]
+    assert host_variables(provider) == set(keys)
 
 
-def test_a_callback_teaches_declared_variables_and_fields_to_keep() -> None:
-    provider = Provider("p", "", "", variables={"domain": "accounts.zoho.com"}, keep=("accounts-server", "realmId"))
-    callback = {"accounts-server": "https://accounts.zoho.eu", "realmId": "123", "code": "secret", "domain": "a b"}
-    assert learned_variables(provider, callback) == {"accounts-server": "accounts.zoho.eu", "realmId": "123"}
+ZOHO_EU = {"accounts-server": "accounts.zoho.eu"}
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        pytest.param({"accounts-server": "https://accounts.zoho.eu"}, ZOHO_EU, id="an address"),
+        pytest.param({"accounts-server": "accounts.zoho.eu"}, ZOHO_EU, id="a host"),
+        pytest.param({"accounts-server": "https://accounts.zoho.eu/"}, ZOHO_EU, id="an address with a slash"),
+        pytest.param({"accounts-server": "https://accounts.zoho.evil"}, {}, id="not listed"),
+        pytest.param({"realmId": "9130"}, {"realmId": "9130"}, id="any"),
+        pytest.param({"realmId": "a/b"}, {}, id="leaves its place"),
+        pytest.param({"realmId": ""}, {}, id="empty"),
+        pytest.param({"domain": "accounts.zoho.eu", "instance": "evil", "code": "c"}, {}, id="nothing to learn"),
+    ],
+)
+def test_a_callback_teaches_what_the_definition_lists_and_nothing_else(
+    told: dict[str, str], kept: dict[str, str]
+) -> None:
+    provider = Provider(
+        "p",
+        "",
+        "",
+        variables={"domain": "accounts.zoho.com", "instance": "", "accounts-server": ""},
+        keep=("realmId",),
+        learned={"accounts-server": ("accounts.zoho.eu", "accounts.zoho.in"), "realmId": ANY},
+    )
+    assert learned_variables(provider, told) == kept
 
 
 @pytest.mark.parametrize(

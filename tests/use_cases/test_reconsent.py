@@ -25,7 +25,7 @@ from tests.worlds.consents import (
     title,
 )
 from token_refresh.core.incident.incident import event_type_of
-from token_refresh.core.provider.definition import SubjectSource
+from token_refresh.core.provider.definition import ANY, SubjectSource
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import Lease, parse_status, render_lease, render_status
 from token_refresh.core.token_endpoint.outcome import (
@@ -170,9 +170,9 @@ def test_a_connection_with_a_key_of_its_own_needs_no_consent(world: World, paylo
     assert title(world.open()) == "This connection needs no consent"
 
 
-def test_what_the_callback_tells_besides_is_kept_in_the_payload() -> None:
-    world = World(keep=("realmId",))
-    world.consent(realmId="9130", other="x")
+def test_what_the_callback_tells_besides_is_kept_in_the_payload_where_the_definition_has_it() -> None:
+    world = World(keep=("realmId", "company"), learned={"realmId": ANY})
+    world.consent(realmId="9130", other="x", company="y")
     assert json.loads(world.store.payloads(SECRET)[2])["variables"] == {"realmId": "9130"}
 
 

@@ -160,15 +160,17 @@ def test_the_payloads_own_client_outranks_the_registered_one() -> None:
     assert script.form()["client_id"] == "own"
 
 
-def test_variables_come_from_annotation_payload_and_registration() -> None:
+def test_variables_come_from_annotation_registration_and_callback() -> None:
     script = Script(TOKEN)
     request = build_token_request(
         provider(
             token_url="https://{shop}.shops.{domain}/{tenant}/token",
             variables={"shop": "", "domain": "example.com", "tenant": "common"},
             token_params={"tenant": "{tenant}"},
+            keep=["realmId", "other"],
+            learned={"realmId": "*"},
         ),
-        RefreshTokenGrant(Secret("r-1234"), variables={"realmId": "7"}),
+        RefreshTokenGrant(Secret("r-1234"), variables={"realmId": "7", "other": "8"}),
         Client("client", Secret("secret"), variables={"domain": "example.org", "shop": "registered"}),
         variables={"tenant": "acme"},
     )
@@ -195,7 +197,7 @@ def test_client_credentials_need_no_owner() -> None:
 @pytest.mark.parametrize("subject", [None, "ada@example.com"])
 def test_a_service_account_asserts_itself_or_a_user_at_the_providers_token_url(subject: str | None) -> None:
     script = Script(TOKEN)
-    grant = ServiceAccountGrant("robot@project.example", RSA_KEY, "key-1")
+    grant = ServiceAccountGrant("robot@project.example", RSA_KEY, "key-1", subjects=("ada@example.com",))
     outcome = refresh(script, grant, None, scopes=("a", "b"), subject=subject)
     assert isinstance(outcome, Refreshed)
     form = script.form()

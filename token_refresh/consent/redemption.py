@@ -88,13 +88,12 @@ class Redemption:
         return self._account(case, refreshed, claims)
 
     def _payload(self, case: Case, callback: Callback, refreshed: Refreshed, subject: str | None) -> bytes:
-        learned = learned_variables(case.provider, callback.more)
         return render_new_grant(
             case.payload,
             refreshed,
             asked=" ".join(requested_scopes(case.connection, case.provider)),
             subject=subject,
-            variables={**case.payload_variables, **learned} if learned else {},
+            variables={**case.own_variables, **learned_variables(case.provider, callback.more)},
             now=self._clock(),
         )
 

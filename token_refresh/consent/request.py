@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from token_refresh.connections.newest import read_newest
+from token_refresh.core.boundaries import resolve, start_anew
 from token_refresh.core.connection import LEASE, SUFFIX, Connection, connection_name, parse_connection
 from token_refresh.core.consent.session import Ticket
 from token_refresh.core.grant import Client, Grant, PayloadError, RefreshTokenGrant, parse_client, parse_grant
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.url import UrlError, resolve_url, resolve_values
+from token_refresh.core.provider.url import UrlError
 from token_refresh.core.status import Lease, parse_lease
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, SecretMissing, StoreUnavailable, VersionMissing, VersionUnusable
@@ -40,7 +41,6 @@ class Case:
     values: Mapping[str, str]
     version: int  # of the connection secret, when it was read; 0 = none
     payload: bytes | None = field(repr=False)
-    payload_variables: Mapping[str, str]
 
     @property
     def connection(self) -> Connection:
@@ -52,9 +52,14 @@ class Case:
         """Return the connection's provider."""
         return self.token_request.provider
 
+    @property
+    def own_variables(self) -> Mapping[str, str]:
+        """Return the variables that the payload keeps: those that belong to a client of its own."""
+        return self.client.variables if self.token_request.has_own_client else {}
+
     def fill(self, template: str) -> str:
         """Fill a URL template of the provider; raises `UrlError`."""
-        return _fill(template, self.provider, self.connection, self.client, self.payload_variables)
+        return resolve(template, self.token_request)[0]
 
 
 class Cases:
@@ -88,21 +93,20 @@ class Cases:
         if grant is not None and not isinstance(grant, RefreshTokenGrant):
             raise Refused("needs_no_consent", connection=connection.name)
         registered = None if grant and grant.client else self._client(connection)
-        token_request = TokenRequest(connection, provider, grant, registered)
+        token_request = start_anew(TokenRequest(connection, provider, grant, registered))
         client = token_request.client
         if client is None:
             raise Misconfigured(f"connection {connection.name} has no client registration")
-        learned = grant.variables if grant else {}
+        authorization_url, values = resolve(provider.authorization_url, token_request)
         return Case(
             ticket=ticket,
             token_request=token_request,
             client=client,
-            authorization_url=_fill(provider.authorization_url, provider, connection, client, learned),
-            issuer=_fill(provider.issuer, provider, connection, client, learned) if provider.issuer else None,
-            values=resolve_values(provider, connection.variables, learned, client.variables),
+            authorization_url=authorization_url,
+            issuer=resolve(provider.issuer, token_request)[0] if provider.issuer else None,
+            values=values,
             version=version,
             payload=payload if grant else None,
-            payload_variables=learned,
         )
 
     def _find(self, name: str) -> Connection:
@@ -157,18 +161,6 @@ def check_unspent(connection: Connection, ticket: Ticket) -> None:
 def misconfigured(connection: Connection, message: str) -> NoReturn:
     """Refuse because of what an operator must mend; `message` names fault and fix."""
     raise Refused("misconfigured", message, connection.name) from None
-
-
-def _fill(
-    template: str, provider: Provider, connection: Connection, client: Client, payload_variables: Mapping[str, str]
-) -> str:
-    return resolve_url(
-        template,
-        provider,
-        connection_variables=connection.variables,
-        payload_variables=payload_variables,
-        client_variables=client.variables,
-    )
 
 
 def _old_grant(payload: bytes | None) -> Grant | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_never
 
 from token_refresh.core.connection import Connection
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
@@ -27,27 +26,11 @@ class TokenRequest:
     @property
     def has_own_client(self) -> bool:
         """Tell whether the payload carries the client that is authenticated."""
-        match self.grant:
-            case RefreshTokenGrant():
-                return self.grant.client is not None
-            case ClientCredentialsGrant():
-                return True
-            case ServiceAccountGrant() | None:
-                return False
-            case _:
-                assert_never(self.grant)
+        return isinstance(self.grant, RefreshTokenGrant | ClientCredentialsGrant) and self.grant.client is not None
 
     @property
     def client(self) -> Client | None:
         """Return the client that is authenticated: the payload's own, else the registered one; a key needs none."""
-        match self.grant:
-            case RefreshTokenGrant():
-                return self.grant.client or self.registration
-            case ClientCredentialsGrant():
-                return self.grant.client
-            case ServiceAccountGrant():
-                return None
-            case None:
-                return self.registration
-            case _:
-                assert_never(self.grant)
+        if isinstance(self.grant, ServiceAccountGrant):
+            return None
+        return self.registration if self.grant is None else self.grant.client or self.registration

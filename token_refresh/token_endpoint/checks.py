@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from token_refresh.core.grant import Client, Grant, RefreshTokenGrant, ServiceAccountGrant
+from token_refresh.core import boundaries
+from token_refresh.core.grant import Client, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.url import UrlError, resolve_url, resolve_values, unknown_variables, variables_of
+from token_refresh.core.provider.url import UrlError, unknown_variables, variables_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.request import needs_client_secret
 from token_refresh.core.token_request import TokenRequest
@@ -30,6 +31,7 @@ class Checks:
             self._check_key(grant.private_key, "the service account's private_key")
             if not connection.scopes:
                 raise Misconfigured("a service account needs token-refresh.scopes")
+            self._check_subject(request)
         else:
             self.check_client(request)
         template = provider.refresh_url if isinstance(grant, RefreshTokenGrant) else provider.token_url
@@ -58,6 +60,12 @@ class Checks:
         if in_header and not (secret.isascii() and secret.isprintable()):
             raise Misconfigured(f"{where}: client_secret has characters that cannot stand in a header")
 
+    def _check_subject(self, request: TokenRequest) -> None:
+        try:
+            boundaries.check_subject(request)
+        except boundaries.BoundaryError as exc:
+            raise Misconfigured(str(exc)) from exc
+
     def _check_key(self, key: Secret, where: str) -> None:
         try:
             self._signer.check(key)
@@ -66,23 +74,12 @@ class Checks:
             raise Misconfigured(f"{where} is no RSA or EC (P-256, P-384) private key in PEM form") from None
 
 
-def learned_of(grant: Grant | None) -> Mapping[str, str]:
-    """Return what callbacks have brought, as the payload keeps it."""
-    return grant.variables if isinstance(grant, RefreshTokenGrant) else {}
-
-
 def resolve(template: str, request: TokenRequest) -> tuple[str, Mapping[str, str]]:
-    """Fill a URL template, and return the values of all variables; raises `Misconfigured`."""
-    variables, learned = request.connection.variables, learned_of(request.grant)
-    registered = request.client.variables if request.client is not None else {}
+    """Fill a URL template, and return the values of all variables; raises `Misconfigured`.
+
+    Nothing is sent to a URL that did not come from here, so that no request can forget the boundaries.
+    """
     try:
-        url = resolve_url(
-            template,
-            request.provider,
-            connection_variables=variables,
-            payload_variables=learned,
-            client_variables=registered,
-        )
-        return url, resolve_values(request.provider, variables, learned, registered)
+        return boundaries.resolve(template, request)
     except UrlError as exc:
         raise Misconfigured(str(exc)) from exc

@@ -14,6 +14,7 @@ from typing import Final, assert_never
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.http import HttpRequest
 from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.url import learned_variables
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.classify import SUCCESS, Asked, GrantKind, classify_reply
 from token_refresh.core.token_endpoint.outcome import Refreshed, TokenOutcome, Unavailable, UnknownOutcome
@@ -32,7 +33,7 @@ from token_refresh.core.token_endpoint.request import (
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost
 from token_refresh.ports import HttpTransport, Signer
-from token_refresh.token_endpoint.checks import Checks, learned_of, resolve
+from token_refresh.token_endpoint.checks import Checks, resolve
 from token_refresh.token_endpoint.dpop import DpopTransport
 
 # What an owner may be called beside the subject (OpenID Connect Core, section 5.1; GitHub's `login`).
@@ -86,9 +87,8 @@ class Exchange:
             case _:
                 assert_never(grant)
         outcome = self._ask(replace(question, scopes=connection.scopes, values=values), provider, request.client)
-        learned = learned_of(grant)
-        if learned and isinstance(outcome, Refreshed):
-            return replace(outcome, extra={**learned, **outcome.extra})
+        if isinstance(outcome, Refreshed) and isinstance(grant, RefreshTokenGrant):
+            return replace(outcome, extra={**learned_variables(provider, grant.variables), **outcome.extra})
         return outcome
 
     def redeem(

@@ -31,9 +31,9 @@ def render_new_grant(  # noqa: PLR0913 - what a payload holds
         "expires_at": refreshed.ends_at,
         "scope": refreshed.scope or asked,
         "sub": subject,
+        # What an earlier callback brought, rightly or wrongly, ends with this consent.
+        "variables": dict(variables) or None,
     }
-    if variables:
-        facts["variables"] = dict(variables)
     if old is not None:
         return render_rotated(old, refreshed.refresh_token, facts)
     document = {"refresh_token": refreshed.refresh_token.reveal(), **facts}

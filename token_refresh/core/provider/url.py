@@ -1,8 +1,6 @@
-"""The URLs of a provider: templates with variables, and who may choose which part of a host.
+"""The URLs of a provider: templates with variables, and which of these stand in a host or end one.
 
-A client secret goes wherever a token URL points. So whoever may only annotate a connection may fill a path, or a label
-in front of a domain that the definition names (``{tenant}.example.com``); a variable that *is* the end of the host is
-filled by the definition's default or by the client registration, that is, by people who hold the client secret anyway.
+A client secret goes wherever a token URL points: `boundaries` says who may choose a variable's value.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from token_refresh.core.provider.definition import Params, Provider
+from token_refresh.core.provider.definition import ANY, Params, Provider
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 _VALUE = re.compile(r"[A-Za-z0-9.-]{1,253}")
@@ -96,27 +94,11 @@ def is_plaintext(template: str) -> bool:
     return bool(match) and template.startswith("http:") and not is_loopback(host.strip("[]").lower())
 
 
-def resolve_url(
-    template: str,
-    provider: Provider,
-    *,
-    connection_variables: Mapping[str, str],
-    payload_variables: Mapping[str, str],
-    client_variables: Mapping[str, str],
-) -> str:
-    """Fill a URL template of `provider` (contract 2).
+def fill_url(template: str, provider: Provider, values: Mapping[str, str]) -> str:
+    """Fill a URL template of `provider`; raises `UrlError`.
 
-    The nearest source wins: the connection's annotation, its payload, the client registration, the definition's
-    default. A variable at the end of the host takes the last two only. Raises `UrlError`.
+    Who may choose which value has been decided before, by `boundaries`.
     """
-    values = resolve_values(provider, connection_variables, payload_variables, client_variables)
-    trusted = resolve_values(provider, client_variables)
-    ending = set(_variables_ending_host(template))
-    values |= {name: trusted[name] for name in ending}
-    for name in variables_of(template):
-        if not values[name]:
-            where = '"variables" of the client registration' if name in ending else "token-refresh.variables"
-            raise UrlError(f"provider {provider.name}: variable {name} has no value: set it in {where}")
     url = fill(template, values)
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -127,38 +109,34 @@ def resolve_url(
     return url
 
 
-def resolve_values(provider: Provider, *sources: Mapping[str, str]) -> dict[str, str]:
-    """Return a value for each variable of `provider`: the first source's that has one, else the default.
-
-    Raises `UrlError` for a value that may not stand in a URL.
-    """
-    values = {}
-    for name, default in provider.variables.items():
-        values[name] = next((source[name] for source in sources if source.get(name)), default)
-        if values[name] and not is_variable_value(values[name]):
-            raise UrlError(
-                f"provider {provider.name}: the value of variable {name} is not of the form [A-Za-z0-9.-]{{1,253}}"
-            )
-    return values
-
-
 def unknown_variables(provider: Provider, names: Mapping[str, str]) -> list[str]:
     """Return the names that `provider` does not declare, so that a typo is not a silent default."""
     return sorted(set(names) - set(provider.variables))
 
 
-def learned_variables(provider: Provider, callback: Mapping[str, str]) -> dict[str, str]:
-    """Return what an authorization response tells beside the code: declared variables and fields to keep.
+def learned_variables(provider: Provider, told: Mapping[str, str]) -> dict[str, str]:
+    """Return what is kept of the words that came with an authorization response: what the definition has in `learned`.
 
-    Zoho's `accounts-server`, QuickBooks' `realmId`: they belong into the payload's `variables`. An address is cut down
-    to its host; a value that may not stand in a URL is dropped.
+    Zoho's `accounts-server`, QuickBooks' `realmId`: they belong into the payload's `variables`, and are looked at again
+    where they are used. An address is cut down to its host; a value that is not listed, or may not stand in a URL, is
+    dropped.
     """
     learned = {}
-    for name in (*provider.variables, *provider.keep):
-        value = callback.get(name, "").removeprefix("https://").rstrip("/")
-        if is_variable_value(value):
+    for name, values in provider.learned.items():
+        value = told.get(name, "").removeprefix("https://").rstrip("/")
+        if is_variable_value(value) and (values == ANY or value in values):
             learned[name] = value
     return learned
+
+
+def host_variables(provider: Provider) -> frozenset[str]:
+    """Return the variables that stand in a host of any of the provider's URLs."""
+    return frozenset(name for url in urls_of(provider) for name in variables_in_host(url))
+
+
+def ending_variables(provider: Provider) -> frozenset[str]:
+    """Return the variables that are, or could become, the registered domain of any of the provider's hosts."""
+    return frozenset(name for url in urls_of(provider) for name in _variables_ending_host(url))
 
 
 def variables_in_host(template: str) -> Iterator[str]:
