@@ -67,8 +67,9 @@ def test_a_job_that_may_not_ask_fails_and_says_where_to_look(cloud: Cloud, name:
     assert f"{name} is refused" in done.stderr
 
 
+@pytest.mark.usefixtures("token_source")
 def test_google_client_libraries_use_a_connection_without_a_line_of_code(
-    cloud: Cloud, name: str, token_source: Path, tmp_path: Path
+    cloud: Cloud, name: str, tmp_path: Path
 ) -> None:
     """Needs golang.org/x/oauth2 0.6.0 or later; Debian's 0.3.0 knows no token URL but Google's own, and says so."""
     first = cloud.connect(name)
