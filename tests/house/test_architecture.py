@@ -34,7 +34,12 @@ def imports_of(path: Path, *, at_import_only: bool = False) -> Iterator[str]:
 
 
 def room_of(module: str) -> str:
-    """Return which room of the house a module is in; a use case is all that is not named here."""
+    """Return which room of the house a module is in; a use case is all that is not named here.
+
+    A command puts parts together, as the wiring does for functions.
+    """
+    if module.endswith(".__main__"):
+        return "token_refresh.wiring"
     if module in ("main", "token_refresh.wiring"):
         return module
     for room in ("core", "adapters", "web"):

@@ -1,18 +1,24 @@
-"""`python -m token_refresh.providers check FILE` and `list`: for people who write a definition."""
+"""`python -m token_refresh.providers check FILE`, `discover ISSUER` and `list`: for people who write a definition."""
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
+from token_refresh.adapters.http import RequestsTransport
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.table import ProviderTableError, parse_providers
 from token_refresh.core.provider.url import is_plaintext
 from token_refresh.errors import BadEnvironment
 from token_refresh.providers import BUILT_IN, load_providers, read_tables
+from token_refresh.providers.discover import DiscoveryError, discover
 from token_refresh.providers.preview import preview_code, preview_refresh
+
+_TIMEOUT: Final = 10.0  # s
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,9 +27,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="say what is wrong with a PROVIDERS_FILE, and show what would be sent")
     check.add_argument("file", type=Path)
+    find = commands.add_parser("discover", help="write a definition from the metadata that a server publishes")
+    find.add_argument("issuer", help="the issuer's URL, or that of a resource which it protects (an MCP server)")
+    find.add_argument("--name", help="of the provider; otherwise taken from the host")
     commands.add_parser("list", help="print the built-in providers as a Markdown table")
     arguments = parser.parse_args(argv)
-    code, lines = _check(arguments.file) if arguments.command == "check" else (0, list(_table()))
+    match arguments.command:
+        case "check":
+            code, lines = _check(arguments.file)
+        case "discover":
+            code, lines = _discover(arguments.issuer, arguments.name)
+        case _:
+            code, lines = 0, list(_table())
     sys.stdout.write("\n".join(lines) + "\n")
     return code
 
@@ -46,6 +61,17 @@ def _check(file: Path) -> tuple[int, list[str]]:
         if provider.authorization_url:
             lines += [f"{name}: a new consent sends", "", *_indented(preview_code(provider)), ""]
     return 0, [*lines, f"{len(tables)} provider{'s' if len(tables) != 1 else ''}, nothing wrong."]
+
+
+def _discover(issuer: str, name: str | None) -> tuple[int, list[str]]:
+    transport = RequestsTransport(_TIMEOUT)
+    try:
+        text = discover(issuer, transport, name=name, today=dt.datetime.now(dt.UTC).date().isoformat())
+    except DiscoveryError as fault:
+        return 1, [str(fault)]
+    finally:
+        transport.close()
+    return 0, text.splitlines()
 
 
 def _plaintext(providers: Mapping[str, Provider], names: Iterable[str]) -> Iterator[str]:
