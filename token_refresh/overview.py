@@ -27,6 +27,9 @@ FRESH_SECONDS: Final = 15.0
 # Views that are made anew at once, before they are made once a second.
 _BURST: Final = 20
 _HISTORY: Final = 10
+# With so many the list alone takes its time: better to show soon what it tells.
+_MANY: Final = 1000
+_SECONDS_FOR_MANY: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,6 @@ class Overview:
         self._last: tuple[int, View] | None = None
         self._listed: tuple[float, list[Connection]] | None = None
         self._allowance, self._allowed_at = float(_BURST), monotonic()
-
-    @property
-    def size(self) -> int:
-        """Return how many connections there were when this instance looked last."""
-        return len(self._last[1].rows) if self._last else 0
 
     def look(self, *, may_be_old: bool = False, seconds: float | None = None) -> View:
         """Return all connections.
@@ -160,6 +158,8 @@ class Overview:
     def _make(self, *, anew: bool, seconds: float | None) -> View:
         now, connections = self._list(anew=anew)
         names = Counter(c.name for c in connections)
+        if seconds is not None and len(connections) > _MANY:
+            seconds = min(seconds, _SECONDS_FOR_MANY)
         readings = self._readings.read_all(connections, self._due_at, anew=anew, seconds=seconds)
         rows = [self._row(c, readings[c.secret_id], is_twin=names[c.name] > 1) for c in connections]
         return View(now, tuple(rows))

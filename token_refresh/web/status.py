@@ -28,11 +28,9 @@ from token_refresh.web.responses import json_answer, method_not_allowed, plain, 
 from token_refresh.web.status_view import StatusView
 
 # s: a list that takes longer is streamed after the page's head, so that there is something to see.
-_HEAD_AFTER = 0.4
+_HEAD_AFTER = 0.25
 # s: what one view may spend on reading access tokens; the page asks for the rest by itself.
 _READING = 2.5
-_READING_OF_MANY = 1.0
-_MANY = 1000
 
 
 class StatusPage:
@@ -104,8 +102,7 @@ class StatusPage:
         return stream()
 
     def _look(self, *, may_be_old: bool = False) -> View:
-        many = self._overview.size > _MANY
-        return self._overview.look(may_be_old=may_be_old, seconds=_READING_OF_MANY if many else _READING)
+        return self._overview.look(may_be_old=may_be_old, seconds=_READING)
 
     def _refresh_now(self, request: Request) -> Response:
         name = _asked_for(request)
