@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -137,6 +138,18 @@ def test_a_payloads_own_client_belongs_where_it_says_or_to_fixed_hosts(
         check_registration(asked)
         return
     with pytest.raises(BoundaryError, match=f"payload of some-refresh-token does not say .* provider {provider}"):
+        check_registration(asked)
+
+
+@pytest.mark.parametrize(("provider", "belongs"), [("google", True), ("microsoft", False)])
+def test_a_registration_that_is_labelled_as_a_connection_stays_its_providers(provider: str, *, belongs: bool) -> None:
+    asked = build_token_request(PROVIDERS[provider], ClientCredentialsGrant(OWN))
+    record = SecretRecord("oauth-client-google", {}, {}, "")
+    asked = replace(asked, connection=replace(asked.connection, record=record))
+    if belongs:
+        check_registration(asked)
+        return
+    with pytest.raises(BoundaryError, match="payload of oauth-client-google"):
         check_registration(asked)
 
 

@@ -134,7 +134,14 @@ class Project:
             allowed_variables={"instance": ["two"]},
         )
         self._register("oauth-client-salesforce", "salesforce", {"login.salesforce.example"})
-        self._register("oauth-client-salesforce-sandbox", "salesforce-sandbox", {"test.salesforce.example"})
+        # "Any" is never meant of a whole host.
+        free = {"domain": "*", "org": "*"}
+        self._register(
+            "oauth-client-salesforce-sandbox",
+            "salesforce-sandbox",
+            {"test.salesforce.example"},
+            allowed_variables=free,
+        )
         self._register("oauth-client-microsoft", "microsoft", {"microsoft.example"})
         self._register("oauth-client-zoho", "zoho", {"zoho.example", "zoho-eu.example"})
         self._register("team-client", "shared", {"google.example", "dropbox.example"}, provider=["google", "dropbox"])
@@ -205,7 +212,8 @@ class Project:
     def _belongs(self, secret_id: str, payload: str) -> bool:
         """A token lands only at the connection whose grant it came from; no client secret lands anywhere else."""
         name = secret_id.removesuffix("-access-token").removesuffix("-refresh-token")
-        if name == "robot":
-            return "CANARY-machine" in payload and payload.count("CANARY") == 1
+        if "CANARY-machine" in payload:
+            # A client or a key that stands for itself: no owner's grant was involved.
+            return secret_id.endswith("-access-token") and payload.count("CANARY") == 1
         seed = f"CANARY-{name}"
         return all(part.startswith(seed.removeprefix("CANARY")) for part in payload.split("CANARY")[1:])

@@ -55,18 +55,19 @@ def check_registration(request: TokenRequest) -> None:
     `BoundaryError`.
     """
     provider, client = request.provider, request.client
-    if client is None or provider.name in client.providers:
-        return
     secret_id = _registration(request)
+    if client is None or provider.name in client.providers or is_named_after(secret_id, provider):
+        return
     words = json.dumps([*client.providers, provider.name]) if client.providers else json.dumps(provider.name)
     mend = _edit(secret_id, f".provider = {words}")
     if request.has_own_client:
-        if client.providers or host_variables(provider):
+        is_registration = secret_id.startswith(_NAMED_AFTER)  # that somebody has labelled as a connection
+        if client.providers or host_variables(provider) or is_registration:
             raise BoundaryError(
                 f"the client in the payload of {secret_id} does not say that it belongs to provider {provider.name}. "
                 f'If it does, and its "variables" are right: {mend}'
             )
-    elif not is_named_after(secret_id, provider):
+    else:
         raise BoundaryError(
             f"client registration {secret_id} does not belong to provider {provider.name}: name another one in "
             f"token-refresh.client. If it does: {mend}"
