@@ -191,7 +191,7 @@ def test_a_dead_grant_is_renewed_in_two_clicks(world: World, context: BrowserCon
     document = world.token(name)
     assert world.userinfo(document["access_token"]).json()["email"] == OWNER
     assert eventually(lambda: ("recovered", name) in world.events())
-    assert "works again" in world.mail(name, "healthy again").text
+    assert "nothing left for you to do" in world.mail(name, "connected again").text
     assert world.status(name)["state"] == "healthy"
     notes = world.secrets.annotations(f"{name}-refresh-token")
     assert "token-refresh.status" not in notes
