@@ -208,18 +208,22 @@ def pager() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 @pytest.mark.parametrize(
-    ("event_type", "reason", "severity"),
-    [("invalid_grant", "revoked_or_expired", "critical"), ("client_rejected", "invalid_client", "error")],
+    ("event_type", "reason", "severity", "over"),
+    [
+        ("invalid_grant", "revoked_or_expired", "critical", "critical"),
+        ("client_rejected", "invalid_client", "error", "info"),
+    ],
 )
 def test_pagerduty_resolves_what_it_opened(
-    event_type: str, reason: str, severity: str, monkeypatch: pytest.MonkeyPatch
+    event_type: str, reason: str, severity: str, over: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = "pagerduty://key@token?action=map&dedup=token-refresh-{subject}&severity={severity}"
     with pager() as (address, events):
         monkeypatch.setitem(pagerduty.PAGERDUTY_API_LOOKUP, "us", address)
         tell = notifier(url, None)
         tell.tell(notice(event_type, "id-1", reason=reason, severity=severity))
-        tell.tell(notice("recovered", "id-2", reason=reason, severity="info", incident="id-1"))
+        # Recovered by a new consent: the access token is still to come, and the severity says so.
+        tell.tell(notice("recovered", "id-2", reason=reason, severity=over, incident="id-1"))
     assert [(event["event_action"], event["dedup_key"]) for event in events] == [
         ("trigger", f"token-refresh-{NAME}"),
         ("resolve", f"token-refresh-{NAME}"),

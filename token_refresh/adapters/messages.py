@@ -26,7 +26,7 @@ _KINDS: Final = {
     "critical": apprise.NotifyType.FAILURE,
     "error": apprise.NotifyType.FAILURE,
     "warning": apprise.NotifyType.WARNING,
-    "info": apprise.NotifyType.SUCCESS,
+    "info": apprise.NotifyType.INFO,
 }
 # Services that send mail, where HTML is at home. Others get text: Telegram knows a few tags only.
 _MAIL: Final = frozenset(
@@ -54,10 +54,11 @@ class AppriseMessenger:
             is_mail = service in _MAIL and all(p.resolve_format("html") == "html" for p in to)
             for plugin in to:
                 self._sign(plugin)
+            kind = apprise.NotifyType.SUCCESS if message.good_news else _KINDS.get(message.severity)
             sent = added and to.notify(
                 title=message.title,
                 body=message.html if is_mail and message.html else message.body,
-                notify_type=_KINDS.get(message.severity, apprise.NotifyType.WARNING),
+                notify_type=kind or apprise.NotifyType.WARNING,
                 body_format=apprise.NotifyFormat.HTML if is_mail and message.html else apprise.NotifyFormat.TEXT,
                 interpret_escapes=False,
             )

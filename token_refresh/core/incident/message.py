@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from token_refresh.core.incident.events import RECOVERED
 from token_refresh.core.incident.layout import Block, render_html, render_text
 from token_refresh.core.incident.notice import Notice
 
@@ -37,22 +38,21 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A title of one line, a body in plain text, and the same as a mail; `severity` as in contract 8."""
+    """A title of one line, a body in plain text, and the same as a mail; `good_news` when something is over.
+
+    `severity` is the event's: one of critical, error, warning, info.
+    """
 
     title: str
     body: str
     html: str = ""
     severity: str = "warning"
-
-    @property
-    def good_news(self) -> bool:
-        """Tell whether something is over."""
-        return self.severity == "info"
+    good_news: bool = False
 
 
 def lay_out(notice: Notice, title: str, blocks: Sequence[Block]) -> Message:
     """Render a message in both forms."""
-    return Message(title, render_text(blocks), render_html(title, blocks), notice.severity)
+    return Message(title, render_text(blocks), render_html(title, blocks), notice.severity, notice.type == RECOVERED)
 
 
 def link_of(notice: Notice, house: House) -> str | None:

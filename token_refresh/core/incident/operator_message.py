@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from token_refresh.core.incident.events import (
@@ -66,7 +67,7 @@ def build_unreached_message(notice: Notice, house: House, about: About, now: flo
     """Build the message that an owner has not been reached in a day, so that an operator takes over."""
     subject = shown(notice.subject, limit=255)
     told = build_operator_message(notice, house, about, now, why)
-    return Message(f"{subject}: its owner could not be told", told.body, told.html, told.severity)
+    return replace(told, title=f"{subject}: its owner could not be told")
 
 
 def _title(notice: Notice) -> str:
