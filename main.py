@@ -15,11 +15,14 @@ from cloudevents.http import CloudEvent
 from token_refresh.core.incident.notice import parse_notice
 from token_refresh.core.trigger import parse_event_data, parse_http_body
 from token_refresh.errors import BadEnvironment, BadRequest, StoreError, TokenRefreshError, UnknownConnection
-from token_refresh.web.consent import handle_consent
+from token_refresh.web.consent import broken, handle_consent
+from token_refresh.web.headers import protect_every_answer
+from token_refresh.web.pages import Pages
 from token_refresh.web.token import handle_token
 from token_refresh.wiring import parts
 
 log = logging.getLogger("token_refresh")
+protect_every_answer()
 
 
 @functions_framework.cloud_event
@@ -65,13 +68,17 @@ def refresh_http(request: flask.Request) -> flask.typing.ResponseReturnValue:
 def consent(request: flask.Request) -> flask.typing.ResponseReturnValue:
     """Serve the pages and the OAuth callback of the re-consent workflow to the resource owner's browser.
 
-    2xx pages, 403 a forged, expired or spent ticket or state, 502 provider trouble; redirects nowhere but to the
-    provider's authorization URL.
+    2xx pages, 403 a forged, expired or spent ticket or state, 429 too often, 500 ours to mend, 502 provider trouble;
+    redirects nowhere but to the provider's authorization URL and to its own ``/done/<connection>``.
     """
     try:
-        return handle_consent(request, parts().reconsent, parts().pages)
+        instance = parts()
+        return handle_consent(request, instance.reconsent, instance.pages, instance.asker)
     except BadEnvironment as fault:
-        return _error("bad_environment", fault, 500)
+        log.error("bad_environment: %s", fault)  # noqa: TRY400 - a person is to read it, and no traceback
+    except Exception:
+        log.exception("consent: a defect")
+    return broken(Pages())
 
 
 @functions_framework.cloud_event

@@ -19,6 +19,10 @@ from token_refresh.adapters.signing import KeySigner
 from token_refresh.adapters.tickets import Tickets
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.memory import Memory
+from token_refresh.consent.answers import Asker
+from token_refresh.consent.limits import Limits
+from token_refresh.consent.new_link import NewLink
+from token_refresh.consent.progress import Progress
 from token_refresh.consent.reconsent import Reconsent
 from token_refresh.consent.redemption import Redemption
 from token_refresh.consent.request import Cases
@@ -103,18 +107,28 @@ class Parts:
     def reconsent(self) -> Reconsent:
         """Return the re-consent workflow."""
         s = self.settings
-        deposit = NewGrantSaver(
-            self.store, self.publisher, s, time.time, time.sleep, lambda: f"consent-{uuid.uuid4().hex}"
+        cases = Cases(self.store, self.providers)
+        progress = Progress(self.store, cases, time.time)
+        saver = NewGrantSaver(
+            self.store, self.publisher, progress, s, time.time, time.sleep, lambda: f"consent-{uuid.uuid4().hex}"
         )
         return Reconsent(
-            Cases(self.store, self.providers),
+            cases,
             Redemption(self.endpoint, time.time),
-            self.publisher,
             self.tickets,
-            deposit,
+            saver,
+            NewLink(self.incidents, time.time),
+            progress,
+            self.asker,
+            Limits(time.time),
             Paces(s.token_requests_per_second),
             time.time,
         )
+
+    @cached_property
+    def asker(self) -> Asker:
+        """Return who asks for consent."""
+        return Asker(self.settings.consent_name, self.settings.consent_contact)
 
     @cached_property
     def caller_secrets(self) -> CallerSecrets:

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from token_refresh.core.connection import Connection, SecretRecord
 from token_refresh.core.consent.account import (
+    Account,
     IdTokenError,
     WrongAccountError,
     identify,
     read_id_token,
     subject_source,
+    why_nobody_may_consent,
 )
 from token_refresh.core.provider.definition import Provider, SubjectSource
 from token_refresh.core.secrecy import Secret
@@ -114,32 +116,68 @@ def test_an_openid_provider_always_tells_the_account(definition: Any, expected: 
 @pytest.mark.parametrize(
     ("spec", "path", "facts", "expected"),
     [
-        ({}, "sub", {"sub": "1"}, "1"),
-        ({}, "id", {"id": 17}, "17"),
+        ({"owner": "*"}, "sub", {"sub": "1"}, "1"),
+        ({"owner": "*"}, "id", {"id": 17}, "17"),
+        ({"owner": "*"}, "sub", {}, "unknown_account"),
         ({"subject": "1"}, "sub", {"sub": "1"}, "1"),
-        ({"subject": "1"}, "sub", {"sub": "2"}, WrongAccountError),
-        ({"subject": "1"}, "sub", {}, WrongAccountError),
+        ({"subject": "1"}, "sub", {"sub": "2"}, "wrong_account"),
+        ({"subject": "1"}, "sub", {}, "unknown_account"),
+        ({"subject": "1", "owner": "*"}, "sub", {"sub": "2"}, "wrong_account"),
         ({"owner": "ann"}, "data.id", {"data": {"id": 5, "login": "Ann"}}, "5"),
-        ({"owner": "ann"}, "data.id", {"data": {"id": 5, "login": "Bob"}}, WrongAccountError),
+        ({"owner": "ann"}, "data.id", {"data": {"id": 5, "login": "Bob"}}, "wrong_account"),
         ({"owner": "ann"}, "athlete.id", {"athlete.id": 5, "login": "ann"}, "5"),
+        ({"owner": "ann"}, "sub", {"sub": "5", "preferred_username": "Ann"}, "5"),
+        ({"owner": "ann"}, "sub", {"sub": "ANN"}, "ANN"),
+        ({"owner": "ann"}, "sub", {"sub": "5", "email": "ann", "email_verified": True}, "wrong_account"),
         ({"owner": "ann", "subject": "5"}, "id", {"id": 5, "login": "bob"}, "5"),
-        ({"owner": "a@b.c"}, "sub", {"sub": "1", "email": "a@b.c", "email_verified": "true"}, "1"),
-        ({"owner": "a@b.c"}, "sub", {"sub": "1", "email": "a@b.c"}, WrongAccountError),
+        ({"owner": "a@b.c"}, "sub", {"sub": "1", "email": "A@b.c", "email_verified": "true"}, "1"),
+        ({"owner": "a@b.c"}, "sub", {"sub": "1", "email": "a@b.c"}, "wrong_account"),
+        ({"owner": "a@b.c"}, "sub", {"sub": "1", "email": "a@b.c", "email_verified": "yes"}, "wrong_account"),
+        ({"owner": "a@b.c"}, "sub", {"sub": "1", "preferred_username": "a@b.c"}, "wrong_account"),
+        ({"owner": "a@b.c"}, "id", {"id": 1, "login": "a@b.c"}, "wrong_account"),
+        ({"owner": "a@b.c"}, "sub", {"sub": "a@b.c"}, "wrong_account"),
     ],
 )
-def test_accounts_are_identified(spec: Any, path: str, facts: Any, expected: Any) -> None:
-    source = SubjectSource("userinfo", path, "https://u")
-    if expected is WrongAccountError:
-        with pytest.raises(WrongAccountError):
-            identify(connection(**spec), source, facts)
+def test_accounts_are_identified(spec: Any, path: str, facts: Any, expected: str) -> None:
+    tells = provider(subject=SubjectSource("userinfo", path, "https://u"))
+    if expected in ("wrong_account", "unknown_account"):
+        with pytest.raises(WrongAccountError, match=f"^{expected}$"):
+            identify(connection(**spec), tells, spec.get("subject"), facts)
     else:
-        assert identify(connection(**spec), source, facts) == expected
+        assert identify(connection(**spec), tells, spec.get("subject"), facts).subject == expected
 
 
-@pytest.mark.parametrize(("spec", "accepted"), [({}, True), ({"owner": "a"}, False), ({"subject": "1"}, False)])
-def test_where_nobody_can_tell_the_account_nobody_may_be_named(spec: Any, *, accepted: bool) -> None:
-    if accepted:
-        assert identify(connection(**spec), None, {}) is None
-    else:
-        with pytest.raises(WrongAccountError, match="unknowable"):
-            identify(connection(**spec), None, {})
+def test_a_user_name_is_an_address_only_where_the_definition_says_that_it_is_verified() -> None:
+    verifies = provider(openid=True, verified_usernames=True)
+    facts = {"sub": "1", "preferred_username": "Ann@b.c"}
+    assert identify(connection(owner="ann@b.c"), verifies, None, facts) == Account("1", "Ann@b.c")
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_without_owner_and_subject_no_account_is_the_right_one(*, tells: bool) -> None:
+    definition = provider(openid=tells)
+    assert why_nobody_may_consent(connection(), definition, None) == "no_owner"
+    with pytest.raises(WrongAccountError, match=r"^no_owner$"):
+        identify(connection(), definition, None, {"sub": "1"})
+
+
+@pytest.mark.parametrize("owner", ["a@b.c", "ann", "*"])
+def test_where_the_account_cannot_be_known_the_link_is_what_counts(owner: str) -> None:
+    assert identify(connection(owner=owner), provider(), None, {"sub": "1"}) == Account()
+
+
+def test_an_account_on_record_is_never_taken_on_trust() -> None:
+    with pytest.raises(WrongAccountError, match=r"^unknown_account$"):
+        identify(connection(owner="ann"), provider(), "1", {})
+
+
+@pytest.mark.parametrize(
+    ("facts", "name"),
+    [
+        ({"sub": "1", "email": "a@b.c", "login": "ann"}, "a@b.c"),
+        ({"sub": "1", "preferred_username": "ann"}, "ann"),
+        ({"sub": "1", "email": "\n"}, "1"),
+    ],
+)
+def test_an_account_is_called_what_its_owner_calls_it(facts: dict[str, object], name: str) -> None:
+    assert identify(connection(owner="*"), provider(openid=True), None, facts).name == name

@@ -17,6 +17,11 @@ from tests.fakes.faults import Faults
 from tests.fakes.instance import FakePublisher, FrozenClock
 from tests.fakes.store import Cloud, FakeStore
 from token_refresh.adapters.tickets import Tickets
+from token_refresh.connections.incidents import Incidents
+from token_refresh.consent.answers import Asker
+from token_refresh.consent.limits import Limits
+from token_refresh.consent.new_link import NewLink
+from token_refresh.consent.progress import Progress
 from token_refresh.consent.reconsent import Reconsent
 from token_refresh.consent.redemption import Redemption
 from token_refresh.consent.request import Cases
@@ -222,6 +227,7 @@ class World:
         self.store.declare(SECRET, payload, scopes="openid mail.read", owner=OWNER, status=render_status(DEAD))
         self.tickets = Tickets(KEY, BASE, self.settings.consent_ticket_ttl, self.clock)
         self.pages = Pages()
+        self.asker = Asker("Example Inc.", "help@example.com")
         self.paces = Paces(1000, self.clock, self.clock.sleep)
         self.reconsent = self.instance()
         self.status = self.status_page(self.tickets)
@@ -232,7 +238,7 @@ class World:
         )  # fmt: skip
         for rule in ("/", "/<path:path>"):
             self.app.add_url_rule(
-                rule, view_func=lambda path="": handle_consent(request, self.reconsent, self.pages),  # noqa: ARG005
+                rule, view_func=lambda path="": handle_consent(request, self.reconsent, self.pages, self.asker),  # noqa: ARG005
                 endpoint=rule, methods=["GET", "POST", "PUT", "DELETE"], provide_automatic_options=False,
             )  # fmt: skip
         self.browser = self.new_browser()
@@ -240,15 +246,21 @@ class World:
 
     def instance(self) -> Reconsent:
         """Build the workflow as another instance would have it."""
-        deposit = NewGrantSaver(
-            self.store, self.publisher, self.settings, self.clock, self.clock.sleep, lambda: "holder-1"
+        cases = Cases(self.store, self.providers)
+        progress = Progress(self.store, cases, self.clock)
+        saver = NewGrantSaver(
+            self.store, self.publisher, progress, self.settings, self.clock, self.clock.sleep, lambda: "holder-1"
         )
+        incidents = Incidents(self.store, self.publisher, self.tickets, self.clock)
         return Reconsent(
-            Cases(self.store, self.providers),
+            cases,
             Redemption(self.endpoint, self.clock),
-            self.publisher,
             self.tickets,
-            deposit,
+            saver,
+            NewLink(incidents, self.clock),
+            progress,
+            self.asker,
+            Limits(self.clock),
             self.paces,
             self.clock,
         )
@@ -290,8 +302,12 @@ class World:
     def finish(self, browser: FlaskClient | None = None, **query: str) -> Response:
         """Come back from the provider; by default with what it would send."""
         asked = {"code": CODE, "state": self.endpoint.ask.get("state", ""), "iss": ISSUER, **query}
-        response = (browser or self.browser).get("/callback", query_string={k: v for k, v in asked.items() if v})
-        return self._keep(response)
+        browser = browser or self.browser
+        response = self._keep(browser.get("/callback", query_string={k: v for k, v in asked.items() if v}))
+        if response.status_code == 303:
+            assert response.headers["Location"] == f"{BASE}/done/{NAME}"
+            response = self._keep(browser.get(f"/done/{NAME}"))
+        return response
 
     def consent(self, **query: str) -> Response:
         self.start()

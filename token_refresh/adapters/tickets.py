@@ -14,7 +14,7 @@ import re
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import astuple
+from dataclasses import astuple, fields, replace
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -89,9 +89,7 @@ class Tickets:
         for key in self._keys:
             session = self._session(ticket, session_id, key)
             if hmac.compare_digest(session.state.encode(), state.encode(errors="replace")):
-                if self._clock() > issued_at + SESSION_SECONDS:
-                    raise TicketError(expired=True, ticket=ticket)
-                return session
+                return replace(session, is_over=self._clock() > issued_at + SESSION_SECONDS)
         raise TicketError
 
     def end(self, session: Session) -> Cookie:
@@ -100,37 +98,37 @@ class Tickets:
         return Cookie(session.cookie.name, value, SESSION_SECONDS)
 
     def again(self, state: str, cookies: Mapping[str, str]) -> Ticket:
-        """Return the ticket of a session that has ended in this browser without a grant; raises `TicketError`.
+        """Return the ticket of a session that was begun in this browser and has no receipt; raises `TicketError`.
 
         The ticket is no younger than it was.
         """
-        data, _ = self._load(self._ended, cookies.get(self._cookie_name(state), ""))
-        match data:
-            case [[str(connection), int(consents), int(issued_at)], str(ended)] if ended == state:
-                ticket = Ticket(connection, consents, issued_at)
-            case _:
-                raise TicketError
+        try:
+            ticket = self.resume(state, cookies).ticket
+        except TicketError:
+            data, _ = self._load(self._ended, cookies.get(self._cookie_name(state), ""))
+            match data:
+                case [[str(connection), int(consents), int(issued_at)], str(ended)] if ended == state:
+                    ticket = Ticket(connection, consents, issued_at)
+                case _:
+                    raise TicketError from None
         self._check_time(ticket)
         return ticket
 
     def give_receipt(self, session: Session, receipt: Receipt) -> Cookie:
         """Make the cookie that replaces a session's once its grant is stored."""
-        return Cookie(session.cookie.name, _text(self._receipts.dumps(list(astuple(receipt)))), int(self._ttl))
+        value = _text(self._receipts.dumps([session.state, *astuple(receipt)]))
+        return Cookie(session.cookie.name, value, int(self._ttl))
+
+    def receipt(self, state: str, cookies: Mapping[str, str]) -> Receipt | None:
+        """Return this browser's receipt for a state; None when there is none."""
+        found = self._receipt(cookies.get(self._cookie_name(state), ""))
+        return found[2] if found and found[1] == state else None
 
     def receipts(self, connection: str, cookies: Mapping[str, str]) -> list[Receipt]:
         """Return what this browser has to show for a connection, newest first."""
-        found: list[tuple[int, Receipt]] = []
-        for name in [name for name in cookies if _COOKIE.fullmatch(name)][-2 * _COOKIES_KEPT :]:
-            try:
-                data, issued_at = self._load(self._receipts, cookies[name])
-            except TicketError:
-                continue
-            match data:
-                case [str(of), int(consents), int(version), str(account), int(tokens), bool(paused)] if (
-                    of == connection and self._clock() <= issued_at + self._ttl
-                ):
-                    found.append((issued_at, Receipt(of, consents, version, account, tokens, paused)))
-        return [receipt for _, receipt in sorted(found, key=lambda one: one[0], reverse=True)]
+        ours = [name for name in cookies if _COOKIE.fullmatch(name)][-2 * _COOKIES_KEPT :]
+        found = [one for name in ours if (one := self._receipt(cookies[name])) and one[2].connection == connection]
+        return [receipt for _, _, receipt in sorted(found, key=lambda one: one[0], reverse=True)]
 
     def superfluous(self, cookies: Iterable[str]) -> list[str]:
         """Return the names of our older cookies that must go, so that they do not pile up: browsers send old first."""
@@ -147,6 +145,16 @@ class Tickets:
         except TicketError:
             return False
         return data == connection and self._clock() <= issued_at + _ACTION_SECONDS
+
+    def _receipt(self, text: str) -> tuple[int, str, Receipt] | None:
+        """Return when a receipt was given, for which state, and what it says; None for what is none of ours."""
+        try:
+            data, issued_at = self._load(self._receipts, text)
+        except TicketError:
+            return None
+        if not isinstance(data, list) or len(data) != 1 + len(fields(Receipt)) or self._clock() > issued_at + self._ttl:
+            return None
+        return issued_at, data[0], Receipt(*data[1:])  # as we have signed it
 
     def _check_time(self, ticket: Ticket) -> None:
         if self._clock() > ticket.issued_at + self._ttl:

@@ -1,71 +1,56 @@
 """The use case of consent: a link, a page, the provider, and a new grant in the old one's place.
 
-Four steps, each of which may come from a scanner, a stranger or a second tab. Nothing is changed before the last, and
-there only after every check has held.
+Steps, each of which may come from a scanner, a stranger or a second tab. Nothing is changed before the last, and there
+only after every check has held. What the provider said comes before the lease: a caller without a new grant in hand
+cannot hold up the refresher.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, NoReturn, Protocol
-from urllib.parse import urlsplit
+from dataclasses import replace
+from typing import NoReturn, Protocol
+from urllib.parse import quote, urlsplit
 
+from token_refresh.consent.answers import Asker, Context, Page, Redirect, explain, log_step, refuse
+from token_refresh.consent.limits import Limits, TooOftenError
+from token_refresh.consent.new_link import NewLink
+from token_refresh.consent.progress import Progress
 from token_refresh.consent.redemption import Redemption
-from token_refresh.consent.request import Case, Cases, Refused, check_unspent
-from token_refresh.consent.save import ConnectionBusy, NewGrantSaver
-from token_refresh.core.connection import STATUS, parse_connection
+from token_refresh.consent.request import Case, Cases, Refused
+from token_refresh.consent.save import NewGrantSaver
+from token_refresh.core.connection import ANYBODY
 from token_refresh.core.consent.authorization import (
     Callback,
     CallbackError,
     build_authorization_url,
     is_issuer,
     parse_callback,
+    prompt_for_account,
     requested_scopes,
 )
-from token_refresh.core.consent.refusals import REFUSALS
-from token_refresh.core.consent.session import SESSION_SECONDS, Session, Ticket, TicketError
-from token_refresh.core.incident.events import words_for
-from token_refresh.core.status import NEEDS_CONSENT, parse_status
-from token_refresh.errors import PublishError, StoreError
+from token_refresh.core.consent.session import SESSION_SECONDS, Cookie, Receipt, Session, Ticket, TicketError
+from token_refresh.errors import StoreError
 from token_refresh.instance.pace import Paces
 from token_refresh.instance.recent import RecentKeys
-from token_refresh.ports import Publisher
-
-log = logging.getLogger("token_refresh")
 
 # What providers answer when the owner presses "cancel" (RFC 6749, 4.1.2.1; LinkedIn; OpenID Connect Core, 3.1.2.6).
-_DECLINED: Final = ("access_denied", "user_cancelled_login", "user_cancelled_authorize", "consent_required")
-_TROUBLE: Final = ("server_error", "temporarily_unavailable")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page to show: `view` names the template, `facts` fill it, `ended` is the session's cookie that goes with it."""
-
-    status: int
-    view: str
-    facts: Mapping[str, object] = field(default_factory=dict)
-    ended: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """Send the browser to the provider, with the session's cookie."""
-
-    url: str = field(repr=False)
-    session: Session
+_DECLINED = ("access_denied", "user_cancelled_login", "user_cancelled_authorize", "consent_required")
+_TROUBLE = ("server_error", "temporarily_unavailable")
 
 
 class Tickets(Protocol):
-    """Links and sessions, signed."""
+    """Links, sessions and receipts, signed."""
+
+    @property
+    def base_url(self) -> str:
+        """Return the public base URL of these pages."""
 
     @property
     def redirect_uri(self) -> str:
         """Return the redirect URI that is registered at the provider."""
 
-    def read(self, ticket: str) -> Ticket:
+    def read(self, text: str) -> Ticket:
         """Read a ticket; raises `TicketError`."""
 
     def begin(self, ticket: Ticket) -> Session:
@@ -73,6 +58,24 @@ class Tickets(Protocol):
 
     def resume(self, state: str, cookies: Mapping[str, str]) -> Session:
         """Find the session in this browser's cookies; raises `TicketError`."""
+
+    def end(self, session: Session) -> Cookie:
+        """Make the cookie that replaces a session's once its answer has come."""
+
+    def again(self, state: str, cookies: Mapping[str, str]) -> Ticket:
+        """Return the ticket of a session that has ended in this browser; raises `TicketError`."""
+
+    def give_receipt(self, session: Session, receipt: Receipt) -> Cookie:
+        """Make the cookie that replaces a session's once its grant is stored."""
+
+    def receipt(self, state: str, cookies: Mapping[str, str]) -> Receipt | None:
+        """Return this browser's receipt for a state."""
+
+    def receipts(self, connection: str, cookies: Mapping[str, str]) -> list[Receipt]:
+        """Return this browser's receipts for a connection, newest first."""
+
+    def superfluous(self, cookies: Mapping[str, str]) -> list[str]:
+        """Return the names of older cookies of ours that must go."""
 
 
 class Reconsent:
@@ -82,138 +85,206 @@ class Reconsent:
         self,
         cases: Cases,
         redemption: Redemption,
-        publisher: Publisher,
         tickets: Tickets,
-        deposit: NewGrantSaver,
+        saver: NewGrantSaver,
+        new_link: NewLink,
+        progress: Progress,
+        asker: Asker,
+        limits: Limits,
         paces: Paces,
         clock: Callable[[], float],
     ) -> None:
         self._cases = cases
         self._redemption = redemption
-        self._publisher = publisher
         self._tickets = tickets
-        self._deposit = deposit
+        self._saver = saver
+        self._new_link = new_link
+        self._progress = progress
+        self._asker = asker
+        self._limits = limits
         self._paces = paces
-        self._clock = clock
         self._used = RecentKeys(SESSION_SECONDS, clock)
 
-    def page(self, name: str, ticket: str) -> Page:
+    # -- the pages ---------------------------------------------------------------------------------------------------
+
+    def page(self, name: str, ticket: str, cookies: Mapping[str, str]) -> Page:
         """Explain what is asked; changes nothing, so that a link scanner does no harm."""
         try:
-            case = self._open(name, ticket)
-        except (Refused, StoreError) as refused:
-            return _refuse(refused)
-        _log("page", case.connection.name)
-        status = parse_status(case.connection.record.annotations.get(STATUS))
-        waiting = status if status and status.state == NEEDS_CONSENT else None
-        facts = {
-            "connection": case.connection.name,
-            "provider": case.provider.name,
-            "host": urlsplit(case.authorization_url).hostname,
-            "authorization_url": case.authorization_url,
-            "owner": case.connection.owner,
-            "scopes": case.connection.scopes,
-            "why": words_for(waiting.reason) if waiting else None,
-            "since": waiting.since if waiting else None,
-            "is_first": case.version == 0,
-        }
-        return Page(200, "ask", facts)
+            case = self._open(self._read(name, ticket))
+        except (Refused, StoreError, TooOftenError) as fault:
+            return self._refuse(fault, Context(name), cookies)
+        log_step("page", name)
+        return Page(200, "ask", {**self._asker.facts(), **explain(case)})
 
-    def start(self, name: str, ticket: str) -> Page | Redirect:
-        """Send the owner to the provider, and bind what comes back to this browser."""
+    def start(
+        self, name: str, ticket: str, cookies: Mapping[str, str], *, state: str = "", other_account: bool = False
+    ) -> Page | Redirect:
+        """Send the owner to the provider, and bind what comes back to this browser.
+
+        With the `state` of a session that has ended in this browser it starts again.
+        """
         try:
-            case = self._open(name, ticket)
-        except (Refused, StoreError) as refused:
-            return _refuse(refused)
+            case = self._open(self._read(name, ticket, state, cookies))
+        except (Refused, StoreError, TooOftenError) as fault:
+            return self._refuse(fault, Context(name), cookies)
         session = self._tickets.begin(case.ticket)
+        connection = case.connection
         url = build_authorization_url(
             case.provider,
             case.authorization_url,
             client_id=case.client.client_id,
             redirect_uri=self._tickets.redirect_uri,
-            scopes=requested_scopes(case.connection, case.provider),
+            scopes=requested_scopes(connection, case.provider),
             state=session.state,
             code_verifier=session.code_verifier,
             nonce=session.nonce,
-            login_hint=case.connection.owner,
+            login_hint=None if connection.owner == ANYBODY else connection.owner,
             values=case.values,
+            prompt=prompt_for_account(case.provider) if other_account else None,
         )
-        _log("redirected", case.connection.name)
-        return Redirect(url, session)
+        log_step("redirected", name)
+        return Redirect(url, session.cookie, tuple(self._tickets.superfluous(cookies)))
 
-    def finish(self, query: Sequence[tuple[str, str]], cookies: Mapping[str, str]) -> Page:
+    def send_link(self, name: str, ticket: str, cookies: Mapping[str, str], *, state: str = "") -> Page:
+        """Have a new link sent to the owner of a connection that still waits, for a ticket whose time is over."""
+        try:
+            self._read(name, ticket, state, cookies, expired_too=True)
+            self._limits.link(name)
+            return self._refuse(Refused(self._new_link.send(self._cases.find(name))), Context(name), cookies)
+        except (Refused, StoreError, TooOftenError) as fault:
+            return self._refuse(fault, Context(name), cookies)
+
+    def done(self, name: str, cookies: Mapping[str, str], look: int) -> Page:
+        """Say what has become of a consent that this browser has ended; may be reloaded."""
+        receipts = self._tickets.receipts(name, cookies)
+        if not receipts:
+            return self._refuse(Refused("no_receipt"), Context(), cookies)
+        try:
+            self._limits.view(f"{name} {receipts[0].consents}")
+            facts = self._progress.look(receipts[0], look)
+        except (Refused, StoreError, TooOftenError) as fault:
+            return self._refuse(fault, Context(), cookies)
+        return Page(200, "done", {**self._asker.facts(), **facts})
+
+    def finish(self, query: Sequence[tuple[str, str]], cookies: Mapping[str, str]) -> Page | Redirect:
         """Take the provider's answer: check, exchange, check, store."""
         try:
-            callback, session = self._resume(query, cookies)
-        except Refused as refused:
-            return _refuse(refused)
+            callback = parse_callback(query)
+        except CallbackError:
+            return self._refuse(Refused("forged_state"), Context(), cookies)
         try:
-            page = self._grant(callback, session)
-        except Refused as refused:
-            page = _refuse(refused, session.ticket.connection)
-            if refused.reason == "busy":  # nothing was sent: the same answer may be tried again
-                return page
-        except StoreError as fault:
-            page = _refuse(fault, session.ticket.connection)
-        return replace(page, ended=session.cookie.name)
+            session = self._tickets.resume(callback.state, cookies)
+        except TicketError:
+            return self._without_session(callback.state, cookies)
+        context = Context(session.ticket.connection, state=session.state)
+        try:
+            self._limits.callback(session.ticket)
+            case = self._cases.read(session.ticket)
+        except TooOftenError as fault:  # nothing is spent: the same answer may be tried again
+            return self._refuse(fault, replace(context, state=""), cookies)
+        except (Refused, StoreError) as fault:
+            return self._end(fault, context, session, cookies)
+        context = replace(context, connection=case.connection, provider=case.provider)
+        try:
+            return self._grant(case, callback, session)
+        except TooOftenError as fault:
+            return self._refuse(fault, replace(context, state=""), cookies)
+        except (Refused, StoreError) as fault:
+            return self._end(fault, context, session, cookies)
 
     # -- what a ticket or a state is good for ------------------------------------------------------------------------
 
-    def _open(self, name: str, text: str) -> Case:
+    def _read(
+        self,
+        name: str,
+        text: str,
+        state: str = "",
+        cookies: Mapping[str, str] | None = None,
+        *,
+        expired_too: bool = False,
+    ) -> Ticket:
+        """Read a link's ticket, or that of a session which has ended in this browser; raises `Refused`."""
         try:
-            ticket = self._tickets.read(text)
+            ticket = self._tickets.again(state, cookies or {}) if state and not text else self._tickets.read(text)
         except TicketError as fault:
-            raise Refused("expired_ticket" if fault.expired else "forged_ticket") from None
+            if fault.ticket is None or fault.ticket.connection != name:
+                raise Refused("forged_ticket") from None
+            if not expired_too:
+                raise Refused("expired_ticket", connection=name) from None
+            return fault.ticket
         if ticket.connection != name:
             raise Refused("forged_ticket")
+        return ticket
+
+    def _open(self, ticket: Ticket) -> Case:
+        self._limits.view(ticket)
         return self._cases.read(ticket)
 
-    def _resume(self, query: Sequence[tuple[str, str]], cookies: Mapping[str, str]) -> tuple[Callback, Session]:
+    def _without_session(self, state: str, cookies: Mapping[str, str]) -> Page:
+        """Answer a callback whose session is not in this browser, or not any more."""
+        receipt = self._tickets.receipt(state, cookies)
+        if receipt is not None:
+            return self._already_done(receipt)
         try:
-            callback = parse_callback(query)
-            session = self._tickets.resume(callback.state, cookies)
-        except CallbackError:
-            raise Refused("forged_state") from None
-        except TicketError as fault:
-            raise Refused("expired_state" if fault.expired else "forged_state") from None
-        return callback, session
+            ticket = self._tickets.again(state, cookies)
+        except TicketError:
+            return self._refuse(Refused("forged_state"), Context(), cookies)
+        return self._refuse(Refused("used_state"), Context(ticket.connection, state=state), cookies)
 
     # -- the grant ---------------------------------------------------------------------------------------------------
 
-    def _grant(self, callback: Callback, session: Session) -> Page:
-        case = self._cases.read(session.ticket)
-        connection = case.connection
+    def _grant(self, case: Case, callback: Callback, session: Session) -> Redirect:
+        if session.is_over:
+            raise Refused("expired_state")
+        if callback.iss is None and case.provider.iss_required:
+            raise Refused("wrong_issuer", "iss is missing (RFC 9207)")
         if callback.iss is not None and not is_issuer(callback.iss, case.issuer, case.authorization_url):
-            raise Refused("wrong_issuer")
+            raise Refused("wrong_issuer", "iss names another issuer (RFC 9207)")
         if callback.code is None:
             _refuse_error(callback)
         if not self._used.add(session.state):
-            raise Refused("forged_state")
-        self._paces.wait(urlsplit(case.provider.token_url).netloc)
+            raise Refused("used_state")
         try:
-            with self._deposit.reserved(connection.secret_id, case.version) as reservation:
-                check_unspent(parse_connection(reservation.record) or connection, case.ticket)
-                redirect_uri = self._tickets.redirect_uri
-                payload, subject = self._redemption.redeem(case, callback.code, callback, session, redirect_uri)
-                try:
-                    version = self._deposit.put(
-                        reservation, connection, payload, subject=subject, rotates=case.provider.rotates
-                    )
-                except StoreError as fault:
-                    raise Refused("not_stored", str(fault)) from None
-        except ConnectionBusy:
+            self._limits.exchange(case.ticket)
+        except TooOftenError:
             self._used.forget(session.state)
-            raise Refused("busy") from None
-        _log("granted", connection.name, version=version)
-        self._request_refresh(connection.name, version)
-        facts = {"connection": connection.name, "owner": connection.owner, "paused": connection.paused}
-        return Page(200, "done", facts)
-
-    def _request_refresh(self, name: str, version: int) -> None:
+            raise
+        self._paces.wait(urlsplit(case.provider.token_url).netloc)
+        redirect_uri = self._tickets.redirect_uri
+        payload, account = self._redemption.redeem(case, callback.code, callback, session, redirect_uri)
         try:
-            self._publisher.request_refresh({"connections": [name], "versions": {name: version}})
-        except PublishError as fault:
-            log.warning("%s: no refresh was requested, the next run finds the new version: %s", name, fault)
+            receipt = self._saver.save(case, payload, account)
+        except StoreError as fault:
+            raise Refused("not_stored", str(fault)) from None
+        log_step("granted", case.connection.name, version=receipt.version)
+        cookie = self._tickets.give_receipt(session, receipt)
+        return Redirect(f"{self._tickets.base_url}/done/{quote(case.connection.name, safe='')}", cookie)
+
+    # -- answers -----------------------------------------------------------------------------------------------------
+
+    def _end(self, fault: Refused | StoreError, context: Context, session: Session, cookies: Mapping[str, str]) -> Page:
+        """Refuse, and leave the browser what it needs to start again."""
+        page = self._refuse(fault, context, cookies)
+        if page.view != "refused" or isinstance(fault, Refused) and fault.reason == "used_state":
+            return page  # the answer that came first has the last word on the cookie
+        return replace(page, cookie=self._tickets.end(session))
+
+    def _refuse(
+        self, fault: Refused | StoreError | TooOftenError, context: Context, cookies: Mapping[str, str]
+    ) -> Page:
+        if isinstance(fault, TooOftenError):
+            context = replace(context, wait=fault.seconds)
+            fault = Refused("too_often")
+        if isinstance(fault, Refused) and fault.reason == "spent_ticket":
+            for receipt in self._tickets.receipts(context.name, cookies):
+                if receipt.consents == fault.consents:
+                    return self._already_done(receipt)
+        return refuse(fault, self._asker, context, self._tickets.base_url)
+
+    def _already_done(self, receipt: Receipt) -> Page:
+        log_step("already_done", receipt.connection)
+        url = f"{self._tickets.base_url}/done/{quote(receipt.connection, safe='')}"
+        return Page(200, "done", {**self._asker.facts(), **self._progress.already(receipt), "done_url": url})
 
 
 def _refuse_error(callback: Callback) -> NoReturn:
@@ -222,23 +293,3 @@ def _refuse_error(callback: Callback) -> NoReturn:
     if callback.error in _DECLINED:
         raise Refused("declined", detail)
     raise Refused("provider_error" if callback.error in _TROUBLE else "client_refused", detail)
-
-
-def _refuse(refused: Refused | StoreError, name: str = "") -> Page:
-    """Turn a refusal into its page; the log line has the reason, never what was refused."""
-    if isinstance(refused, StoreError):
-        refused = Refused("store_unavailable", str(refused))
-        log.warning("consent: %s", refused.detail)
-        shown_detail = ""
-    else:
-        shown_detail = refused.detail
-    words = REFUSALS[refused.reason]
-    name = refused.connection or name
-    _log("refused", name, reason=refused.reason)
-    facts = {"connection": name, "reason": refused.reason, "words": words, "detail": shown_detail}
-    return Page(words.status, "refused", facts)
-
-
-def _log(step: str, connection: str, **more: object) -> None:
-    fields = {"event": "consent", "step": step, **({"connection": connection} if connection else {}), **more}
-    log.info("consent: %s %s", step, connection, extra={"json_fields": fields})

@@ -6,9 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from token_refresh.consent.request import Case, Refused, misconfigured
-from token_refresh.core.consent.account import IdTokenError, WrongAccountError, identify, read_id_token, subject_source
+from token_refresh.core.consent.account import (
+    Account,
+    IdTokenError,
+    WrongAccountError,
+    identify,
+    read_id_token,
+    subject_source,
+)
 from token_refresh.core.consent.authorization import Callback, missing_scopes, requested_scopes
 from token_refresh.core.consent.new_grant import render_new_grant
+from token_refresh.core.consent.scopes import sentence_for
 from token_refresh.core.consent.session import Session
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import UrlError, learned_variables
@@ -39,11 +47,11 @@ class Redemption:
 
     def redeem(
         self, case: Case, code: Secret, callback: Callback, session: Session, redirect_uri: str
-    ) -> tuple[bytes, str | None]:
-        """Return the payload to store and the account's subject, where the provider tells it; raises `Refused`."""
+    ) -> tuple[bytes, Account]:
+        """Return the payload to store, and whose grant it is; raises `Refused`."""
         refreshed = self._exchange(case, code, session, redirect_uri)
-        subject = self._check(case, refreshed, session)
-        return self._payload(case, callback, refreshed, subject), subject
+        account = self._check(case, refreshed, session)
+        return self._payload(case, callback, refreshed, account.subject), account
 
     def _exchange(self, case: Case, code: Secret, session: Session, redirect_uri: str) -> Refreshed:
         try:
@@ -65,8 +73,8 @@ class Redemption:
             case _:
                 raise Refused("provider_error", _detail(outcome))
 
-    def _check(self, case: Case, refreshed: Refreshed, session: Session) -> str | None:
-        """Return the account's subject once everything contract 6 asks of a new grant holds."""
+    def _check(self, case: Case, refreshed: Refreshed, session: Session) -> Account:
+        """Return whose grant it is once everything contract 6 asks of a new grant holds."""
         claims: Mapping[str, object] = {}
         if case.provider.openid:
             try:
@@ -84,7 +92,8 @@ class Redemption:
             raise Refused("no_refresh_token")
         missing = missing_scopes(case.connection.scopes, refreshed.scope)
         if missing:
-            raise Refused("missing_scopes", "not allowed: " + " ".join(missing)[:500])
+            words = [sentence_for(case.provider.name, scope) or scope for scope in missing]
+            raise Refused("missing_scopes", "not allowed: " + " ".join(missing)[:500], scopes=words)
         return self._account(case, refreshed, claims)
 
     def _payload(self, case: Case, callback: Callback, refreshed: Refreshed, subject: str | None) -> bytes:
@@ -97,7 +106,7 @@ class Redemption:
             now=self._clock(),
         )
 
-    def _account(self, case: Case, refreshed: Refreshed, claims: Mapping[str, object]) -> str | None:
+    def _account(self, case: Case, refreshed: Refreshed, claims: Mapping[str, object]) -> Account:
         source = subject_source(case.provider)
         facts = claims
         if source and source.source == "token_response":
@@ -109,10 +118,9 @@ class Redemption:
             except (TransportError, UrlError) as fault:
                 raise Refused("provider_error", str(fault)) from None
         try:
-            return identify(case.connection, source, facts)
+            return identify(case.connection, case.provider, case.subject, facts)
         except WrongAccountError as fault:
-            reason = "wrong_account" if str(fault).startswith("other") else "unknown_account"
-            raise Refused(reason) from None
+            raise Refused(str(fault)) from None
 
 
 def _detail(outcome: TokenOutcome) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.boundaries import resolve, start_anew
 from token_refresh.core.connection import LEASE, SUFFIX, Connection, connection_name, parse_connection
+from token_refresh.core.consent.account import why_nobody_may_consent
 from token_refresh.core.consent.session import Ticket
 from token_refresh.core.grant import Client, Grant, PayloadError, RefreshTokenGrant, parse_client, parse_grant
 from token_refresh.core.provider.definition import Provider
@@ -20,12 +22,19 @@ from token_refresh.ports import SecretStore
 
 
 class Refused(Exception):
-    """A consent ends here; `reason` is a key of `REFUSALS`, `detail` one line for whoever runs the service."""
+    """A consent ends here; `reason` is a key of `REFUSALS`, `detail` one line for the log and no page.
 
-    def __init__(self, reason: str, detail: str = "", connection: str = "") -> None:
+    `consents` is the number that a spent ticket names, `scopes` are those that were not allowed, in words.
+    """
+
+    def __init__(
+        self, reason: str, detail: str = "", connection: str = "", *, consents: int = -1, scopes: Sequence[str] = ()
+    ) -> None:
         self.reason = reason
         self.detail = detail
         self.connection = connection
+        self.consents = consents
+        self.scopes = scopes
         super().__init__(reason)
 
 
@@ -57,6 +66,11 @@ class Case:
         """Return the variables that the payload keeps: those that belong to a client of its own."""
         return self.client.variables if self.token_request.has_own_client else {}
 
+    @property
+    def subject(self) -> str | None:
+        """Return the account on record, None before the first consent."""
+        return subject_of(self.connection, self.token_request.grant)
+
     def fill(self, template: str) -> str:
         """Fill a URL template of the provider; raises `UrlError`."""
         return resolve(template, self.token_request)[0]
@@ -71,7 +85,7 @@ class Cases:
 
     def read(self, ticket: Ticket) -> Case:
         """Read everything that a consent needs; raises `Refused`, `StoreUnavailable`."""
-        connection = self._find(ticket.connection)
+        connection = self.find(ticket.connection)
         check_unspent(connection, ticket)
         try:
             return self._read_parts(ticket, connection)
@@ -88,10 +102,13 @@ class Cases:
             raise Misconfigured(f"provider {provider.name} has no authorization_url")
         if not connection.scopes:
             raise Misconfigured("annotation token-refresh.scopes is missing: name the scopes to ask for")
-        version, payload = self._old_payload(connection)
+        version, payload = self._newest(connection)
         grant = _old_grant(payload)
         if grant is not None and not isinstance(grant, RefreshTokenGrant):
             raise Refused("needs_no_consent", connection=connection.name)
+        reason = why_nobody_may_consent(connection, provider, subject_of(connection, grant))
+        if reason:
+            raise Refused(reason, "set token-refresh.owner" if reason == "no_owner" else "", connection.name)
         registered = None if grant and grant.client else self._client(connection)
         token_request = start_anew(TokenRequest(connection, provider, grant, registered))
         client = token_request.client
@@ -109,9 +126,11 @@ class Cases:
             payload=payload if grant else None,
         )
 
-    def _find(self, name: str) -> Connection:
-        """Find the connection by its name; two secrets of one name are nobody's."""
-        found: list[Connection] = []
+    def find(self, name: str) -> Connection:
+        """Find the connection by its name: the secret with the suffix is it, else the bare one (contract 2).
+
+        One read of metadata, and two where the secret has the bare name. Raises `Refused`, `StoreUnavailable`.
+        """
         trouble: StoreUnavailable | None = None
         for secret_id in (name + SUFFIX, name):
             try:
@@ -119,26 +138,28 @@ class Cases:
             except SecretMissing:
                 continue
             except StoreUnavailable as fault:  # a secret that is not there also reads as "permission denied"
-                trouble = fault
+                trouble = trouble or fault
                 continue
             if connection is not None and connection_name(secret_id) == name:
-                found.append(connection)
-        if trouble and not found:
+                return connection
+        if trouble:
             raise trouble
-        if not found:
-            raise Refused("no_connection", connection=name)
-        if len(found) > 1:
-            misconfigured(found[0], f"two secrets declare the connection {name}")
-        return found[0]
+        raise Refused("no_connection", connection=name)
 
-    def _old_payload(self, connection: Connection) -> tuple[int, bytes | None]:
-        lease = parse_lease(connection.record.annotations.get(LEASE)) or Lease()
+    def _newest(self, connection: Connection) -> tuple[int, bytes | None]:
+        """Return number and payload of what the new grant replaces; 0 when there is nothing yet."""
+        known = (parse_lease(connection.record.annotations.get(LEASE)) or Lease()).version
         try:
-            newest = read_newest(self._store, connection.secret_id, floor=lease.version)
+            if not known:
+                # Of `latest`, Secret Manager says the same whether the secret or its version is missing, and to tell
+                # them apart costs a read of metadata.
+                with suppress(VersionUnusable):
+                    self._store.access(connection.secret_id, 1)
+            newest = read_newest(self._store, connection.secret_id, floor=known)
         except VersionMissing:
             return 0, None
         except VersionUnusable:
-            return lease.version or 1, None
+            return known or 1, None
         return newest.number, newest.payload
 
     def _client(self, connection: Connection) -> Client:
@@ -155,12 +176,17 @@ def check_unspent(connection: Connection, ticket: Ticket) -> None:
     A record may be read late: what decides is the one on which the storing consent takes its lease.
     """
     if connection.consents != ticket.consents:
-        raise Refused("spent_ticket", connection=connection.name)
+        raise Refused("spent_ticket", connection=connection.name, consents=ticket.consents)
 
 
 def misconfigured(connection: Connection, message: str) -> NoReturn:
     """Refuse because of what an operator must mend; `message` names fault and fix."""
     raise Refused("misconfigured", message, connection.name) from None
+
+
+def subject_of(connection: Connection, grant: Grant | None) -> str | None:
+    """Return the account on record: the annotation, else what the payload says."""
+    return connection.subject or (grant.sub if isinstance(grant, RefreshTokenGrant) else None)
 
 
 def _old_grant(payload: bytes | None) -> Grant | None:

@@ -10,10 +10,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from token_refresh.core.connection import CONSENTS, LEASE, STATUS, SUBJECT, Connection, SecretRecord
+from token_refresh.consent.answers import title_of
+from token_refresh.consent.progress import Progress
+from token_refresh.consent.request import Case, check_unspent
+from token_refresh.core.connection import CONSENTS, LEASE, STATUS, SUBJECT, Connection, SecretRecord, parse_connection
+from token_refresh.core.consent.account import Account
+from token_refresh.core.consent.session import Receipt
 from token_refresh.core.incident.incident import build_event, recover, settle
 from token_refresh.core.status import Lease, Status, parse_lease, parse_status, render_lease, render_status
 from token_refresh.errors import EtagConflict, PublishError, StoreError, StoreUnavailable
@@ -24,6 +29,7 @@ log = logging.getLogger("token_refresh")
 
 _BUSY_SECONDS: Final = 5.0  # an exchange seldom takes longer, and an owner is waiting
 _POLL: Final = 0.25
+_LONGEST_TITLE: Final = 80
 _CAS_TRIES: Final = 6
 _ADD_DELAYS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -49,6 +55,7 @@ class NewGrantSaver:
         self,
         store: SecretStore,
         publisher: Publisher,
+        progress: Progress,
         settings: Settings,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
@@ -57,9 +64,42 @@ class NewGrantSaver:
         self._store = store
         self._publisher = publisher
         self._settings = settings
+        self._progress = progress
         self._clock = clock
         self._sleep = sleep
         self._new_holder = new_holder
+
+    def save(self, case: Case, payload: bytes, account: Account) -> Receipt:
+        """Store a new grant and end what it ends; raises `Refused` when the ticket is spent, `StoreError`."""
+        connection = case.connection
+        receipt = self._progress.begin(
+            Receipt(
+                connection.name,
+                case.ticket.consents,
+                0,
+                account.name,
+                paused=connection.paused,
+                title=(connection.title or "")[:_LONGEST_TITLE],
+                provider=title_of(case.provider),
+            ),
+            connection.access_token_secret_id,
+        )
+        try:
+            with self.reserved(connection.secret_id, case.version) as reservation:
+                check_unspent(parse_connection(reservation.record) or connection, case.ticket)
+                version = self.put(
+                    reservation, connection, payload, subject=account.subject, rotates=case.provider.rotates
+                )
+        except ConnectionBusy:
+            raise StoreUnavailable("busy") from None
+        self._request_refresh(connection.name, version)
+        return replace(receipt, version=version)
+
+    def _request_refresh(self, name: str, version: int) -> None:
+        try:
+            self._publisher.request_refresh({"connections": [name], "versions": {name: version}})
+        except PublishError as fault:
+            log.warning("%s: no refresh was requested, the next run finds the new version: %s", name, fault)
 
     @contextmanager
     def reserved(self, secret_id: str, version: int) -> Iterator[Reservation]:

@@ -50,6 +50,7 @@ class Status:
     client_event_id: str = ""  # the client's incident, shared by its connections
     hold_until: float = 0  # the breaker: no owner is asked before
     reminded: int = 0  # hours into the incident of the last consent_overdue
+    asked_at: float = 0  # when its owner asked for a new link
 
 
 @dataclass(frozen=True, slots=True)

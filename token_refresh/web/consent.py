@@ -2,56 +2,105 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import re
 from typing import Final
 
 from flask import Request, Response
 
-from token_refresh.consent.reconsent import Page, Reconsent, Redirect
-from token_refresh.web.pages import Pages, protect
-from token_refresh.web.responses import method_not_allowed, plain
+from token_refresh.consent.answers import Asker, Context, Page, Redirect, refuse
+from token_refresh.consent.reconsent import Reconsent
+from token_refresh.consent.request import Refused
+from token_refresh.core.consent.session import Cookie
+from token_refresh.web.headers import protect
+from token_refresh.web.pages import Pages
+from token_refresh.web.responses import is_same_site
+
+log = logging.getLogger("token_refresh")
 
 # The last segments count: a load balancer or the function's own name may stand before them.
 _PREFIX: Final = r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
 _CONSENT: Final = re.compile(_PREFIX + r"/consent/([A-Za-z0-9_-]{1,255})/?")
 _CALLBACK: Final = re.compile(_PREFIX + r"/callback/?")
+_DONE: Final = re.compile(_PREFIX + r"/done/([A-Za-z0-9_-]{1,255})/?")
 _LONGEST_QUERY: Final = 32_768
+_LONGEST_FORM: Final = 4096
+_MOST_LOOKS: Final = 99
 
 
-def handle_consent(request: Request, reconsent: Reconsent, pages: Pages) -> Response:
-    """Answer ``GET`` and ``POST /consent/<connection>`` and ``GET /callback``; else 404 or 405."""
-    consent, callback = _CONSENT.fullmatch(request.path), _CALLBACK.fullmatch(request.path)
+def handle_consent(request: Request, reconsent: Reconsent, pages: Pages, asker: Asker) -> Response:
+    """Answer ``GET`` and ``POST /consent/<connection>``, ``GET /callback`` and ``GET /done/<connection>``."""
+    consent, done = _CONSENT.fullmatch(request.path), _DONE.fullmatch(request.path)
     if len(request.query_string) > _LONGEST_QUERY:
-        return plain(414, "The address is too long.")
-    if callback:
-        if request.method != "GET":
-            return method_not_allowed("GET")
-        return _render(reconsent.finish(list(request.args.items(multi=True)), request.cookies), pages)
+        return _refuse("too_long", pages, asker)
+    if consent and request.method == "POST":
+        return _post(request, consent[1], reconsent, pages, asker)
+    if consent or done or _CALLBACK.fullmatch(request.path):
+        allowed = "GET, HEAD, POST" if consent else "GET, HEAD" if done else "GET"
+        if request.method not in allowed.split(", "):
+            response = _refuse("no_method", pages, asker)
+            response.headers["Allow"] = allowed
+            return response
     if consent:
-        tickets = request.args.getlist("ticket")
-        ticket = tickets[0] if len(tickets) == 1 else ""
-        if request.method in ("GET", "HEAD"):
-            return _render(reconsent.page(consent[1], ticket), pages)
-        if request.method == "POST":
-            return _render(reconsent.start(consent[1], ticket), pages)
-        return method_not_allowed("GET, HEAD, POST")
-    return plain(404, "There is no such page. Open the link in your message.")
+        return _render(reconsent.page(consent[1], _ticket(request), request.cookies), pages)
+    if done:
+        look = request.args.get("look", 0, int)
+        return _render(reconsent.done(done[1], request.cookies, min(max(look, 0), _MOST_LOOKS)), pages)
+    if _CALLBACK.fullmatch(request.path):
+        return _render(reconsent.finish(list(request.args.items(multi=True)), request.cookies), pages)
+    return _refuse("no_page", pages, asker)
+
+
+def broken(pages: Pages) -> Response:
+    """Answer when nothing works, the environment included; the page says nothing of it."""
+    return _refuse("broken", pages, Asker())
+
+
+def _post(request: Request, name: str, reconsent: Reconsent, pages: Pages, asker: Asker) -> Response:
+    # These pages send no referrer, so an old browser says "null" of its own forms; the ticket is what counts there.
+    if not is_same_site(request, is_null_ours=True):
+        return _refuse("cross_site", pages, asker)
+    if (request.content_length or 0) > _LONGEST_FORM:
+        return _refuse("too_long", pages, asker)
+    state = request.form.get("state", "")
+    if request.form.get("send") == "link":
+        return _render(reconsent.send_link(name, _ticket(request), request.cookies, state=state), pages)
+    other_account = request.form.get("account") == "other"
+    result = reconsent.start(name, _ticket(request), request.cookies, state=state, other_account=other_account)
+    return _render(result, pages)
+
+
+def _ticket(request: Request) -> str:
+    tickets = request.args.getlist("ticket")
+    return tickets[0] if len(tickets) == 1 else ""
+
+
+def _refuse(reason: str, pages: Pages, asker: Asker) -> Response:
+    return _render(refuse(Refused(reason), asker, Context(), ""), pages)
 
 
 def _render(result: Page | Redirect, pages: Pages) -> Response:
     match result:
-        case Redirect(url=url, session=session):
+        case Redirect(url=url, cookie=cookie, drop=drop):
             response = Response(status=303)
             response.headers["Location"] = url
-            cookie = session.cookie
-            secure = cookie.name.startswith("__Host-")
-            response.set_cookie(cookie.name, cookie.value, cookie.seconds, secure=secure, httponly=True, samesite="Lax")
-            protect(response)
-            return response
+            for name in drop:
+                _set(response, Cookie(name, "", 0))
+            _set(response, cookie)
+            return protect(response)
         case Page(status=status, view=view, facts=facts):
-            target = facts.get("authorization_url")
-            response = pages.render(view, facts, status=status, form_to=target if isinstance(target, str) else None)
-            if result.ended:
-                secure = result.ended.startswith("__Host-")
-                response.delete_cookie(result.ended, secure=secure, httponly=True, samesite="Lax")
+            target = facts.get("authorization_url") or facts.get("action")
+            form_to = target if isinstance(target, str) else None
+            looks = facts.get("next_look") is not None
+            response = pages.render(view, facts, status=status, form_to=form_to or None, script=looks)
+            if result.cookie:
+                _set(response, result.cookie)
+            if result.retry_after:
+                response.headers["Retry-After"] = str(math.ceil(result.retry_after))
             return response
+
+
+def _set(response: Response, cookie: Cookie) -> None:
+    secure = cookie.name.startswith("__Host-")
+    response.set_cookie(cookie.name, cookie.value, cookie.seconds, secure=secure, httponly=True, samesite="Lax")

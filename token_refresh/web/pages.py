@@ -20,6 +20,8 @@ import jinja2
 from flask import Response
 from markupsafe import Markup
 
+from token_refresh.web.headers import protect
+
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _ICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#2a8a84" stroke-width="2.5" '
@@ -44,7 +46,7 @@ class Pages:
 
     def __init__(self) -> None:
         styles = {name: _read(f"{name}.css") for name in ("base", "status")}
-        scripts = {"status": _read("status.js")}
+        scripts = {name: _read(f"{name}.js") for name in ("status", "done")}
         self._style_sources = " ".join(_source(text) for text in styles.values())
         self._script_sources = " ".join(_source(text) for text in scripts.values())
         self._environment = jinja2.Environment(
@@ -105,17 +107,6 @@ class Pages:
         return response
 
 
-def protect(response: Response) -> None:
-    """Set the headers that any answer of ours carries."""
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["X-Frame-Options"] = "DENY"
-    response.headers["X-Robots-Tag"] = "noindex"
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-
-
 def _form_targets(url: str | None) -> str:
     """Return the targets of a form.
 
@@ -125,7 +116,8 @@ def _form_targets(url: str | None) -> str:
     if url is None:
         return "'self'"
     parts = urlsplit(url)
-    return "'self' https:" if parts.scheme == "https" else f"'self' https: {parts.scheme}://{parts.netloc}"
+    # Host and port of a loopback provider are not known where its page is not the one that asks.
+    return "'self' https:" if parts.scheme == "https" else "'self' https: http://localhost:* http://127.0.0.1:*"
 
 
 def _read(name: str) -> str:

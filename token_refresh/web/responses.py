@@ -1,12 +1,13 @@
-"""Answers that are no page: plain text, JSON, a method that is not allowed."""
+"""Answers that are no page, and whose page a POST came from."""
 
 from __future__ import annotations
 
 import json
+from urllib.parse import urlsplit
 
 from flask import Request, Response
 
-from token_refresh.web.pages import protect
+from token_refresh.web.headers import protect
 
 
 def wants_json(request: Request) -> bool:
@@ -17,17 +18,12 @@ def wants_json(request: Request) -> bool:
 
 def json_answer(data: object, status: int) -> Response:
     """Answer JSON."""
-    response = Response(json.dumps(data, ensure_ascii=False), status, content_type="application/json")
-    protect(response)
-    return response
+    return protect(Response(json.dumps(data, ensure_ascii=False), status, content_type="application/json"))
 
 
 def plain(status: int, text: str) -> Response:
     """Answer one line of text."""
-    response = Response(text + "\n", status, content_type="text/plain; charset=utf-8")
-    response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
-    protect(response)
-    return response
+    return protect(Response(text + "\n", status, content_type="text/plain; charset=utf-8"))
 
 
 def method_not_allowed(allowed: str) -> Response:
@@ -35,3 +31,19 @@ def method_not_allowed(allowed: str) -> Response:
     response = plain(405, "Method not allowed.")
     response.headers["Allow"] = allowed
     return response
+
+
+def is_same_site(request: Request, *, is_null_ours: bool = False) -> bool:
+    """Refuse a POST that a page of another site makes: by Fetch Metadata, and by `Origin` where that is missing.
+
+    A page that sends no referrer makes browsers say ``Origin: null`` of its own forms, too: `is_null_ours` where
+    something else (a ticket) tells those apart.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    if origin == "null":
+        return is_null_ours
+    # Not sent: not a browser's form.
+    return origin is None or urlsplit(origin).netloc in (request.host, request.headers.get("X-Forwarded-Host"))

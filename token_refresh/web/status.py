@@ -23,7 +23,7 @@ from token_refresh.adapters.tickets import Tickets
 from token_refresh.core.overview.listing import Query, parse_query, select
 from token_refresh.errors import PublishError, StoreForbidden, StoreUnavailable
 from token_refresh.overview import Overview, View
-from token_refresh.web.pages import protect
+from token_refresh.web.headers import protect
 from token_refresh.web.responses import json_answer, method_not_allowed, plain, wants_json
 from token_refresh.web.status_view import StatusView
 

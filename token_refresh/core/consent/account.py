@@ -6,9 +6,10 @@ import base64
 import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from token_refresh.core.connection import Connection
+from token_refresh.core.connection import ANYBODY, Connection
 from token_refresh.core.consent.authorization import is_issuer
 from token_refresh.core.provider.definition import Provider, SubjectSource
 from token_refresh.core.secrecy import Secret
@@ -16,6 +17,7 @@ from token_refresh.core.token_endpoint.reply import look_up
 
 _LEEWAY: Final = 10  # seconds between the provider's clock and ours
 _LONGEST_SUBJECT: Final = 512
+_LONGEST_NAME: Final = 120
 
 
 class IdTokenError(ValueError):
@@ -23,7 +25,15 @@ class IdTokenError(ValueError):
 
 
 class WrongAccountError(ValueError):
-    """The grant is another account's, or nobody can tell whose it is."""
+    """The grant is another account's, or it cannot be told whose it is; the message is a key of `REFUSALS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose grant it is: the stable id, None where the provider has no way to tell, and what the owner calls it."""
+
+    subject: str | None = None
+    name: str = ""
 
 
 def subject_source(provider: Provider) -> SubjectSource | None:
@@ -57,39 +67,77 @@ def read_id_token(  # noqa: PLR0913 - OpenID Connect Core, section 3.1.3.7
     return claims
 
 
-def identify(connection: Connection, source: SubjectSource | None, facts: Mapping[str, object]) -> str | None:
-    """Return the account's stable id, None where the provider has no way to tell; raises `WrongAccountError`.
+def why_nobody_may_consent(connection: Connection, provider: Provider, subject: str | None) -> str | None:
+    """Return why no account can be the right one, as a key of `REFUSALS`; None where one can.
 
-    A recorded subject must be met. At first consent the owner, where one is named, must be the verified e-mail
-    address, the user name or the subject itself, ignoring case.
+    `subject` is the account on record.
     """
+    if subject is None and connection.owner is None:
+        return "no_owner"
+    if subject is not None and subject_source(provider) is None:
+        return "unknown_account"
+    return None
+
+
+def identify(connection: Connection, provider: Provider, subject: str | None, facts: Mapping[str, object]) -> Account:
+    """Return whose grant it is; raises `WrongAccountError`.
+
+    The account on record, `subject`, must be met. At first consent the owner decides: with an ``@`` it is a verified
+    address, without one a user name or the subject itself, ignoring case; ``*`` is anybody.
+    """
+    reason = why_nobody_may_consent(connection, provider, subject)
+    if reason:
+        raise WrongAccountError(reason)
+    source = subject_source(provider)
     if source is None:
-        if connection.subject or connection.owner:
-            raise WrongAccountError("unknowable")
-        return None
-    subject = _text(look_up(facts, source.path) or facts.get(source.path))
-    if subject is None:
-        raise WrongAccountError("unknown")
-    if connection.subject is not None:
-        if subject != connection.subject:
-            raise WrongAccountError("other_subject")
-        return subject
-    if connection.owner is not None and connection.owner.casefold() not in _names(facts, source.path, subject):
-        raise WrongAccountError("other_owner")
-    return subject
+        return Account()
+    found = _text(look_up(facts, source.path) or facts.get(source.path))
+    if found is None:
+        raise WrongAccountError("unknown_account")
+    people = _people(facts, source.path)
+    if subject is not None:
+        is_right = found == subject
+    else:
+        owner = (connection.owner or "").casefold()
+        is_right = owner == ANYBODY or owner in _names(people, found, provider, is_address="@" in owner)
+    if not is_right:
+        raise WrongAccountError("wrong_account")
+    return Account(found, _shown_name(people, found))
 
 
-def _names(facts: Mapping[str, object], path: str, subject: str) -> set[str]:
-    """Return what the owner may be called: facts that stand beside the subject, an e-mail address only if verified."""
+def _people(facts: Mapping[str, object], path: str) -> list[Mapping[str, object]]:
+    """Return where names may stand: beside the subject, and at the top."""
     beside = look_up(facts, path.rpartition(".")[0])
-    names: list[str | None] = [subject]
-    for person in (facts, beside):
-        if isinstance(person, Mapping):
-            names += [_text(person.get("preferred_username")), _text(person.get("login"))]
-            verified = person.get("email_verified")
-            if verified is True or verified == "true":  # Cognito writes it as text
-                names.append(_text(person.get("email")))
+    return [person for person in (facts, beside) if isinstance(person, Mapping)]
+
+
+def _names(people: list[Mapping[str, object]], subject: str, provider: Provider, *, is_address: bool) -> set[str]:
+    """Return what the owner may be called.
+
+    An address proves something only where the provider has verified it: as `email`, or as the user name of a provider
+    that verifies those. Elsewhere people choose their user names themselves (OpenID Connect Core, section 5.7).
+    """
+    names: list[str | None] = [] if is_address else [subject]
+    for person in people:
+        if is_address and _is_verified(person):
+            names.append(_text(person.get("email")))
+        if not is_address or provider.verified_usernames:
+            names.append(_text(person.get("preferred_username")))
+        if not is_address:
+            names.append(_text(person.get("login")))
     return {name.casefold() for name in names if name}
+
+
+def _shown_name(people: list[Mapping[str, object]], subject: str) -> str:
+    """Return what the owner calls the account, for the page that thanks them."""
+    names = [_text(person.get(name)) for name in ("email", "preferred_username", "login") for person in people]
+    return next((name for name in names if name), subject)[:_LONGEST_NAME]
+
+
+def _is_verified(person: Mapping[str, object]) -> bool:
+    """Tell whether the provider vouches for the e-mail address; Cognito says so as text."""
+    verified = person.get("email_verified")
+    return verified is True or verified == "true"
 
 
 def _text(value: object) -> str | None:

@@ -85,17 +85,20 @@ def build_authorization_url(  # noqa: PLR0913 - RFC 6749, 4.1.1; RFC 7636, 4.3; 
     nonce: str,
     login_hint: str | None,
     values: Mapping[str, str],
+    prompt: str | None = None,
 ) -> str:
     """Build the URL of the authorization request; `url` is the provider's template, already filled.
 
-    The definition's `authorization_params` add to and outrank the request's own parameters, never those that
-    protect it. A parameter whose value is empty is left out.
+    `prompt` makes the provider ask which account to use; None leaves it as the definition has it. The definition's
+    `authorization_params` add to and outrank the request's own parameters, never those that protect it. A parameter
+    whose value is empty is left out.
     """
     scope = provider.scope_separator.join(scopes)
     words = {**values, "client_id": client_id, "scopes": scope}
     params: dict[str, str | tuple[str, ...]] = {"response_type": "code", "client_id": client_id, "scope": scope}
     params["login_hint"] = login_hint or ""
     params |= fill_params(provider.authorization_params, words)
+    params |= {"prompt": prompt} if prompt else {}
     params |= {"redirect_uri": redirect_uri, "state": state}
     if provider.pkce:
         params |= {"code_challenge": code_challenge(code_verifier), "code_challenge_method": "S256"}
@@ -105,6 +108,22 @@ def build_authorization_url(  # noqa: PLR0913 - RFC 6749, 4.1.1; RFC 7636, 4.3; 
     scheme, netloc, path, query, _ = urlsplit(url)
     fixed = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in dict(named)]
     return urlunsplit((scheme, netloc, path, urlencode([*fixed, *named], doseq=True), ""))
+
+
+def prompt_for_account(provider: Provider) -> str | None:
+    """Return the `prompt` that makes a provider ask which account to use; None where there is no such word.
+
+    OpenID Connect Core, 3.1.2.1. Google knows no `login`, Entra takes one word only, and strict servers refuse
+    `select_account`.
+    """
+    if not provider.openid:
+        return None
+    host = urlsplit(provider.authorization_url or "").hostname
+    given = str(provider.authorization_params.get("prompt", "")).split()
+    if host == "login.microsoftonline.com":
+        return "select_account"
+    word = "select_account" if host == "accounts.google.com" else "login"
+    return " ".join([word, *(one for one in given if one not in ("none", word))])
 
 
 def parse_callback(query: Sequence[tuple[str, str]]) -> Callback:

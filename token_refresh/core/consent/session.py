@@ -41,6 +41,7 @@ class Session:
     code_verifier: Secret
     nonce: str = field(repr=False)
     cookie: Cookie
+    is_over: bool = False  # its hour has passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Receipt:
     account: str = ""
     tokens: int = -1
     paused: bool = False
+    title: str = ""
+    provider: str = ""
 
 
 class TicketError(ValueError):
