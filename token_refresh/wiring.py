@@ -110,7 +110,7 @@ class Parts:
         cases = Cases(self.store, self.providers)
         progress = Progress(self.store, cases, time.time)
         saver = NewGrantSaver(
-            self.store, self.publisher, progress, s, time.time, time.sleep, lambda: f"consent-{uuid.uuid4().hex}"
+            self.store, self.publisher, s, time.time, time.sleep, lambda: f"consent-{uuid.uuid4().hex}"
         )
         return Reconsent(
             cases,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,10 +19,10 @@ from token_refresh.core.consent.authorization import (
     is_issuer,
     missing_scopes,
     parse_callback,
+    prompt_for_account,
     requested_scopes,
 )
 from token_refresh.core.consent.new_grant import render_new_grant
-from token_refresh.core.consent.refusals import REFUSALS
 from token_refresh.core.consent.session import SESSION_SECONDS, Cookie, Session, Ticket, TicketError
 from token_refresh.core.grant import parse_grant
 from token_refresh.core.provider.definition import Provider
@@ -259,10 +260,28 @@ def test_a_grant_without_refresh_token_is_none() -> None:
         render_new_grant(None, Refreshed(Secret("a"), 1), asked="", subject=None, variables={}, now=0)
 
 
-@pytest.mark.parametrize("reason", REFUSALS)
-def test_every_refusal_names_the_way_forward(reason: str) -> None:
-    refusal = REFUSALS[reason]
-    assert refusal.status in (200, 403, 404, 500, 502, 503)
-    assert refusal.title
-    assert refusal.happened.endswith(".")
-    assert refusal.way_forward.endswith(".")
+@pytest.mark.parametrize(
+    ("definition", "prompt"),
+    [
+        ({"openid": False}, None),
+        ({}, "login"),
+        ({"authorization_params": {"prompt": "consent"}}, "login consent"),
+        ({"authorization_params": {"prompt": "login"}}, "login"),
+        (
+            {
+                "authorization_url": "https://accounts.google.com/o/oauth2/v2/auth",
+                "authorization_params": {"prompt": "consent"},
+            },
+            "select_account consent",
+        ),
+        (
+            {
+                "authorization_url": "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
+                "authorization_params": {"prompt": "consent"},
+            },
+            "select_account",
+        ),
+    ],
+)
+def test_a_provider_is_asked_for_another_account_in_its_own_words(definition: Any, prompt: str | None) -> None:
+    assert prompt_for_account(replace(provider(openid=True), **definition)) == prompt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worlds.consents import DEAD, NAME, NEW_TOKEN, NOW, SECRET, World, title
+from tests.worlds.consents import DEAD, NAME, NEW_TOKEN, NOW, SECRET, World, is_saved, title
 from token_refresh.core.status import Lease, parse_lease, parse_status, render_lease, render_status
 from token_refresh.errors import StoreUnavailable
 
@@ -52,7 +52,7 @@ def test_a_store_that_fails_after_the_add_has_lost_nothing(world: World, caplog:
         raise StoreUnavailable("down")
 
     world.store.before_annotate = [nothing, fail]
-    assert "is connected" in title(world.consent())
+    assert is_saved(world.consent())
     assert world.store.newest() == 2
     assert world.publisher.refresh_requests == [{"connections": [NAME], "versions": {NAME: 2}}]
     assert "its status is not cleared yet" in caplog.text
@@ -64,8 +64,8 @@ def test_a_lease_that_cannot_be_given_back_ends_by_itself(world: World, caplog: 
         raise StoreUnavailable("down")
 
     world.store.before_annotate = [nothing, fail]
-    world.endpoint.reply = {"refresh_token": None}
-    assert title(world.consent()) == "The permission would not last"
+    world.store.faults.fail("add", times=99)
+    assert title(world.consent()) == "The new permission could not be saved"
     lease = parse_lease(world.store.annotation("lease"))
     assert lease is not None
     assert not lease.is_held(NOW + 121)
@@ -98,7 +98,7 @@ def test_an_incident_that_nobody_was_told_of_needs_no_recovery(world: World) -> 
 def test_a_version_added_by_hand_meanwhile_spends_nothing(world: World) -> None:
     world.start()
     world.store.add(SECRET, b"by-hand")
-    assert "is connected" in title(world.finish())
+    assert is_saved(world.finish())
     assert world.store.newest() == 3
     assert world.store.annotation("consents") == "1"
 
@@ -109,5 +109,5 @@ def test_a_rotation_between_page_and_lease_spends_nothing(world: World) -> None:
 
     world.start()
     world.store.before_annotate = [rotate]
-    assert "is connected" in title(world.finish())
+    assert is_saved(world.finish())
     assert world.store.newest() == 3

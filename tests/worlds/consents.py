@@ -33,6 +33,7 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import Status, render_status
 from token_refresh.core.token_endpoint.outcome import Refreshed, TokenOutcome
 from token_refresh.core.token_request import TokenRequest
+from token_refresh.core.units import DAY
 from token_refresh.errors import PublishError
 from token_refresh.instance.pace import Paces
 from token_refresh.overview import Overview
@@ -80,6 +81,11 @@ class Secrets(FakeStore):
 
     def newest(self) -> int:
         return len(self.cloud.secrets[SECRET].versions)
+
+    def put_label(self, state: str) -> None:
+        """Enable or pause the connection."""
+        record = self.cloud.secrets[SECRET].record
+        self.cloud.write(replace(record, labels={**record.labels, LABEL: state}))
 
     def forget_versions(self) -> None:
         self.cloud.secrets[SECRET].versions.clear()
@@ -162,7 +168,7 @@ class FakeEndpoint:
         claims = {
             "iss": ISSUER,
             "aud": client.client_id,
-            "exp": NOW + 600,
+            "exp": NOW + 30 * DAY,
             "nonce": self.ask.get("nonce"),
             "sub": "alice-1",
             "email": OWNER,
@@ -249,7 +255,7 @@ class World:
         cases = Cases(self.store, self.providers)
         progress = Progress(self.store, cases, self.clock)
         saver = NewGrantSaver(
-            self.store, self.publisher, progress, self.settings, self.clock, self.clock.sleep, lambda: "holder-1"
+            self.store, self.publisher, self.settings, self.clock, self.clock.sleep, lambda: "holder-1"
         )
         incidents = Incidents(self.store, self.publisher, self.tickets, self.clock)
         return Reconsent(
@@ -290,6 +296,10 @@ class World:
     def start(self, link: str | None = None, browser: FlaskClient | None = None) -> dict[str, str]:
         """Press the button; return the authorization request's parameters."""
         response = (browser or self.browser).post(link or self.link())
+        return self.take(response)
+
+    def take(self, response: Any) -> dict[str, str]:
+        """Follow the redirect to the provider; return the authorization request's parameters."""
         assert response.status_code == 303, response.get_data(as_text=True)
         self.endpoint.ask = dict(parse_qsl(urlsplit(response.headers["Location"]).query))
         return self.endpoint.ask
@@ -328,6 +338,11 @@ class World:
         return response  # type: ignore[no-any-return]
 
 
-def title(response: Response) -> str:
+def is_saved(response: Any) -> bool:
+    """Tell whether this is the page after a consent that was stored."""
+    return response.status_code == 200 and title(response) in ("Saved. The first token is being fetched.", "Connected")
+
+
+def title(response: Any) -> str:
     found = re.search(r"<h1>(.*?)</h1>", response.get_data(as_text=True), re.DOTALL)
     return re.sub(r"<[^>]*>", "", found[1]).strip() if found else ""

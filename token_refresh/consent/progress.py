@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
-from token_refresh.consent.request import Cases
+from token_refresh.consent.answers import title_of
+from token_refresh.consent.request import Case, Cases
+from token_refresh.core.consent.account import Account
 from token_refresh.core.consent.session import Receipt
 from token_refresh.core.incident.words import owner_words
 from token_refresh.core.status import status_of
@@ -15,6 +16,7 @@ from token_refresh.ports import SecretStore
 
 # Seconds before the page looks again by itself; after the last one it says how to go on without it.
 _DELAYS: Final = (2, 2, 3, 3, 4, 5, 8, 10, 10, 13)
+_LONGEST_TITLE: Final = 80
 _STATUS_EVERY: Final = 3  # looks: two at the access token, then one at the status
 
 
@@ -26,9 +28,19 @@ class Progress:
         self._cases = cases
         self._clock = clock
 
-    def begin(self, receipt: Receipt, access_token_secret_id: str) -> Receipt:
-        """Note what is there before the new grant, so that a later look can tell what is new."""
-        return replace(receipt, tokens=self._newest_token(access_token_secret_id))
+    def begin(self, case: Case, account: Account) -> Receipt:
+        """Begin a receipt with what is there before the new grant, so that a later look can tell what is new."""
+        connection = case.connection
+        return Receipt(
+            connection.name,
+            case.ticket.consents,
+            version=0,
+            account=account.name,
+            tokens=self._newest_token(connection.access_token_secret_id),
+            paused=connection.paused,
+            title=(connection.title or "")[:_LONGEST_TITLE],
+            provider=title_of(case.provider),
+        )
 
     def look(self, receipt: Receipt, look: int) -> dict[str, object]:
         """Return what the page says; raises `Refused` and `StoreError` where the connection is gone or unreadable."""

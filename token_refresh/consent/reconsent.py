@@ -252,8 +252,9 @@ class Reconsent:
         self._paces.wait(urlsplit(case.provider.token_url).netloc)
         redirect_uri = self._tickets.redirect_uri
         payload, account = self._redemption.redeem(case, callback.code, callback, session, redirect_uri)
+        receipt = self._progress.begin(case, account)
         try:
-            receipt = self._saver.save(case, payload, account)
+            receipt = replace(receipt, version=self._saver.store(case, payload, account))
         except StoreError as fault:
             raise Refused("not_stored", str(fault)) from None
         log_step("granted", case.connection.name, version=receipt.version)

@@ -10,15 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from token_refresh.consent.answers import title_of
-from token_refresh.consent.progress import Progress
 from token_refresh.consent.request import Case, check_unspent
 from token_refresh.core.connection import CONSENTS, LEASE, STATUS, SUBJECT, Connection, SecretRecord, parse_connection
 from token_refresh.core.consent.account import Account
-from token_refresh.core.consent.session import Receipt
 from token_refresh.core.incident.incident import build_event, recover, settle
 from token_refresh.core.status import Lease, Status, parse_lease, parse_status, render_lease, render_status
 from token_refresh.errors import EtagConflict, PublishError, StoreError, StoreUnavailable
@@ -27,9 +24,9 @@ from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
 
-_BUSY_SECONDS: Final = 5.0  # an exchange seldom takes longer, and an owner is waiting
+_BUSY_SECONDS: Final = 30.0  # an exchange seldom takes longer, and an owner is waiting
 _POLL: Final = 0.25
-_LONGEST_TITLE: Final = 80
+_LONGEST_POLL: Final = 5.0
 _CAS_TRIES: Final = 6
 _ADD_DELAYS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -55,7 +52,6 @@ class NewGrantSaver:
         self,
         store: SecretStore,
         publisher: Publisher,
-        progress: Progress,
         settings: Settings,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
@@ -64,26 +60,16 @@ class NewGrantSaver:
         self._store = store
         self._publisher = publisher
         self._settings = settings
-        self._progress = progress
         self._clock = clock
         self._sleep = sleep
         self._new_holder = new_holder
 
-    def save(self, case: Case, payload: bytes, account: Account) -> Receipt:
-        """Store a new grant and end what it ends; raises `Refused` when the ticket is spent, `StoreError`."""
+    def store(self, case: Case, payload: bytes, account: Account) -> int:
+        """Store a new grant, end what it ends and have it refreshed; return its version.
+
+        Raises `Refused` when the ticket is spent, `StoreError`.
+        """
         connection = case.connection
-        receipt = self._progress.begin(
-            Receipt(
-                connection.name,
-                case.ticket.consents,
-                0,
-                account.name,
-                paused=connection.paused,
-                title=(connection.title or "")[:_LONGEST_TITLE],
-                provider=title_of(case.provider),
-            ),
-            connection.access_token_secret_id,
-        )
         try:
             with self.reserved(connection.secret_id, case.version) as reservation:
                 check_unspent(parse_connection(reservation.record) or connection, case.ticket)
@@ -91,9 +77,15 @@ class NewGrantSaver:
                     reservation, connection, payload, subject=account.subject, rotates=case.provider.rotates
                 )
         except ConnectionBusy:
-            raise StoreUnavailable("busy") from None
+            # The last resort (contract 7): the highest number wins, and the exchange under way finds it.
+            log.warning("the lease of %s stays held: the new grant is added all the same", connection.secret_id)
+            record = self._store.get(connection.secret_id)
+            check_unspent(parse_connection(record) or connection, case.ticket)
+            version = self.put(
+                Reservation(record, "", None), connection, payload, subject=account.subject, rotates=False
+            )
         self._request_refresh(connection.name, version)
-        return replace(receipt, version=version)
+        return version
 
     def _request_refresh(self, name: str, version: int) -> None:
         try:
@@ -133,6 +125,7 @@ class NewGrantSaver:
 
     def _take(self, secret_id: str, version: int) -> Reservation:
         give_up = self._clock() + _BUSY_SECONDS
+        delay = _POLL
         holder = self._new_holder()
         while True:
             record = self._store.get(secret_id)
@@ -148,7 +141,8 @@ class NewGrantSaver:
                     return Reservation(record, holder, before)
             if now >= give_up:
                 raise ConnectionBusy
-            self._sleep(_POLL)
+            self._sleep(min(delay, give_up - now))
+            delay = min(2 * delay, _LONGEST_POLL)
 
     def _give_back(self, reservation: Reservation) -> None:
         # What was there comes back as it was: an abandoned lease must go on telling that a token may be spent.
@@ -174,7 +168,7 @@ class NewGrantSaver:
         def changes(record: SecretRecord) -> dict[str, str | None]:
             consents = str(connection.consents + 1)
             lease = render_lease(Lease("", 0, version)) if rotates else None
-            change: dict[str, str | None] = {LEASE: lease, CONSENTS: consents}
+            change: dict[str, str | None] = {CONSENTS: consents, **({LEASE: lease} if reservation.holder else {})}
             status = parse_status(record.annotations.get(STATUS))
             # A client's incident ends with the last of its connections, which a refresh run can tell and we cannot.
             if status is None or not status.client_event_id:
@@ -217,7 +211,7 @@ class NewGrantSaver:
                 self._sleep(_POLL)  # metadata may be read late
                 record = self._store.get(record.secret_id)
                 lease = parse_lease(record.annotations.get(LEASE))
-                if lease is None or lease.holder != reservation.holder:
+                if reservation.holder and (lease is None or lease.holder != reservation.holder):
                     log.warning("the lease of %s was taken over", record.secret_id)
                     return
             else:

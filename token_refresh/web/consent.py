@@ -92,8 +92,8 @@ def _render(result: Page | Redirect, pages: Pages) -> Response:
         case Page(status=status, view=view, facts=facts):
             target = facts.get("authorization_url") or facts.get("action")
             form_to = target if isinstance(target, str) else None
-            looks = facts.get("next_look") is not None
-            response = pages.render(view, facts, status=status, form_to=form_to or None, script=looks)
+            script = "done" if facts.get("next_look") is not None else ""
+            response = pages.render(view, facts, status=status, form_to=form_to or None, script=script)
             if result.cookie:
                 _set(response, result.cookie)
             if result.retry_after:

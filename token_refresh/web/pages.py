@@ -48,7 +48,7 @@ class Pages:
         styles = {name: _read(f"{name}.css") for name in ("base", "status")}
         scripts = {name: _read(f"{name}.js") for name in ("status", "done")}
         self._style_sources = " ".join(_source(text) for text in styles.values())
-        self._script_sources = " ".join(_source(text) for text in scripts.values())
+        self._script_sources = {name: _source(text) for name, text in scripts.items()}
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_TEMPLATES),
             autoescape=True,
@@ -78,7 +78,7 @@ class Pages:
         *,
         status: int = 200,
         form_to: str | None = None,
-        script: bool = False,
+        script: str = "",
     ) -> Response:
         """Render a template; `form_to` is the URL that its form's answer redirects to."""
         return self.respond(self.text(view, facts), status=status, form_to=form_to, script=script)
@@ -88,16 +88,16 @@ class Pages:
         return self._environment.get_template(f"{view}.html").render(facts)
 
     def respond(
-        self, html: str | Iterator[str], *, status: int = 200, form_to: str | None = None, script: bool = False
+        self, html: str | Iterator[str], *, status: int = 200, form_to: str | None = None, script: str = ""
     ) -> Response:
-        """Answer HTML, whole or piece by piece; `script`: the page has one, which may ask this very host."""
+        """Answer HTML, whole or piece by piece; `script` names the one that it has, which may ask this very host."""
         response = Response(html, status, content_type="text/html; charset=utf-8")
         protect(response)
         response.headers["Content-Security-Policy"] = "; ".join(
             (
                 "default-src 'none'",
                 f"style-src {self._style_sources}",
-                *((f"script-src {self._script_sources}", "connect-src 'self'") if script else ()),
+                *((f"script-src {self._script_sources[script]}", "connect-src 'self'") if script else ()),
                 "img-src data:",
                 f"form-action {_form_targets(form_to)}",
                 "base-uri 'none'",

@@ -88,7 +88,7 @@ class StatusView:
         shell = self._pages.text("status", {"place": self._overview.place})
         head, _, foot = shell.partition(_MARK)
         pieces = head + body + foot if isinstance(body, str) else _around(head, body, foot)
-        response = self._pages.respond(pieces, status=status, script=True)
+        response = self._pages.respond(pieces, status=status, script="status")
         # `no-referrer` would make browsers hide where a form comes from.
         response.headers["Referrer-Policy"] = "same-origin"
         return response
