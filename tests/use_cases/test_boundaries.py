@@ -156,7 +156,7 @@ def test_a_payload_that_was_poisoned_by_the_first_edition_does_no_harm_and_is_me
     poisoned = {"refresh_token": consents.OLD_TOKEN, "variables": {"instance": "evil", "endpoint": "stolen"}}
     world.store.set_payload(json.dumps(poisoned))
     assert refresh(world, wire) == "refreshed"
-    assert consents.title(world.consent(iss="")).startswith("Thank you")
+    assert consents.is_saved(world.consent(iss=""))
     assert {sent.text.splitlines()[0] for sent in wire.sent} == {"https://ours.service.example.com/token"}
     newest = max(world.store.payloads(consents.SECRET).items())[1]
     assert "variables" not in json.loads(newest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from typing import Any
 
@@ -381,7 +382,8 @@ def test_the_page_says_who_asks_what_for_and_in_plain_words() -> None:
     world.store.note("title", "Mail of the shop")
     world.store.note("purpose", "We read the orders that customers send.")
     world.store.note("scopes", "openid https://www.googleapis.com/auth/gmail.readonly custom.scope")
-    world.providers["acme"] = world.providers.pop("google", world.providers.get("acme"))  # type: ignore[arg-type]
+    client = {"client_id": "id-1", "client_secret": "s", "provider": "google"}
+    world.store.put("oauth-client-acme", json.dumps(client))
     text = world.open().get_data(as_text=True).replace("<wbr>", "")
     for words in (
         "Example Inc. asks for your permission to work with Google on your behalf",
