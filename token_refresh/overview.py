@@ -16,9 +16,9 @@ from typing import Final
 from token_refresh.core.connection import Connection, parse_connection
 from token_refresh.core.overview.place import Place
 from token_refresh.core.overview.row import Reading, Row, Rules, build_row
-from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.definition import LIFETIME_STARTS, Provider
 from token_refresh.core.state.due import margins
-from token_refresh.errors import SecretMissing, StoreError
+from token_refresh.errors import SecretMissing, StoreError, StoreForbidden
 from token_refresh.instance.readings import Readings
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore, VersionInfo
 from token_refresh.settings import Settings
@@ -48,14 +48,18 @@ class Versions:
     versions: tuple[VersionInfo, ...] = ()
     more: int = 0
     problem: str | None = None
+    is_forbidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The versions of a connection's secrets, and the end of its refresh token where the provider limits its life."""
+    """The versions of a connection's secrets, and the end of its refresh token where the provider limits its life.
+
+    `access_token` None: this function may read access tokens, but not list them (its own permission).
+    """
 
     grant: Versions
-    access_token: Versions
+    access_token: Versions | None
     grant_ends_at: float | None
 
 
@@ -131,11 +135,8 @@ class Overview:
         if row is None:
             return None
         grant = self._versions(row.connection.secret_id)
-        provider = self._providers.get(row.connection.provider)
-        life = provider.refresh_token_lifetime if provider else None
-        newest = next((v for v in grant.versions if v.state == "ENABLED"), None)
-        ends_at = newest.created_at + life if life and newest else None
-        return History(grant, self._versions(row.connection.access_token_secret_id), row.grant_ends_at or ends_at)
+        token = self._versions(row.connection.access_token_secret_id)
+        return History(grant, None if token.is_forbidden else token, row.grant_ends_at or self._grant_end(row, grant))
 
     def consent_url(self, row: Row) -> str | None:
         """Return a fresh consent link; None when consent is not deployed."""
@@ -203,9 +204,19 @@ class Overview:
         self._allowance -= 1
         return True
 
+    def _grant_end(self, row: Row, grant: Versions) -> float | None:
+        """Return the end of a refresh token whose life counts from its issue: the creation of its version."""
+        provider = self._providers.get(row.connection.provider)
+        newest = next((v for v in grant.versions if v.state == "ENABLED"), None)
+        if provider is None or provider.refresh_token_lifetime is None or newest is None:
+            return None
+        if provider.rotates and provider.refresh_token_lifetime_from != LIFETIME_STARTS[0]:
+            return None  # the consent is older than this version, by how much only its payload tells
+        return newest.created_at + provider.refresh_token_lifetime
+
     def _versions(self, secret_id: str) -> Versions:
         try:
             versions = self._store.list_versions(secret_id)
         except StoreError as fault:
-            return Versions(secret_id, problem=str(fault))
+            return Versions(secret_id, problem=str(fault), is_forbidden=isinstance(fault, StoreForbidden))
         return Versions(secret_id, tuple(versions[:_HISTORY]), max(0, len(versions) - _HISTORY))

@@ -78,7 +78,9 @@ class Settings:
         _UNSET,
         "Apprise URLs, one per line; `{owner}`, `{subject}`, `{incident}` and `{severity}` are replaced",
     )
-    runbook_url: str = _setting("RUNBOOK_URL", "", "where docs/runbook.md can be read; operators' messages link to it")
+    runbook_url: str = _setting(
+        "RUNBOOK_URL", "", "where docs/runbook.md can be read; the status page and operators' messages link to it"
+    )
     risc_audiences: tuple[str, ...] = _setting(
         "RISC_AUDIENCES", (), "client ids that security event tokens may be meant for; one a line or by commas"
     )

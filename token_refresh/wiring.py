@@ -151,7 +151,7 @@ class Parts:
         # Without a key each instance makes one of its own: a page of one would be refused by the next.
         actions = self.tickets if self.settings.consent_signing_key else None
         redirect_uri = self.tickets.redirect_uri if self.settings.consent_url else ""
-        view = StatusView(self.overview, self.pages, actions, redirect_uri, "", time.time)
+        view = StatusView(self.overview, self.pages, actions, redirect_uri, self.settings.runbook_url, time.time)
         return StatusPage(self.overview, view, actions)
 
     @cached_property

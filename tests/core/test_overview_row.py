@@ -24,6 +24,14 @@ PROVIDERS = {
         rotates_refresh_tokens="always",
         refresh_token_lifetime=604_800,
     ),
+    "from-consent": Provider(
+        name="from-consent",
+        token_url="https://p.example/t",
+        refresh_url="https://p.example/t",
+        rotates_refresh_tokens="always",
+        refresh_token_lifetime=604_800,
+        refresh_token_lifetime_from="consent",
+    ),
 }
 
 
@@ -119,10 +127,11 @@ def test_the_version_is_the_newest_that_anything_tells_of(row: Row, version: int
     [
         (build(fresh(60), provider="weekly"), NOW - 60 + 604_800),
         (build(provider="weekly"), None),
+        (build(fresh(60), provider="from-consent"), None),
         (build(fresh(60)), None),
         (build(fresh(60), provider="unheard-of"), None),
     ],
-    ids=["replaced by each refresh", "never refreshed", "without an end", "no such provider"],
+    ids=["replaced by each refresh", "never refreshed", "counted from consent", "without an end", "no such provider"],
 )
 def test_the_end_of_a_refresh_token_that_each_refresh_replaces(row: Row, ends_at: float | None) -> None:
     assert row.grant_ends_at == ends_at

@@ -18,7 +18,7 @@ from typing import Final
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import LEASE, Connection
 from token_refresh.core.incident.events import REFRESH_FAILING, REMEDIES, remedy_for, words_for
-from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.definition import LIFETIME_STARTS, Provider
 from token_refresh.core.state.due import margins
 from token_refresh.core.status import (
     HEALTHY,
@@ -222,6 +222,8 @@ def _grant_end(provider: Provider | None, facts: AccessTokenFacts | None) -> flo
     """Return the end of a refresh token that every refresh replaces by one with the same life."""
     life = provider.refresh_token_lifetime if provider else None
     if not (provider and life and facts) or provider.rotates_refresh_tokens != "always":
+        return None
+    if provider.refresh_token_lifetime_from != LIFETIME_STARTS[0]:
         return None
     return facts.refreshed_at + life
 
