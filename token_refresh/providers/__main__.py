@@ -17,6 +17,7 @@ from token_refresh.errors import BadEnvironment
 from token_refresh.providers import BUILT_IN, load_providers, read_tables
 from token_refresh.providers.discover import DiscoveryError, discover
 from token_refresh.providers.preview import preview_code, preview_refresh
+from token_refresh.providers.schema import render_schema
 
 _TIMEOUT: Final = 10.0  # s
 
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     find = commands.add_parser("discover", help="write a definition from the metadata that a server publishes")
     find.add_argument("issuer", help="the issuer's URL, or that of a resource which it protects (an MCP server)")
     find.add_argument("--name", help="of the provider; otherwise taken from the host")
+    commands.add_parser("schema", help="print the JSON Schema of such a file, for editors")
     commands.add_parser("list", help="print the built-in providers as a Markdown table")
     arguments = parser.parse_args(argv)
     match arguments.command:
@@ -37,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             code, lines = _check(arguments.file)
         case "discover":
             code, lines = _discover(arguments.issuer, arguments.name)
+        case "schema":
+            code, lines = 0, render_schema().splitlines()
         case _:
             code, lines = 0, list(_table())
     sys.stdout.write("\n".join(lines) + "\n")
