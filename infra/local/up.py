@@ -18,6 +18,7 @@ Local stack of project {project}, in memory, on loopback; logs in {directory}
   status page           {status}
   refresh_http          {refresh_http}
   consent               {consent}
+  token                 {token}   caller {account}, metadata server {metadata}
   Secret Manager        {rest}   gRPC {grpc}
   Pub/Sub               {pubsub}   {kind}; topic {topic}, events: subscription {events}
   authorization server  {server}   account {owner}, password demo
@@ -74,5 +75,7 @@ def addresses(stack: Stack) -> dict[str, str]:
         "server": stack.authorization_server.url,
         "mail": stack.mail.address,
         "owner": OWNER,
+        "account": stack.metadata.account,
+        "metadata": stack.metadata.host,
         **{name: function.url for name, function in stack.functions.items()},
     }

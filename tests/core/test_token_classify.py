@@ -170,6 +170,16 @@ def test_the_providers_own_description_outranks_the_sentence_behind_a_code() -> 
         pytest.param(error("invalid_grant", "Detected re-use of token"), "refresh_token_reused", id="re-use"),
         pytest.param(error("invalid_grant", "token reused"), "refresh_token_reused", id="reused"),
         pytest.param(error("refresh_token_reused"), "refresh_token_reused", id="code"),
+        pytest.param(
+            error("invalid_grant", "It may be expired or it was already used."),
+            "revoked_or_expired",
+            id="expired or used",
+        ),
+        pytest.param(
+            error("invalid_grant", "The token was already used or is expired"),
+            "revoked_or_expired",
+            id="used or expired",
+        ),
         pytest.param(error("invalid_grant", "Token has been expired or revoked."), "revoked_or_expired", id="plain"),
         pytest.param({"errors": [{"errorType": "invalid_grant", "message": "x y"}]}, "revoked_or_expired", id="list"),
         pytest.param({"error": {"code": "invalid_grant"}}, "revoked_or_expired", id="object"),

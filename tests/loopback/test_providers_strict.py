@@ -15,10 +15,11 @@ from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlsplit
 
 import pytest
 
+from tests.core.test_token_replies import recorded
 from tests.fakes.token_requests import build_token_request
 from token_refresh.adapters.http import RequestsTransport
 from token_refresh.adapters.signing import KeySigner
-from token_refresh.core.grant import Client, RefreshTokenGrant
+from token_refresh.core.grant import Client, ClientCredentialsGrant, RefreshTokenGrant
 from token_refresh.core.provider.url import fill
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
@@ -46,6 +47,9 @@ class Strict(BaseHTTPRequestHandler):
     provider: Provider
     seen: list[str]
 
+    def do_GET(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         breach, refresh_token = self._check(body)
@@ -54,7 +58,7 @@ class Strict(BaseHTTPRequestHandler):
             self._answer(400, {}, json.dumps({"error": "strict", "error_description": breach}))
             return
         case = "dead" if refresh_token == DEAD else "success"
-        reply = json.loads((REPLIES / f"{self.provider.name}.{case}.json").read_text())["reply"]
+        reply = json.loads((REPLIES / f"{recorded(self.provider.name)}.{case}.json").read_text())["reply"]
         self._answer(reply["status"], reply["headers"], reply.get("text") or json.dumps(reply["body"]))
 
     def _answer(self, status: int, headers: Mapping[str, str], text: str) -> None:
@@ -67,6 +71,8 @@ class Strict(BaseHTTPRequestHandler):
 
     def _check(self, body: bytes) -> tuple[str, str]:
         provider, parts = self.provider, urlsplit(self.path)
+        if self.command != ("POST" if machine(provider) else provider.refresh_method):
+            return f"method {self.command}", ""
         wanted_path = urlsplit(fill(provider.refresh_url, dict.fromkeys(provider.variables, "acme"))).path
         if parts.path != wanted_path:
             return f"path {parts.path}", ""
@@ -101,6 +107,8 @@ class Strict(BaseHTTPRequestHandler):
             return "Basic where it is not declared"
         secret = params.get(self._name("client_secret"))
         if self.provider.client_auth == "client_secret_post":
+            if self.provider.refresh_params.get("client_secret") == "":
+                return "" if secret is None else "a secret where a refresh has none"
             return (
                 "" if (params.get(self._name("client_id")), secret) == (CLIENT_ID, CLIENT_SECRET) else "client in body"
             )
@@ -109,8 +117,11 @@ class Strict(BaseHTTPRequestHandler):
     def _check_params(self, params: dict[str, str]) -> str:
         provider = self.provider
         values = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, **dict.fromkeys(provider.variables, "acme")}
-        extra = {**provider.token_params, **provider.refresh_params}
-        extra.setdefault("grant_type", "refresh_token")
+        extra = {"grant_type": "refresh_token", **({} if machine(provider) else provider.refresh_params)}
+        own = {
+            name: value for name, value in provider.token_params.items() if name != "grant_type" or machine(provider)
+        }
+        extra = {**own, **extra, **(own if machine(provider) else {})}
         for name, template in extra.items():
             assert isinstance(template, str), "no built-in definition repeats a parameter"
             if params.get(self._name(name), "") != fill(template, values):
@@ -119,7 +130,8 @@ class Strict(BaseHTTPRequestHandler):
         unknown = set(params) - {self._name(name) for name in known}
         if unknown:
             return f"unknown parameters {sorted(unknown)}"
-        return "" if params.get(self._name("refresh_token")) in (ALIVE, DEAD) else "refresh token"
+        tokens = (None,) if machine(provider) else (ALIVE, DEAD)
+        return "" if params.get(self._name("refresh_token")) in tokens else "refresh token"
 
     def _check_headers(self) -> str:
         values = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
@@ -130,6 +142,11 @@ class Strict(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+def machine(provider: Provider) -> bool:
+    """Tell whether a definition is for clients that stand for themselves: it names a grant type of its own."""
+    return bool(provider.token_params.get("grant_type"))
 
 
 @contextmanager
@@ -157,7 +174,8 @@ def refresh(provider: Provider, origin: str, refresh_token: str) -> TokenOutcome
     endpoint = Exchange(transport, KeySigner(), time.time)
     try:
         client = Client(CLIENT_ID, Secret(CLIENT_SECRET), variables=dict.fromkeys(provider.variables, "acme"))
-        return endpoint.refresh(build_token_request(here, RefreshTokenGrant(Secret(refresh_token)), client))
+        grant = ClientCredentialsGrant(client) if machine(provider) else RefreshTokenGrant(Secret(refresh_token))
+        return endpoint.refresh(build_token_request(here, grant, client))
     finally:
         transport.close()
 
@@ -168,7 +186,7 @@ def test_a_built_in_provider_is_asked_exactly_as_it_wants(name: str) -> None:
         alive, dead = refresh(PROVIDERS[name], origin, ALIVE), refresh(PROVIDERS[name], origin, DEAD)
     assert seen == []
     assert isinstance(alive, Refreshed)
-    assert isinstance(dead, GrantDead)
+    assert isinstance(dead, Refreshed if machine(PROVIDERS[name]) else GrantDead)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +202,9 @@ def test_a_built_in_provider_is_asked_exactly_as_it_wants(name: str) -> None:
         ("meta", {"refresh_params": {}}, "parameter grant_type"),
         ("figma", {"refresh_url": "https://api.figma.com/v1/oauth/token"}, "path /v1/oauth/token"),
         ("google", {"token_params": {"audience": "x"}}, "unknown parameters ['audience']"),
+        ("instagram", {"refresh_method": "POST"}, "method POST"),
+        ("clover", {"refresh_params": {"grant_type": ""}}, "a secret where a refresh has none"),
+        ("zoom-server", {"token_params": {"grant_type": "client_credentials"}}, "parameter grant_type"),
     ],
 )
 def test_the_endpoint_notices_a_request_that_is_not_as_declared(name: str, change: dict[str, Any], breach: str) -> None:

@@ -17,6 +17,8 @@ CLIENT_AUTH_METHODS: Final = (
 )  # RFC 7591's names
 REQUEST_FORMATS: Final = ("form", "json", "query")
 ROTATION: Final = ("never", "always", "maybe")
+# RFC 6749, section 3.2, knows POST alone; Meta's long-lived tokens are exchanged by GET.
+REFRESH_METHODS: Final = ("POST", "GET")
 REVOCATION_METHODS: Final = ("POST", "DELETE", "GET")
 REVOKED_TOKENS: Final = ("both", "refresh_token", "access_token")
 # From when a refresh token's life counts: from the owner's consent, or anew from each issue.
@@ -83,6 +85,7 @@ class Provider:
     variables: Mapping[str, str] = field(default_factory=dict)
     client_auth: str = "client_secret_post"
     request_format: str = "form"
+    refresh_method: str = "POST"
     token_params: Params = field(default_factory=dict)
     refresh_params: Params = field(default_factory=dict)
     authorization_params: Params = field(default_factory=dict)

@@ -11,6 +11,7 @@ from token_refresh.core.provider.definition import (
     CLIENT_AUTH_METHODS,
     DEFAULT_EXPIRES_IN,
     LIFETIME_STARTS,
+    REFRESH_METHODS,
     REQUEST_FORMATS,
     REVOCATION_METHODS,
     REVOCATION_WORDS,
@@ -53,6 +54,7 @@ def read_provider(name: str, table: Mapping[str, object], problems: Problems) ->
         variables=keys.variables,
         client_auth=keys.choice("client_auth", CLIENT_AUTH_METHODS, "client_secret_post"),
         request_format=keys.choice("request_format", REQUEST_FORMATS, "form"),
+        refresh_method=keys.choice("refresh_method", REFRESH_METHODS, "POST"),
         token_params=keys.params("token_params"),
         refresh_params=keys.params("refresh_params"),
         authorization_params=keys.params("authorization_params"),
@@ -99,6 +101,8 @@ def _check_together(provider: Provider, keys: Keys) -> None:
             # A client secret goes to that host, and a browser's address bar must not choose it.
             keys.wrong(f"learned.{name}", 'stands in a host: list its values instead of "*"')
     refresh_token = provider.response.refresh_token
+    if provider.refresh_method == "GET" and provider.request_format != "query":
+        keys.wrong("refresh_method", '"GET" needs request_format = "query"')
     for path in provider.keep:
         # What is kept goes to the readers of the access token, and a refresh token must not.
         if f"{refresh_token}.".startswith(f"{path}."):

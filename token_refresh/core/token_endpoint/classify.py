@@ -59,6 +59,8 @@ _MAYBE: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT, 5
 _REUSE = re.compile(
     r"\bre-?us(?:e|ed|ing)\b|already (?:been )?used|used (?:already|twice|more than once)|replay", re.IGNORECASE
 )
+# "may be expired or it was already used" (Mercado Libre) proves nothing.
+_OR = re.compile(r"\b(?:expired|invalid|revoked),? or\b|\bor (?:is |was |has been )?(?:expired|invalid|revoked)\b")
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 # A provider that asks for more than a day is not asking, it is broken.
 _LONGEST_WAIT: Final = 86_400
@@ -164,7 +166,7 @@ def _dead(words: ErrorWords, kind: GrantKind, detail: ErrorDetail) -> TokenOutco
         return ClientRejected(next(faults, "invalid_grant"), detail)
     if REAUTHENTICATE.intersection(words.codes):
         return GrantDead("reauth_required", detail)
-    if "refresh_token_reused" in words.codes or _REUSE.search(words.text):
+    if "refresh_token_reused" in words.codes or (_REUSE.search(words.text) and not _OR.search(words.text)):
         return GrantDead("refresh_token_reused", detail)
     return GrantDead("revoked_or_expired", detail)
 

@@ -116,14 +116,16 @@ def build_token_request(  # noqa: PLR0913 - the parts of a request
         words["client_secret"] = client.client_secret.reveal() if client.client_secret else ""
     own: dict[str, str | tuple[str, ...]] = {**params, **credentials}
     token_params = fill_params(provider.token_params, words)
-    if params["grant_type"] == REFRESH_TOKEN:
+    is_refresh = params["grant_type"] == REFRESH_TOKEN
+    if is_refresh:
         fields = {**token_params, **own, **fill_params(provider.refresh_params, words)}
     else:
         fields = {**own, **token_params}
     fields = {provider.param_names.get(name, name): value for name, value in fields.items() if value}
 
     headers |= {name: fill(value, words) for name, value in provider.headers.items()}
-    return render_request(provider.request_format, url, complete_headers(headers), fields)
+    method = provider.refresh_method if is_refresh else "POST"
+    return render_request(provider.request_format, url, complete_headers(headers), fields, method=method)
 
 
 def needs_client_secret(provider: Provider) -> bool:
