@@ -4,45 +4,59 @@ locals {
   name => "logging_googleapis_com:user_${replace(var.prefix, "-", "_")}_${name}" }
   on_cloud_run = "monitored_resource=\"cloud_run_revision\""
 
-  # Heading in docs/runbook.md -> the alert.
+  # Three ticks, and a quarter of an hour at least.
+  silence = "${max(900, 3 * local.run_every)}s"
+
+  # Heading in docs/runbook.md -> the alert; each query is a condition of its own.
   alerts = {
+    # New deaths, not standing ones: the second of a hundred raises it as the first does.
     "A connection needs consent" = {
       severity = "WARNING"
       duration = "0s"
-      query    = "sum by (provider, reason) (increase(${local.promql_metric.connections}{${local.on_cloud_run},outcome=\"needs_consent\"}[10m])) > 0"
+      queries  = ["sum by (reason) (increase(${local.promql_metric.deaths}{${local.on_cloud_run}}[10m])) > 0"]
+    }
+    "An owner has not consented" = {
+      severity = "WARNING"
+      duration = "0s"
+      queries  = ["sum(increase(${local.promql_metric.consents_overdue}{${local.on_cloud_run}}[10m])) > 0"]
     }
     "A client is rejected" = {
       severity = "CRITICAL"
       duration = "0s"
-      query    = "sum by (provider, reason) (increase(${local.promql_metric.connections}{${local.on_cloud_run},outcome=~\"rejected|misconfigured\"}[10m])) > 0"
+      queries  = ["sum by (provider, reason) (increase(${local.promql_metric.connections}{${local.on_cloud_run},outcome=~\"rejected|misconfigured\"}[10m])) > 0"]
     }
     "Refreshing fails" = {
       severity = "ERROR"
       duration = "900s"
-      query    = "sum by (provider, reason) (increase(${local.promql_metric.connections}{${local.on_cloud_run},outcome=\"unavailable\"}[10m])) > 0"
+      queries  = ["sum by (provider, reason) (increase(${local.promql_metric.connections}{${local.on_cloud_run},outcome=\"unavailable\"}[10m])) > 0"]
     }
-    # Also true where no run ever was.
-    "No run in 15 minutes" = {
+    # Both also true where no run ever was. The second does without our log lines: Cloud Run's own count of good answers.
+    "Runs have stopped" = {
       severity = "CRITICAL"
       duration = "60s"
-      query    = "(sum(increase(${local.promql_metric.runs}{${local.on_cloud_run}}[15m])) or vector(0)) < 1"
+      queries = [
+        "(sum(increase(${local.promql_metric.runs}{${local.on_cloud_run}}[${local.silence}])) or vector(0)) < 1",
+        "(sum(increase(run_googleapis_com:request_count{${local.on_cloud_run},service_name=\"${local.function_names.refresh_http}\",response_code_class=\"2xx\"}[${local.silence}])) or vector(0)) < 1",
+      ]
     }
     "Dead-lettered messages" = {
       severity = "ERROR"
       duration = "0s"
-      query    = "max by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", sort([for subscription in google_pubsub_subscription.dead_letters : subscription.name]))}\"}) > 0"
+      queries  = ["max by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", sort([for subscription in google_pubsub_subscription.dead_letters : subscription.name]))}\"}) > 0"]
     }
     "A new refresh token is not saved" = {
       severity = "CRITICAL"
       duration = "0s"
-      query    = "sum(increase(${local.promql_metric.rotated_tokens_not_saved}{${local.on_cloud_run}}[10m])) > 0"
+      queries  = ["sum(increase(${local.promql_metric.rotated_tokens_not_saved}{${local.on_cloud_run}}[10m])) > 0"]
     }
     "An access token is about to run out" = {
       severity = "CRITICAL"
       duration = "0s"
-      query    = "sum by (provider, reason) (increase(${local.promql_metric.access_tokens_running_out}{${local.on_cloud_run}}[10m])) > 0"
+      queries  = ["sum(increase(${local.promql_metric.runs_short_of_life}{${local.on_cloud_run}}[10m])) > 0"]
     }
   }
+
+  channels = concat([for channel in google_monitoring_notification_channel.email : channel.id], sort(var.notification_channels))
 
   # Heading -> text, so that the alert itself says what to do.
   runbook = { for section in slice(split("\n## ", local.runbook_text), 1, length(split("\n## ", local.runbook_text))) :
@@ -62,23 +76,26 @@ resource "google_monitoring_notification_channel" "email" {
 }
 
 resource "google_monitoring_alert_policy" "alert" {
-  for_each = local.alerts
+  for_each = { for heading, alert in local.alerts : heading => alert if !contains(var.alerts_left_out, heading) }
 
   project               = var.project_id
   display_name          = "${var.prefix}: ${each.key}"
   severity              = each.value.severity
   combiner              = "OR"
-  notification_channels = concat([for channel in google_monitoring_notification_channel.email : channel.id], sort(var.notification_channels))
+  notification_channels = local.channels
   user_labels           = var.labels
 
-  conditions {
-    display_name = each.key
-    condition_prometheus_query_language {
-      query               = each.value.query
-      duration            = each.value.duration
-      evaluation_interval = "60s"
-      # The metric comes into being with the first matching log line, which may be much later.
-      disable_metric_validation = true
+  dynamic "conditions" {
+    for_each = each.value.queries
+    content {
+      display_name = length(each.value.queries) == 1 ? each.key : "${each.key} (${conditions.key + 1})"
+      condition_prometheus_query_language {
+        query               = conditions.value
+        duration            = each.value.duration
+        evaluation_interval = "60s"
+        # The metric comes into being with the first matching log line, which may be much later.
+        disable_metric_validation = true
+      }
     }
   }
 

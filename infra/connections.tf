@@ -4,10 +4,12 @@ locals {
     project_id          = var.project_id
     location            = var.secret_location
     topic               = local.topic_id.refresh
+    access_token_topic  = try(local.topic_id.access_tokens, null)
     refreshers          = local.refreshers
     consenters          = local.consenters
     notifiers           = local.notifiers
     viewers             = toset([local.member.status])
+    operators           = var.operators
     roles               = { for key in ["annotator", "describer", "inspector", "versioner"] : key => local.role[key] }
     labels              = var.labels
     kms_key             = var.kms.secrets
@@ -27,12 +29,15 @@ module "connection" {
   client                = each.value.client
   scopes                = each.value.scopes
   owner                 = each.value.owner
+  title                 = each.value.title
+  purpose               = each.value.purpose
   subject               = each.value.subject
   format                = each.value.format
-  access_token_secret   = each.value.access_token_secret
+  consent_warnings      = each.value.consent_warnings
   refresh_before_expiry = each.value.refresh_before_expiry
   variables             = each.value.variables
   consumers             = each.value.consumers
+  deletion_protection   = each.value.deletion_protection
 
   depends_on = [time_sleep.iam]
 }

@@ -1,7 +1,7 @@
 """What a deployment costs a month and how many connections a project carries: `python -m infra.costs`.
 
 Prices in US dollars and quotas as published, each with its page and the day it was read; a month has 30 days. Reckoned
-with warm instances and access tokens of one hour, replaced 15 minutes before their end.
+with warm instances, a run every five minutes, and access tokens of one hour, replaced 15 minutes before their end.
 """
 # ruff: noqa: INP001 - infra is a namespace package
 
@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
-DAY = 86_400
-MONTH = 30 * DAY
-TICK = 300  # seconds between two runs
+MINUTE: Final = 60
+HOUR: Final = 3600
+DAY: Final = 86_400
+MONTH: Final = 30 * DAY
+TICK: Final = 300  # seconds between two runs
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,34 @@ class Price:
 
 
 # cloud.google.com/<page>. Free allowances are by billing account, but for logs (by project).
-VERSION = Price(
-    0.06, 6, "secret-manager/pricing", "2026-11-20"
-)  # enabled or disabled, a month; destroyed ones are free
-ACCESS = Price(0.03 / 10_000, 10_000, "secret-manager/pricing", "2026-11-20")
+# Versions by the month, enabled or disabled; destroyed ones are free. By time: "This is based on actual consumption. If
+# you had a secret version that was active for only 2 days, you would be billed proportional to that usage" (note 2).
+VERSION = Price(0.06, 6, "secret-manager/pricing", "2026-11-28")
+ACCESS = Price(0.03 / 10_000, 10_000, "secret-manager/pricing", "2026-11-28")
 CPU = Price(0.000_024, 180_000, "run/pricing", "2026-11-20")  # vCPU-second, request-based billing, tier 1
 MEMORY = Price(0.000_002_5, 360_000, "run/pricing", "2026-11-20")  # GiB-second
 REQUEST = Price(0.40 / 1_000_000, 2_000_000, "run/pricing", "2026-11-20")
 JOB = Price(0.10, 3, "scheduler/pricing", "2026-11-20")
 PUBSUB = Price(40 / 2**40, 10 * 2**30, "pubsub/pricing", "2026-11-20")  # byte, at least 1000 a request
 LOGS = Price(0.50 / 2**30, 50 * 2**30, "stackdriver/pricing", "2026-11-20")  # byte
+IMAGES = Price(0.10, 0.5, "artifact-registry/pricing", "2026-11-28")  # GiB and month
+# Alerting, by condition and month, and by time series that a query returns. Announced for 2025; a later text of the
+# same page counts metric references instead and names no price, so the published one stands here.
+CONDITION = Price(1.50, 0, "monitoring/alerts/cost-control", "2026-11-28")
+SERIES = Price(0.35 / 1_000_000, 0, "monitoring/alerts/cost-control", "2026-11-28")
 
 # cloud.google.com/secret-manager/quotas, read 2026-11-20: by project and minute, global and regional secrets together.
-WRITE_QUOTA = 600
-WRITES_IN_USE = 480  # SECRET_WRITES_PER_MINUTE: 80 % of it
+WRITE_QUOTA: Final = 600
+WRITES_IN_USE: Final = 480  # SECRET_WRITES_PER_MINUTE: 80 % of it
+
+INSTANCE_GIB: Final = 0.5
+SERVICES: Final = 3  # refresh_http, consent, status
+IMAGE_GIB: Final = 0.15  # a version of one, above the base image that Google keeps
+IMAGE_VERSIONS: Final = 3  # kept by the clean-up policy
+CONDITIONS: Final = 11
+# docs/benchmarks.md: an idle run over 10 000 connections, and one refresh, on one vCPU.
+IDLE_SECONDS: Final = 0.9 / 10_000
+NOTIFICATION_SECONDS: Final = 0.05  # the echo of one's own rotation: one read at most
 
 
 @dataclass(frozen=True)
@@ -48,13 +65,18 @@ class Load:
 
     connections: int
     rotates: bool
-    token_life: int = 3600
+    token_life: int = HOUR
     margin: int = 900
+
+    @property
+    def period(self) -> int:
+        """Return the seconds between two refreshes of one connection."""
+        return self.token_life - self.margin
 
     @property
     def refreshes(self) -> float:
         """Return the refreshes a month."""
-        return self.connections * MONTH / (self.token_life - self.margin)
+        return self.connections * MONTH / self.period
 
     @property
     def writes_per_refresh(self) -> int:
@@ -66,8 +88,8 @@ class Load:
 
     @property
     def writes_per_minute(self) -> float:
-        """Return the writes a minute, spread evenly by the jitter."""
-        return self.refreshes * self.writes_per_refresh / (MONTH / 60)
+        """Return the writes a minute: minted at the pace, connections come due at the pace."""
+        return self.refreshes * self.writes_per_refresh / (MONTH / MINUTE)
 
     @property
     def projects(self) -> int:
@@ -75,26 +97,41 @@ class Load:
         return math.ceil(self.writes_per_minute / WRITES_IN_USE)
 
     @property
+    def versions(self) -> float:
+        """Return the versions that exist at a time: the grant, the access token, and what lingers of its predecessor.
+
+        The predecessor is destroyed in the first run after its end: `margin` later, and half a tick on average. With
+        rotation the previous grant stays until the next one has been exchanged.
+        """
+        lingering = (self.margin + TICK / 2) / self.period
+        return self.connections * (2 + lingering + (1 if self.rotates else 0))
+
+    @property
     def run_seconds(self) -> float:
-        """Return the duration of one run: half a second, and its writes at the pace, in each project at once."""
-        return 0.5 + self.writes_per_minute / self.projects * TICK / 60 / (WRITES_IN_USE / 60)
+        """Return the duration of one run: half a second, a look at each connection, and its writes at the pace."""
+        share = 1 / self.projects
+        return 0.5 + self.connections * share * IDLE_SECONDS + self.writes_per_minute * share * TICK / WRITES_IN_USE
 
 
 def usage(load: Load) -> dict[str, list[tuple[Price, float]]]:
     """Return what is used a month, by line of the bill."""
     ticks = MONTH / TICK * load.projects
-    # The grant, the access token and its predecessor; with rotation also the previous grant.
-    versions = load.connections * (4 if load.rotates else 3)
-    seconds = ticks * load.run_seconds
-    # Secret Manager tells of each lease, version and destruction: published once, for two subscriptions.
-    messages = load.refreshes * 4 if load.rotates else 0
+    # With rotation Secret Manager tells of each lease, version and destruction: published each, delivered one in four.
+    published = load.refreshes * 4 if load.rotates else 0
+    delivered = load.refreshes if load.rotates else 0
+    seconds = ticks * load.run_seconds + delivered * NOTIFICATION_SECONDS
+    images = SERVICES * IMAGE_VERSIONS * IMAGE_GIB * load.projects
+    conditions = CONDITIONS * load.projects
     return {
-        "secret versions": [(VERSION, versions)],
+        "secret versions": [(VERSION, load.versions)],
         "accesses": [(ACCESS, load.refreshes)],
-        "functions": [(CPU, seconds), (MEMORY, seconds), (REQUEST, ticks)],
+        "functions": [(CPU, seconds), (MEMORY, seconds * INSTANCE_GIB), (REQUEST, ticks + delivered)],
         "scheduler": [(JOB, 2 * load.projects)],
-        "notifications": [(PUBSUB, messages * 3 * 1000)],
+        "notifications": [(PUBSUB, (published + delivered) * 1000)],
         "logs": [(LOGS, (load.refreshes + ticks) * 1000)],
+        "images": [(IMAGES, images)],
+        # Each condition is looked at every minute and returns nothing while all is well; one series is reckoned.
+        "alerts": [(CONDITION, conditions), (SERIES, conditions * MONTH / MINUTE)],
     }
 
 
@@ -103,13 +140,14 @@ def dollars(lines: list[tuple[Price, float]], *, after_free: bool) -> float:
     return sum(price.dollars * max(0.0, amount - (price.free if after_free else 0)) for price, amount in lines)
 
 
-def capacity(*, rotates: bool, writes_per_minute: int) -> int:
+def capacity(*, rotates: bool, writes_per_minute: int, token_life: int = HOUR) -> int:
     """Return how many connections fit into so many writes a minute."""
-    return math.floor(writes_per_minute / Load(1, rotates).writes_per_minute + 1e-9)
+    load = Load(1, rotates, token_life, margin=min(900, token_life // 4))
+    return math.floor(writes_per_minute / load.writes_per_minute + 1e-9)
 
 
 def table() -> str:
-    """Write the table of costs that README.md shows."""
+    """Write the table of costs that docs/costs.md shows."""
     loads = [Load(connections, rotates) for connections in (10, 1_000, 10_000) for rotates in (False, True)]
     lines = list(usage(loads[0]))
     rows = [["connections", "refresh token", "writes/min", "projects", *lines, "list price", "after free allowances"]]
@@ -133,10 +171,14 @@ def table() -> str:
 def limits() -> str:
     """Write the table of what one project carries."""
     paces = (WRITES_IN_USE, WRITE_QUOTA)
-    rows = [["refresh token", *(f"at {pace} writes/min" for pace in paces)], ["---", "---:", "---:"]]
+    rows = [
+        ["refresh token", "access token", *(f"at {pace} writes/min" for pace in paces)],
+        ["---", "---:", "---:", "---:"],
+    ]
     for rotates in (False, True):
-        fits = [_whole(capacity(rotates=rotates, writes_per_minute=pace)) for pace in paces]
-        rows.append(["replaced" if rotates else "kept", *fits])
+        for life in (HOUR // 2, HOUR, 8 * HOUR):
+            fits = [_whole(capacity(rotates=rotates, writes_per_minute=pace, token_life=life)) for pace in paces]
+            rows.append(["replaced" if rotates else "kept", f"{life // MINUTE} min", *fits])
     return _markdown(rows)
 
 

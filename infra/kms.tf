@@ -1,11 +1,13 @@
 locals {
   cmek = var.kms.secrets != null || var.kms.regional != null
 
-  # Which Google agent uses which key. The storage agent answers to its own name, see the data source.
+  # Which Google agent uses which key (cloud.google.com/run/docs/securing/using-cmek; Cloud Functions and Eventarc have no part
+  # in Cloud Run services). The storage agent answers to its own name, see the data source.
   kms_grants = merge(
     var.kms.secrets == null ? {} : { "secrets/secretmanager" = { key = var.kms.secrets, agent = "secretmanager" } },
     var.kms.regional == null ? {} : {
-      for agent in ["secretmanager", "pubsub", "registry", "cloudfunctions", "run", "storage"] :
+      # What Cloud Run reads is kept in the region, under the regional key, as soon as secrets are regional.
+      for agent in concat(["pubsub", "registry", "run", "storage"], var.secret_location == null ? [] : ["secretmanager"]) :
       "regional/${agent}" => { key = var.kms.regional, agent = agent }
     },
   )

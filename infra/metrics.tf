@@ -8,20 +8,49 @@ locals {
   connection_labels = ["outcome", "reason", "provider"]
   states            = ["healthy", "suspect", "needs_consent", "rejected", "unavailable", "misconfigured"]
 
+  # A provider's own error code may become a reason, and a provider may invent as many as it likes: what is not known here is
+  # counted under the empty label. Those of the code; a test compares.
+  known_reasons = [
+    # docs/events/README.md
+    "access_denied", "admin_policy_enforced", "clock_skew", "consent_expiring", "deleted_client", "disabled_client", "disabled_key",
+    "idle_expiry", "invalid_client", "invalid_grant", "invalid_request", "invalid_scope", "lost_rotation", "mass_invalid_grant",
+    "misconfigured", "never_consented", "org_internal", "reauth_required", "refresh_failing", "refresh_token_reused", "revoked_by_operator",
+    "revoked_or_expired", "testing_mode_expiry", "unauthorized_client", "unknown_account", "unknown_subject", "unsupported_grant_type",
+    # outcomes that no event tells of
+    "confirm", "due", "forced", "internal_error", "lease_held", "newer_client", "newer_version", "no_access_token", "not_due", "paused",
+    "probe", "recheck", "refreshed", "rotated_token_not_saved", "secret_manager",
+  ]
+  label_extractors = {
+    reason = "REGEXP_EXTRACT(jsonPayload.reason, \"^(${join("|", local.known_reasons)})$\")"
+  }
+
+  # A run over all connections that could be carried out.
+  whole_run = "jsonPayload.event=\"run\" jsonPayload.is_whole=true"
+
   counters = {
     connections = {
       description = "Connections handled by a run, by outcome."
       filter      = "jsonPayload.event=\"connection\""
       labels      = local.connection_labels
     }
-    access_tokens_running_out = {
-      description = "Access tokens with less than five minutes left that could not be replaced."
-      filter      = "jsonPayload.event=\"connection\" jsonPayload.access_token_seconds_left<300 jsonPayload.outcome=(\"busy\" OR \"suspect\" OR \"rejected\" OR \"unavailable\" OR \"misconfigured\")"
-      labels      = local.connection_labels
+    deaths = {
+      description = "Grants found dead: each once. Those that nobody has consented to yet are not among them."
+      filter      = "jsonPayload.event=\"published\" jsonPayload.type=\"dev.token-refresh.invalid_grant.v1\" NOT jsonPayload.reason=\"never_consented\""
+      labels      = ["reason"]
+    }
+    consents_overdue = {
+      description = "Connections whose owner has not consented for a day, three days, and each further week."
+      filter      = "jsonPayload.event=\"published\" jsonPayload.type=\"dev.token-refresh.consent_overdue.v1\""
+      labels      = []
     }
     runs = {
-      description = "Runs carried out."
-      filter      = "jsonPayload.event=\"run\""
+      description = "Runs over all connections that were carried out."
+      filter      = local.whole_run
+      labels      = []
+    }
+    runs_short_of_life = {
+      description = "Runs that left an access token with less than ${var.alert_seconds_left} s to live."
+      filter      = "${local.whole_run} jsonPayload.least_seconds_left<${var.alert_seconds_left}"
       labels      = []
     }
     rotated_tokens_not_saved = {
@@ -40,11 +69,19 @@ locals {
     {
       least_seconds_left = {
         description = "Life left, after a run, in the access token that runs out first."
-        filter      = "jsonPayload.event=\"run\" jsonPayload.least_seconds_left>=0"
+        filter      = "${local.whole_run} jsonPayload.least_seconds_left>=0"
         field       = "least_seconds_left"
         unit        = "s"
         labels      = []
         bounds      = [0, 60, 300, 600, 900, 1200, 1800, 2700, 3600, 7200, 14400, 28800, 86400]
+      }
+      promised_percent = {
+        description = "Share of the connections, after a run, whose access token has the promised life; without those that wait for their owner."
+        filter      = "${local.whole_run} jsonPayload.promised_percent>=0"
+        field       = "promised_percent"
+        unit        = "%"
+        labels      = []
+        bounds      = [0, 50, 75, 90, 95, 98, 99, 99.9, 100]
       }
       run_duration = {
         description = "Duration of runs."
@@ -54,12 +91,20 @@ locals {
         labels      = []
         bounds      = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 240, 480]
       }
+      deferred = {
+        description = "Connections that were due and left for the next run."
+        filter      = "${local.whole_run} jsonPayload.deferred>=0"
+        field       = "deferred"
+        unit        = "1"
+        labels      = []
+        bounds      = [0, 1, 10, 100, 1000, 10000]
+      }
     },
     # A log-based metric cannot be a gauge: the mean of what the runs saw stands in for it.
     {
       for state in local.states : "state_${state}" => {
         description = "Connections in state ${state}, as each full run sees them."
-        filter      = "jsonPayload.event=\"run\" jsonPayload.states.${state}>=0"
+        filter      = "${local.whole_run} jsonPayload.states.${state}>=0"
         field       = "states.${state}"
         unit        = "1"
         labels      = []
@@ -76,7 +121,7 @@ resource "google_logging_metric" "counter" {
   name             = "${var.prefix}/${each.key}"
   description      = each.value.description
   filter           = "${local.log_source} ${each.value.filter}"
-  label_extractors = { for label in each.value.labels : label => "EXTRACT(jsonPayload.${label})" }
+  label_extractors = { for label in each.value.labels : label => lookup(local.label_extractors, label, "EXTRACT(jsonPayload.${label})") }
 
   metric_descriptor {
     metric_kind = "DELTA"

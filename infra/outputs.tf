@@ -15,12 +15,33 @@ output "redirect_uri" {
 
 output "status_url" {
   description = "Address of the status page."
-  value       = var.status_iap == null ? local.function_url.status : "https://${var.status_iap.domain}"
+  value       = local.function_url.status
 }
 
-output "status_address" {
-  description = "IP address the domain of status_iap has to point at."
-  value       = one(google_compute_global_address.status[*].address)
+output "token_url" {
+  description = "Token URL for credential files; null where there is no token function."
+  value       = local.token_url == null ? null : "${local.token_url}/token"
+}
+
+output "credential_files" {
+  description = "By connection: the file for GOOGLE_APPLICATION_CREDENTIALS of a job on Google Cloud (`token-refresh credentials` writes one for a laptop). It holds no secret: who may use it is said by `consumers`."
+  value = local.token_url == null ? {} : { for name, connection in module.connection : name => jsonencode({
+    type               = "external_account"
+    audience           = "//token-refresh/connections/${name}"
+    subject_token_type = "urn:ietf:params:oauth:token-type:access_token"
+    token_url          = "${local.token_url}/token"
+    # The job's own token (https://google.aip.dev/auth/4117).
+    credential_source = {
+      url     = "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token"
+      headers = { "Metadata-Flavor" = "Google" }
+      format  = { type = "json", subject_token_field_name = "access_token" }
+    }
+  }) if connection.format == "json" }
+}
+
+output "risc_url" {
+  description = "Receiver of security event tokens, to be registered with the issuer; null where there is none."
+  value       = try(local.function_url.risc, null)
 }
 
 output "events_topic" {
@@ -31,6 +52,11 @@ output "events_topic" {
 output "refresh_topic" {
   description = "Topic that takes refresh requests."
   value       = local.topic_id.refresh
+}
+
+output "access_token_topic" {
+  description = "Topic that announces new access tokens; null where there is none."
+  value       = try(local.topic_id.access_tokens, null)
 }
 
 output "connections" {

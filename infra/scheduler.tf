@@ -1,10 +1,9 @@
 locals {
-  # The promise to readers of access tokens counts on a tick of 5 minutes (README, The access-token secret).
   jobs = {
     refresh = {
       name        = var.prefix
       description = "Refresh what is due."
-      schedule    = "*/5 * * * *"
+      schedule    = var.schedule
       body        = {}
     }
     clean = {
@@ -25,7 +24,7 @@ resource "google_cloud_scheduler_job" "job" {
   description      = each.value.description
   schedule         = each.value.schedule
   time_zone        = "Etc/UTC"
-  attempt_deadline = "600s"
+  attempt_deadline = "${min(1800, local.refresher_timeout + 60)}s"
 
   retry_config {
     retry_count          = 1
@@ -44,5 +43,6 @@ resource "google_cloud_scheduler_job" "job" {
     }
   }
 
-  depends_on = [google_cloud_run_v2_service_iam_binding.invoker]
+  # Of this function's policy alone: a refused grant on another one must not keep the runs from being scheduled.
+  depends_on = [google_cloud_run_v2_service_iam_policy.invoker["refresh_http"]]
 }

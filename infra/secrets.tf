@@ -18,10 +18,11 @@ module "client" {
   location            = var.secret_location
   labels              = var.labels
   kms_key             = var.kms.secrets
-  deletion_protection = var.deletion_protection
+  deletion_protection = var.deletion_protection && !contains(var.unprotected_clients, each.key)
   iam = {
-    "roles/secretmanager.secretAccessor" = setunion(local.refreshers, local.consenters)
-    (local.role.describer)               = local.consenters
+    "roles/secretmanager.secretAccessor"     = setunion(local.refreshers, local.consenters)
+    "roles/secretmanager.secretVersionAdder" = var.operators
+    (local.role.describer)                   = local.consenters
   }
 
   depends_on = [google_project_service.service, google_kms_crypto_key_iam_member.agent]
@@ -46,33 +47,31 @@ ephemeral "random_password" "signing_key" {
   special = false
 }
 
-# Write-only: the key goes to Secret Manager and nowhere else, neither plan nor state.
+# Version 1. Write-only: the key goes to Secret Manager and nowhere else, neither plan nor state. It is never replaced: a new key
+# is a further version, added by gcloud with the old one as its second line, and then `signing_key_version` (docs/runbook.md).
 resource "google_secret_manager_secret_version" "signing_key" {
   count = var.consent == null ? 0 : 1
 
   secret                 = module.signing_key[0].id
   secret_data_wo         = ephemeral.random_password.signing_key.result
-  secret_data_wo_version = var.signing_key_version
+  secret_data_wo_version = 1
+  deletion_policy        = "ABANDON"
 }
 
+# A container, made also before there is a notify function. Its versions come by gcloud, and `notify_urls_version` names the one
+# in use: plan, state and CI never hold a URL, and the version in use stays readable while the next one is deployed.
 module "notify_urls" {
   source = "./modules/secret"
-  count  = var.notify_urls_version == 0 ? 0 : 1
 
   project_id       = var.project_id
   secret_id        = "${var.prefix}-notify-urls"
   replica_location = var.secret_location
   labels           = var.labels
   kms_key          = local.environment_secret_kms_key
-  iam              = { "roles/secretmanager.secretAccessor" = [local.member.notify] }
+  iam = {
+    "roles/secretmanager.secretAccessor"     = local.notifiers
+    "roles/secretmanager.secretVersionAdder" = var.operators
+  }
 
   depends_on = [google_project_service.service, google_kms_crypto_key_iam_member.agent]
-}
-
-resource "google_secret_manager_secret_version" "notify_urls" {
-  count = var.notify_urls_version == 0 ? 0 : 1
-
-  secret                 = module.notify_urls[0].id
-  secret_data_wo         = join("\n", var.notify_urls)
-  secret_data_wo_version = var.notify_urls_version
 }

@@ -7,11 +7,21 @@ locals {
     [for name in fileset(local.source_root, "token_refresh/**") : name if !strcontains(name, "__pycache__")],
   )
   providers_file = "extra_providers.toml"
+
+  source_bucket = coalesce(var.source_bucket, "${var.project_id}-${var.prefix}-source")
+  # projects/P/locations/L/repositories/R, its own parts.
+  registry = var.image_repository == null ? {
+    project = var.project_id, location = var.region, name = var.prefix
+    } : {
+    project = split("/", var.image_repository)[1], location = split("/", var.image_repository)[3], name = split("/", var.image_repository)[5]
+  }
+  registry_host = "${local.registry.location}-docker.pkg.dev/${local.registry.project}/${local.registry.name}"
 }
 
+# All deployments of a configuration share path.module: the file carries project and prefix, or one would ship another's providers.
 data "archive_file" "source" {
   type             = "zip"
-  output_path      = "${path.module}/.terraform/${var.prefix}-source.zip"
+  output_path      = "${path.module}/.terraform/${var.project_id}-${var.prefix}-source.zip"
   output_file_mode = "0644"
 
   dynamic "source" {
@@ -33,8 +43,10 @@ data "archive_file" "source" {
 
 resource "google_storage_bucket" "source" {
   #checkov:skip=CKV_GCP_62:It holds published source code and nothing else; an access log would need a second bucket.
+  count = var.source_bucket == null ? 1 : 0
+
   project                     = var.project_id
-  name                        = "${var.project_id}-${var.prefix}-source"
+  name                        = local.source_bucket
   location                    = var.region
   labels                      = var.labels
   uniform_bucket_level_access = true
@@ -67,18 +79,32 @@ resource "google_storage_bucket" "source" {
 
 # The digest in the name redeploys the functions when the source changes, and only then.
 resource "google_storage_bucket_object" "source" {
-  bucket = google_storage_bucket.source.name
-  name   = "source-${data.archive_file.source.output_sha256}.zip"
-  source = data.archive_file.source.output_path
+  bucket         = var.source_bucket == null ? google_storage_bucket.source[0].name : var.source_bucket
+  name           = "${var.prefix}/source-${data.archive_file.source.output_sha256}.zip"
+  source         = data.archive_file.source.output_path
+  source_md5hash = data.archive_file.source.output_md5
 }
 
 resource "google_storage_bucket_iam_binding" "source" {
-  bucket  = google_storage_bucket.source.name
+  count = var.source_bucket == null ? 1 : 0
+
+  bucket  = google_storage_bucket.source[0].name
   role    = "roles/storage.objectViewer"
   members = [local.member.build]
 }
 
+# What is yours keeps the grants that it has.
+resource "google_storage_bucket_iam_member" "source" {
+  count = var.source_bucket == null ? 0 : 1
+
+  bucket = var.source_bucket
+  role   = "roles/storage.objectViewer"
+  member = local.member.build
+}
+
 resource "google_artifact_registry_repository" "images" {
+  count = var.image_repository == null ? 1 : 0
+
   project       = var.project_id
   location      = var.region
   repository_id = var.prefix
@@ -106,27 +132,30 @@ resource "google_artifact_registry_repository" "images" {
 }
 
 resource "google_artifact_registry_repository_iam_binding" "images" {
+  count = var.image_repository == null ? 1 : 0
+
   project    = var.project_id
-  location   = google_artifact_registry_repository.images.location
-  repository = google_artifact_registry_repository.images.repository_id
+  location   = google_artifact_registry_repository.images[0].location
+  repository = google_artifact_registry_repository.images[0].repository_id
   role       = "roles/artifactregistry.writer"
   members    = [local.member.build]
+}
+
+resource "google_artifact_registry_repository_iam_member" "images" {
+  for_each = var.image_repository == null ? {} : {
+    "roles/artifactregistry.writer" = local.member.build
+    "roles/artifactregistry.reader" = local.service_agent.run # in case it is another project's
+  }
+
+  project    = local.registry.project
+  location   = local.registry.location
+  repository = local.registry.name
+  role       = each.key
+  member     = each.value
 }
 
 resource "google_project_iam_member" "build_logs" {
   project = var.project_id
   role    = "roles/logging.logWriter"
   member  = local.member.build
-}
-
-# Cloud Functions copies the source to a bucket of its own, which it makes on the first deployment.
-resource "google_project_iam_member" "build_source" {
-  project = var.project_id
-  role    = "roles/storage.objectViewer"
-  member  = local.member.build
-
-  condition {
-    title      = "functions-source-only"
-    expression = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.project.number}-${var.region}\")"
-  }
 }

@@ -1,40 +1,30 @@
 locals {
-  function_url = { for key, function in google_cloudfunctions2_function.function : key => function.service_config[0].uri }
+  function_url = { for key, function in google_cloud_run_v2_service.function : key => function.uri }
 
   # Our own push subscriptions: Eventarc's would have an acknowledgement deadline of 10 s.
   subscriptions = merge(
     {
-      # The path tells the functions framework the topic, which becomes the event's source.
+      # Requests and Secret Manager's notifications. Those of our own lease and status writes (SECRET_UPDATE) are not even delivered.
       refresh = {
-        name     = google_pubsub_topic.refresh.name
-        topic    = "refresh"
-        function = "refresh"
-        path     = "/${local.topic_id.refresh}"
-        filter   = "NOT attributes:eventType"
-        unwrap   = false
-        ordered  = false
-      }
-      # Secret Manager's notifications. Those of our own lease and status writes (SECRET_UPDATE) are not even delivered.
-      secrets = {
-        name     = "${google_pubsub_topic.refresh.name}-secrets"
+        name     = var.prefix
         topic    = "refresh"
         function = "refresh_http"
-        path     = ""
-        filter   = "attributes.eventType = \"SECRET_VERSION_ADD\" OR attributes.eventType = \"SECRET_ROTATE\""
+        filter   = "(NOT attributes:eventType) OR (attributes.eventType = \"SECRET_VERSION_ADD\") OR (attributes.eventType = \"SECRET_ROTATE\")"
         unwrap   = false
         ordered  = false
+        attempts = 10 # 40 minutes: by then the tick has done what was asked
       }
     },
     var.notify_urls_version == 0 ? {} : {
       # Unwrapped, the ce-* attributes arrive as the headers of a binary CloudEvent.
       notify = {
-        name     = "${google_pubsub_topic.events.name}-notify"
+        name     = "${var.prefix}-events-notify"
         topic    = "events"
         function = "notify"
-        path     = ""
         filter   = null
         unwrap   = true
         ordered  = true
+        attempts = 100 # 16 hours: a mail server's night
       }
     },
   )
@@ -63,11 +53,11 @@ resource "google_pubsub_subscription" "push" {
 
   dead_letter_policy {
     dead_letter_topic     = google_pubsub_topic.dead_letters[each.value.topic].id
-    max_delivery_attempts = 10
+    max_delivery_attempts = each.value.attempts
   }
 
   push_config {
-    push_endpoint = "${local.function_url[each.value.function]}${each.value.path}"
+    push_endpoint = local.function_url[each.value.function]
 
     oidc_token {
       service_account_email = local.email.push
@@ -82,7 +72,7 @@ resource "google_pubsub_subscription" "push" {
     }
   }
 
-  depends_on = [google_service_account_iam_binding.push_token]
+  depends_on = [google_service_account_iam_binding.push_token, google_service_account_iam_member.push_token]
 }
 
 resource "google_pubsub_subscription" "dead_letters" {
@@ -111,10 +101,30 @@ resource "google_pubsub_subscription_iam_binding" "dead_letter_forwarder" {
   depends_on   = [google_project_service_identity.agent]
 }
 
+resource "google_pubsub_subscription_iam_binding" "dead_letters_operators" {
+  for_each = { for key, subscription in google_pubsub_subscription.dead_letters : key => subscription if length(var.operators) > 0 }
+
+  project      = var.project_id
+  subscription = each.value.name
+  role         = "roles/pubsub.subscriber"
+  members      = var.operators
+}
+
 # Pub/Sub signs its pushes as this account: ID tokens only, not access tokens.
 resource "google_service_account_iam_binding" "push_token" {
+  count = contains(keys(var.service_accounts), "push") ? 0 : 1
+
   service_account_id = google_service_account.account["push"].name
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
   members            = [local.service_agent.pubsub]
+  depends_on         = [google_project_service_identity.agent]
+}
+
+resource "google_service_account_iam_member" "push_token" {
+  count = contains(keys(var.service_accounts), "push") ? 1 : 0
+
+  service_account_id = "projects/-/serviceAccounts/${var.service_accounts.push}"
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  member             = local.service_agent.pubsub
   depends_on         = [google_project_service_identity.agent]
 }

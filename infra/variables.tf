@@ -1,3 +1,5 @@
+# The deployment and what it serves. Where it runs: variables_platform.tf. Who watches: variables_monitoring.tf.
+
 variable "project_id" {
   description = "Project that holds the functions and the secrets."
   type        = string
@@ -20,7 +22,7 @@ variable "region" {
 }
 
 variable "prefix" {
-  description = "Name of the deployment: the refresh topic and function carry it alone, everything else has it in front."
+  description = "Beginning of the names of everything but the connections' secrets; the refresh topic carries it alone. One deployment for each project and secret location, whatever its prefix: the label that makes a secret a connection counts for all of it."
   type        = string
   default     = "token-refresh"
 
@@ -41,7 +43,9 @@ variable "connections" {
     Connections by name: one resource owner x one OAuth client x one provider each. Only containers are made; the grant
     arrives by the consent page or by `gcloud secrets versions add NAME-refresh-token`.
     `client` is the secret id of the OAuth client registration (default oauth-client-PROVIDER; "" where the payload of the
-    connection secret brings its own client). `consumers` are the IAM members that may read the access token.
+    connection secret brings its own client). `consumers` are the IAM members that may read the access token, and nobody else
+    may: the policy of both secrets is this configuration's. `deletion_protection = false`, applied before a connection is
+    removed, lets its grant be destroyed.
   EOT
   type = map(object({
     provider              = optional(string, "google")
@@ -49,19 +53,22 @@ variable "connections" {
     client                = optional(string)
     scopes                = optional(list(string), [])
     owner                 = optional(string)
+    title                 = optional(string)
+    purpose               = optional(string)
     subject               = optional(string)
     format                = optional(string, "json")
-    access_token_secret   = optional(string)
+    consent_warnings      = optional(string)
     refresh_before_expiry = optional(number)
     variables             = optional(map(string), {})
     consumers             = optional(set(string), [])
+    deletion_protection   = optional(bool)
   }))
   default  = {}
   nullable = false
 }
 
 variable "clients" {
-  description = "Further OAuth client registrations (secret ids) to make containers for, beside those the connections name."
+  description = "Further OAuth client registrations (secret ids) to make containers for, beside those the connections name. A connection declared elsewhere, by modules/connection, needs its client here."
   type        = set(string)
   default     = []
   nullable    = false
@@ -72,28 +79,47 @@ variable "clients" {
   }
 }
 
+variable "schedule" {
+  description = "When Cloud Scheduler asks for a run: every minute, or every N minutes. RUN_EVERY follows. Access tokens that live less than 20 minutes take a shorter period than the default."
+  type        = string
+  default     = "*/5 * * * *"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^\\*(/(1|2|3|4|5|6|10|12|15|20|30))? \\* \\* \\* \\*$", var.schedule))
+    error_message = "* * * * *, or */N * * * * with an N that divides the hour: 2, 3, 4, 5, 6, 10, 12, 15, 20 or 30."
+  }
+}
+
 variable "settings" {
-  description = "The functions' settings, by the lower-case name of their environment variable (README, Environment)."
+  description = "The functions' settings, by the lower-case name of their environment variable (README, Settings). RUN_EVERY follows from `schedule`."
   type = object({
     refresh_before_expiry     = optional(number, 900)
-    confirm_after             = optional(number, 60)
+    confirm_after             = optional(number, 900)
     breaker_min               = optional(number, 5)
     breaker_hold              = optional(number, 3600)
     lease_seconds             = optional(number, 120)
     http_timeout              = optional(number, 10)
     refresh_workers           = optional(number, 32)
     secret_writes_per_minute  = optional(number, 480)
+    secret_reads_per_minute   = optional(number, 480)
     token_requests_per_second = optional(number, 5)
-    fan_out_over              = optional(number, 500)
-    fan_out_batch             = optional(number, 100)
+    run_seconds               = optional(number)
     consent_ticket_ttl        = optional(number, 604800)
+    consent_warnings          = optional(string, "7d,1d")
+    consent_name              = optional(string)
+    consent_contact           = optional(string)
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = alltrue([for value in values(var.settings) : value > 0])
-    error_message = "Every setting is a positive number."
+    condition     = alltrue([for value in values(var.settings) : try(tonumber(value) > 0, true)])
+    error_message = "Every number is positive."
+  }
+  validation {
+    condition     = var.settings.lease_seconds >= 4 * var.settings.http_timeout && var.settings.lease_seconds <= 1800
+    error_message = "lease_seconds is at least 4 x http_timeout and at most 1800."
   }
 }
 
@@ -106,12 +132,10 @@ variable "providers_toml" {
 variable "consent" {
   description = <<-EOT
     The re-consent page, public by nature; null leaves it out. `url`: public base URL if it is not the function's own.
-    `invokers`: who passes Cloud Run's door; the page itself asks for a signed ticket. `behind_load_balancer`: refuse
-    traffic that does not come through one.
+    `behind_load_balancer`: refuse traffic that does not come through one.
   EOT
   type = object({
     url                  = optional(string)
-    invokers             = optional(set(string), ["allUsers"])
     behind_load_balancer = optional(bool, false)
   })
   default = {}
@@ -122,32 +146,59 @@ variable "consent" {
   }
 }
 
+variable "token" {
+  description = <<-EOT
+    The token function: Google's own libraries read a connection's access token by a credential file (output `credential_files`).
+    null leaves it out. `url`: base URL if it is not the function's own. `internal`: only from the project's own networks.
+    It asks Secret Manager with its caller's token, and has no permission of its own on any secret.
+  EOT
+  type = object({
+    url      = optional(string)
+    internal = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = try(var.token.url, null) == null || can(regex("^https://[^/?#]+(/[^?#]*[^/?#])?$", var.token.url))
+    error_message = "The token URL begins with https:// and has no slash at its end."
+  }
+}
+
+variable "risc" {
+  description = <<-EOT
+    The receiver of security event tokens (Google's Cross-Account Protection): a revoked grant is looked at within minutes.
+    null leaves it out. `audiences`: the OAuth client ids that the tokens are meant for.
+  EOT
+  type = object({
+    audiences = set(string)
+    issuer    = optional(string, "https://accounts.google.com")
+    jwks_url  = optional(string, "https://www.googleapis.com/oauth2/v3/certs")
+  })
+  default = null
+
+  validation {
+    condition     = var.risc == null || try(length(var.risc.audiences) > 0, false)
+    error_message = "Name at least one OAuth client id."
+  }
+}
+
 variable "operators" {
-  description = "IAM members that may call refresh_http and read the status page."
+  description = "IAM members that are on call: they call refresh_http, read the status page, and may do all that docs/runbook.md asks of them. None of it opens a grant or a token."
   type        = set(string)
   default     = []
   nullable    = false
 }
 
 variable "status_iap" {
-  description = "Put the status page behind Identity-Aware Proxy on this domain, for these IAM members (point the domain at the output status_address)."
+  description = "Put the status page behind Identity-Aware Proxy for these IAM members: for browsers, no longer for the runbook's curl."
   type = object({
-    domain  = string
     members = set(string)
   })
   default = null
 }
 
-variable "notify_urls" {
-  description = "Apprise URLs, one notification target each; `{owner}` is replaced. Never enters plan or state."
-  type        = list(string)
-  ephemeral   = true
-  sensitive   = true
-  default     = []
-}
-
 variable "notify_urls_version" {
-  description = "0 deploys no notify function. Otherwise raise it by one whenever notify_urls changes."
+  description = "0 deploys no notify function. Otherwise the version of the secret PREFIX-notify-urls to use: Apprise URLs, one a line, added by `gcloud secrets versions add`."
   type        = number
   default     = 0
   nullable    = false
@@ -159,77 +210,20 @@ variable "notify_urls_version" {
 }
 
 variable "signing_key_version" {
-  description = "Raise it by one to replace the key that signs consent tickets: all links sent so far stop working."
+  description = "Version of the secret PREFIX-signing-key to use. The first is made here, further ones by gcloud (docs/runbook.md, Replace the signing key)."
   type        = number
   default     = 1
   nullable    = false
-}
-
-variable "secret_location" {
-  description = "Keep connections, access tokens and client registrations in regional secrets of this location; null: global."
-  type        = string
-  default     = null
-}
-
-variable "version_destroy_ttl" {
-  description = "Delay between destroying a version of a connection secret and its end, such as 86400s; null: none. Billed meanwhile."
-  type        = string
-  default     = null
 
   validation {
-    condition = var.version_destroy_ttl == null || (can(regex("^[0-9]+s$", var.version_destroy_ttl)) &&
-    try(tonumber(trimsuffix(var.version_destroy_ttl, "s")), 0) >= 86400)
-    error_message = "A duration in seconds of at least a day, such as 86400s."
+    condition     = var.signing_key_version >= 1 && floor(var.signing_key_version) == var.signing_key_version
+    error_message = "A whole number, 1 or above."
   }
 }
 
-variable "deletion_protection" {
-  description = "Refuse to destroy connection secrets and client registrations: what they hold cannot be made again."
+variable "access_token_topic" {
+  description = "Announce each new access token: Secret Manager publishes SECRET_VERSION_ADD (no payload) to the topic PREFIX-access-tokens, or to `topics.access_tokens`. For readers that wait instead of polling."
   type        = bool
-  default     = true
+  default     = false
   nullable    = false
-}
-
-variable "kms" {
-  description = "Customer-managed keys: `secrets` for Secret Manager (a key in `global`, or in secret_location), `regional` for everything in the region."
-  type = object({
-    secrets  = optional(string)
-    regional = optional(string)
-  })
-  default  = {}
-  nullable = false
-}
-
-variable "vpc_egress" {
-  description = "Send the functions' outgoing traffic through this Serverless VPC Access connector."
-  type = object({
-    connector = string
-    egress    = optional(string, "ALL_TRAFFIC")
-  })
-  default = null
-
-  validation {
-    condition     = contains(["ALL_TRAFFIC", "PRIVATE_RANGES_ONLY"], try(var.vpc_egress.egress, "ALL_TRAFFIC"))
-    error_message = "ALL_TRAFFIC or PRIVATE_RANGES_ONLY."
-  }
-}
-
-variable "alert_emails" {
-  description = "E-mail addresses that alerts go to."
-  type        = set(string)
-  default     = []
-  nullable    = false
-}
-
-variable "notification_channels" {
-  description = "Existing Cloud Monitoring notification channels (full names) that alerts also go to."
-  type        = set(string)
-  default     = []
-  nullable    = false
-}
-
-variable "runbook_url" {
-  description = "Where docs/runbook.md can be read, for links in alerts. The text of the heading is in the alert in any case."
-  type        = string
-  default     = null
 }

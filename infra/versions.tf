@@ -1,17 +1,17 @@
 terraform {
-  # 1.11 has write-only arguments: the signing key and the notification URLs stay out of the state.
+  # 1.11 has write-only arguments: the signing key stays out of the state.
   required_version = ">= 1.11"
 
   required_providers {
-    # 6.43 is the first with everything used here: write-only payloads (6.23) and deletion protection of secrets.
+    # One major. 7.31 is the first that this configuration was validated against, 7.46 the last.
     google = {
       source  = "hashicorp/google"
-      version = ">= 6.43, < 9"
+      version = ">= 7.31, < 8"
     }
-    # Only for google_project_service_identity, which the main provider lacks.
+    # Only for google_project_service_identity, which the main provider lacks. Give it the credentials of `google`.
     google-beta = {
       source  = "hashicorp/google-beta"
-      version = ">= 6.43, < 9"
+      version = ">= 7.31, < 8"
     }
     archive = {
       source  = "hashicorp/archive"

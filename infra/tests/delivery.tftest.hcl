@@ -11,7 +11,6 @@ mock_provider "time" {}
 variables {
   project_id          = "example-project"
   connections         = { gmail-alice = {} }
-  notify_urls         = ["json://example.com"]
   notify_urls_version = 1
 }
 
@@ -29,8 +28,20 @@ run "deliveries" {
     error_message = "Scheduler calls with an ID token made out to the service."
   }
   assert {
-    condition     = alltrue([for subscription in google_pubsub_subscription.push : subscription.ack_deadline_seconds == 600 && subscription.expiration_policy[0].ttl == "" && subscription.dead_letter_policy[0].max_delivery_attempts == 10 && subscription.retry_policy[0].maximum_backoff == "600s"])
-    error_message = "Every push subscription waits 600 s, retries with back-off, dead-letters and never expires."
+    condition     = toset(keys(google_cloud_run_v2_service.function)) == toset(["refresh_http", "consent", "notify", "status"])
+    error_message = "One refresher; token and risc only where they are asked for."
+  }
+  assert {
+    condition     = toset([for key, subscription in google_pubsub_subscription.push : key if subscription.push_config[0].push_endpoint == google_cloud_run_v2_service.function["refresh_http"].uri]) == toset(["refresh"])
+    error_message = "Every subscription of the refresh topic comes to refresh_http."
+  }
+  assert {
+    condition     = alltrue([for subscription in google_pubsub_subscription.push : subscription.ack_deadline_seconds == 600 && subscription.expiration_policy[0].ttl == "" && subscription.retry_policy[0].maximum_backoff == "600s"])
+    error_message = "Every push subscription waits 600 s, retries with back-off and never expires."
+  }
+  assert {
+    condition     = { for key, subscription in google_pubsub_subscription.push : key => subscription.dead_letter_policy[0].max_delivery_attempts } == { refresh = 10, notify = 100 }
+    error_message = "A request gives up after 40 minutes, for the tick has done it; an event lasts a mail server's night."
   }
   assert {
     condition     = alltrue([for subscription in google_pubsub_subscription.push : subscription.push_config[0].oidc_token[0].service_account_email == "token-refresh-push@example-project.iam.gserviceaccount.com"])
@@ -41,31 +52,23 @@ run "deliveries" {
     error_message = "Events reach notify as native CloudEvents, in order."
   }
   assert {
-    condition     = google_pubsub_subscription.push["refresh"].filter == "NOT attributes:eventType" && strcontains(google_pubsub_subscription.push["secrets"].filter, "SECRET_VERSION_ADD")
-    error_message = "Secret Manager's notifications go to refresh_http, requests to refresh."
+    condition     = strcontains(google_pubsub_subscription.push["refresh"].filter, "NOT attributes:eventType") && strcontains(google_pubsub_subscription.push["refresh"].filter, "SECRET_VERSION_ADD") && !strcontains(google_pubsub_subscription.push["refresh"].filter, "SECRET_UPDATE")
+    error_message = "Requests and new versions are delivered, our own lease and status writes are not."
   }
   assert {
-    condition     = endswith(google_pubsub_subscription.push["refresh"].push_config[0].push_endpoint, "/projects/example-project/topics/token-refresh")
-    error_message = "The functions framework reads the topic from the path."
-  }
-  assert {
-    condition     = alltrue([for key, function in google_cloudfunctions2_function.function : function.service_config[0].timeout_seconds <= 540])
-    error_message = "A function may outlast the deadline of 600 s of who called it."
-  }
-  assert {
-    condition     = alltrue([for key, function in google_cloudfunctions2_function.function : function.service_config[0].environment_variables["THREADS"] == tostring(function.service_config[0].max_instance_request_concurrency)])
+    condition     = alltrue([for key, function in google_cloud_run_v2_service.function : one([for env in function.template[0].containers[0].env : env.value if env.name == "THREADS"]) == tostring(function.template[0].max_instance_request_concurrency)])
     error_message = "The server has as many threads as Cloud Run sends requests."
   }
   assert {
-    condition     = alltrue([for key in ["refresh", "refresh_http"] : google_cloudfunctions2_function.function[key].service_config[0].max_instance_count == 1])
-    error_message = "The pace is kept per process: one instance each."
+    condition     = google_cloud_run_v2_service.function["refresh_http"].scaling[0].max_instance_count == 1 && google_cloud_run_v2_service.function["refresh_http"].template[0].scaling[0].max_instance_count == 1
+    error_message = "The pace is kept per process: one instance, over all revisions."
   }
   assert {
-    condition     = alltrue([for key in ["refresh", "notify"] : google_cloudfunctions2_function.function[key].service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY"])
+    condition     = google_cloud_run_v2_service.function["notify"].ingress == "INGRESS_TRAFFIC_INTERNAL_ONLY"
     error_message = "What only Pub/Sub calls is reachable from outside."
   }
   assert {
-    condition     = google_pubsub_topic.events.schema_settings[0].encoding == "JSON" && google_pubsub_topic.refresh.name == "token-refresh" && google_pubsub_topic.events.name == "token-refresh-events"
+    condition     = google_pubsub_topic.topic["events"].schema_settings[0].encoding == "JSON" && google_pubsub_topic.topic["refresh"].name == "token-refresh" && google_pubsub_topic.topic["events"].name == "token-refresh-events"
     error_message = "The topics have the names the functions expect, and the events a schema."
   }
   assert {
@@ -78,6 +81,37 @@ run "deliveries" {
     }
     error_message = "Exactly the request log of the consent page is dropped."
   }
+  assert {
+    condition     = alltrue([for function in google_cloud_run_v2_service.function : function.deletion_protection == false && function.traffic[0].type == "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"])
+    error_message = "A trial can be destroyed, and an apply ends a rollback."
+  }
+}
+
+run "every_minute" {
+  variables {
+    schedule = "* * * * *"
+  }
+
+  assert {
+    condition     = one([for env in google_cloud_run_v2_service.function["refresh_http"].template[0].containers[0].env : env.value if env.name == "RUN_EVERY"]) == "60" && google_cloud_scheduler_job.job["refresh"].schedule == "* * * * *"
+    error_message = "RUN_EVERY follows from the schedule."
+  }
+}
+
+run "every_half_hour" {
+  variables {
+    schedule = "*/30 * * * *"
+  }
+
+  # A run may begin work for 1710 s, and has its leases' time to end it.
+  assert {
+    condition     = google_cloud_run_v2_service.function["refresh_http"].template[0].timeout == "1890s" && google_cloud_scheduler_job.job["refresh"].attempt_deadline == "1800s"
+    error_message = "A run is cut off in the middle of an exchange."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.alert["Runs have stopped"].conditions[0].condition_prometheus_query_language[0].query, "[5400s]")
+    error_message = "A slower schedule is not silence."
+  }
 }
 
 run "consent_behind_a_load_balancer" {
@@ -86,7 +120,7 @@ run "consent_behind_a_load_balancer" {
   }
 
   assert {
-    condition     = google_cloudfunctions2_function.function["consent"].service_config[0].ingress_settings == "ALLOW_INTERNAL_AND_GCLB" && output.redirect_uri == "https://consent.example.com/callback"
+    condition     = google_cloud_run_v2_service.function["consent"].ingress == "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" && output.redirect_uri == "https://consent.example.com/callback"
     error_message = "Traffic may pass by the load balancer."
   }
   assert {
@@ -95,13 +129,76 @@ run "consent_behind_a_load_balancer" {
   }
 }
 
-run "vpc_egress" {
+run "token_and_risc" {
   variables {
-    vpc_egress = { connector = "projects/example-project/locations/europe-west1/connectors/egress" }
+    token              = {}
+    risc               = { audiences = ["a.apps.googleusercontent.com", "b.apps.googleusercontent.com"] }
+    access_token_topic = true
+    connections        = { gmail-alice = {}, books = { format = "text" } }
   }
 
   assert {
-    condition     = alltrue([for function in google_cloudfunctions2_function.function : function.service_config[0].vpc_connector_egress_settings == "ALL_TRAFFIC"])
+    condition     = toset(keys(output.credential_files)) == toset(["gmail-alice"])
+    error_message = "A credential file for each connection whose document the token function hands out."
+  }
+  assert {
+    condition     = jsondecode(output.credential_files["gmail-alice"]).audience == "//token-refresh/connections/gmail-alice" && jsondecode(output.credential_files["gmail-alice"]).token_url == "https://token-refresh-token-123456789012.europe-west1.run.app/token"
+    error_message = "The file asks for another connection, or elsewhere."
+  }
+  assert {
+    condition     = alltrue([for key in ["token", "risc", "consent"] : google_cloud_run_v2_service.function[key].invoker_iam_disabled]) && alltrue([for key in ["refresh_http", "status", "notify"] : !google_cloud_run_v2_service.function[key].invoker_iam_disabled])
+    error_message = "Exactly consent, token and risc are public."
+  }
+  assert {
+    condition     = one([for env in google_cloud_run_v2_service.function["risc"].template[0].containers[0].env : env.value if env.name == "RISC_AUDIENCES"]) == "a.apps.googleusercontent.com,b.apps.googleusercontent.com"
+    error_message = "risc does not know whose tokens it takes."
+  }
+}
+
+run "direct_vpc_egress" {
+  variables {
+    vpc = { subnetwork = "egress", tags = ["token-refresh"] }
+  }
+
+  assert {
+    condition     = alltrue([for function in google_cloud_run_v2_service.function : function.template[0].vpc_access[0].egress == "ALL_TRAFFIC" && function.template[0].vpc_access[0].network_interfaces[0].subnetwork == "egress"])
     error_message = "Traffic leaves outside the VPC."
+  }
+}
+
+run "vpc_connector" {
+  variables {
+    vpc = { connector = "projects/example-project/locations/europe-west1/connectors/egress" }
+  }
+
+  assert {
+    condition     = alltrue([for function in google_cloud_run_v2_service.function : function.template[0].vpc_access[0].connector != null && length(function.template[0].vpc_access[0].network_interfaces) == 0])
+    error_message = "A connector and an interface at once are refused."
+  }
+}
+
+run "what_is_yours" {
+  variables {
+    service_accounts = { refresh_http = "refresher@other-project.iam.gserviceaccount.com", push = "push@other-project.iam.gserviceaccount.com" }
+    topics           = { refresh = "projects/other-project/topics/requests" }
+    image_repository = "projects/other-project/locations/europe/repositories/functions"
+    source_bucket    = "their-sources"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.function["refresh_http"].template[0].service_account == "refresher@other-project.iam.gserviceaccount.com" && !contains(keys(google_service_account.account), "refresh_http")
+    error_message = "The account is not the one that was brought."
+  }
+  assert {
+    condition     = google_pubsub_subscription.push["refresh"].topic == "projects/other-project/topics/requests" && keys(google_pubsub_topic.topic) == ["events"] && keys(google_pubsub_topic_iam_binding.publisher) == ["events"]
+    error_message = "The topic is not the one that was brought, or its policy is taken over."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.function["status"].build_config[0].image_uri == "europe-docker.pkg.dev/other-project/functions/token-refresh-status" && length(google_artifact_registry_repository.images) == 0
+    error_message = "The image goes elsewhere."
+  }
+  assert {
+    condition     = startswith(google_cloud_run_v2_service.function["status"].build_config[0].source_location, "gs://their-sources/token-refresh/source-") && length(google_storage_bucket.source) == 0
+    error_message = "The source goes elsewhere."
   }
 }

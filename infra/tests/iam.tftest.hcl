@@ -12,8 +12,7 @@ mock_provider "google-beta" {}
 mock_provider "time" {}
 
 variables {
-  project_id  = "example-project"
-  notify_urls = [] # without a value here, `terraform test` wants one while applying
+  project_id = "example-project"
   connections = {
     gmail-alice = {
       owner     = "alice@example.com"
@@ -33,29 +32,37 @@ run "one_connection" {
     error_message = "A principal has a role that docs/security.md does not list."
   }
   assert {
-    condition     = toset([for grant in output.iam : "${grant.role} on ${grant.on}" if startswith(grant.member, "all")]) == toset(["roles/run.invoker on function consent"])
+    condition     = length([for grant in output.iam : grant if startswith(grant.member, "all")]) == 0
+    error_message = "The public is bound somewhere: domain restricted sharing refuses that."
+  }
+  assert {
+    condition     = toset([for key, function in google_cloud_run_v2_service.function : key if function.invoker_iam_disabled]) == toset(["consent"])
     error_message = "The public may do more than open the consent page."
   }
   assert {
     condition = toset([for grant in output.iam : split("@", grant.member)[0] if grant.on == "connection secrets" && grant.role == "roles/secretmanager.secretAccessor"]) == toset([
-      "serviceAccount:token-refresh", "serviceAccount:token-refresh-http", "serviceAccount:token-refresh-consent",
+      "serviceAccount:token-refresh-http", "serviceAccount:token-refresh-consent",
     ])
     error_message = "Only the functions that exchange grants may read them."
   }
   assert {
-    condition     = alltrue([for role in google_project_iam_custom_role.role : alltrue([for permission in role.permissions : startswith(permission, "secretmanager.")])])
-    error_message = "A custom role reaches beyond Secret Manager."
+    condition     = alltrue([for key, role in google_project_iam_custom_role.role : key == "operator" || alltrue([for permission in role.permissions : startswith(permission, "secretmanager.")])])
+    error_message = "A function's custom role reaches beyond Secret Manager."
+  }
+  assert {
+    condition     = length(setintersection(google_project_iam_custom_role.role["operator"].permissions, ["secretmanager.versions.access", "secretmanager.versions.add", "secretmanager.secrets.update", "secretmanager.secrets.setIamPolicy"])) == 0
+    error_message = "Operators may open or change every secret of the project."
   }
   assert {
     condition     = google_project_iam_custom_role.role["annotator"].permissions == toset(["secretmanager.secrets.update"])
     error_message = "The annotator may do more than annotate."
   }
   assert {
-    condition     = length(distinct([for function in google_cloudfunctions2_function.function : function.service_config[0].service_account_email])) == length(google_cloudfunctions2_function.function)
+    condition     = length(distinct([for function in google_cloud_run_v2_service.function : function.template[0].service_account])) == length(google_cloud_run_v2_service.function)
     error_message = "Two functions share a service account."
   }
   assert {
-    condition     = !contains(keys(google_cloud_run_v2_service_iam_binding.invoker), "status")
+    condition     = jsondecode(google_cloud_run_v2_service_iam_policy.invoker["status"].policy_data).bindings == []
     error_message = "The status page is open to somebody without operators."
   }
 }
@@ -63,9 +70,11 @@ run "one_connection" {
 run "everything_switched_on" {
   variables {
     operators           = ["group:operators@example.com"]
-    notify_urls         = ["json://example.com"]
     notify_urls_version = 1
-    status_iap          = { domain = "tokens.example.com", members = ["group:operators@example.com"] }
+    access_token_topic  = true
+    token               = {}
+    risc                = { audiences = ["a.apps.googleusercontent.com"] }
+    status_iap          = { members = ["group:operators@example.com"] }
     secret_location     = "europe-west1"
     kms = {
       secrets  = "projects/example-project/locations/europe-west1/keyRings/ring/cryptoKeys/secrets"
@@ -88,6 +97,36 @@ run "everything_switched_on" {
     ) == length([for line in split("\n", split("<!-- iam:end -->", split("<!-- iam:begin -->", file("../docs/security.md"))[1])[0]) : line if startswith(line, "| `")])
     error_message = "docs/security.md lists a grant that the configuration does not make."
   }
+  assert {
+    condition     = length([for grant in output.iam : grant if startswith(grant.member, "serviceAccount:token-refresh-token@")]) == 0
+    error_message = "The token function asks as its caller: it needs no role."
+  }
+}
+
+run "all_users" {
+  variables {
+    public_access = "all_users"
+  }
+
+  assert {
+    condition     = toset([for grant in output.iam : "${grant.role} on ${grant.on}" if startswith(grant.member, "all")]) == toset(["roles/run.invoker on function consent"])
+    error_message = "Where the invoker check is demanded, allUsers may open the consent page and nothing else."
+  }
+  assert {
+    condition     = alltrue([for function in google_cloud_run_v2_service.function : !function.invoker_iam_disabled])
+    error_message = "The invoker check is off although it is demanded."
+  }
+}
+
+run "global_secrets_under_a_regional_key" {
+  variables {
+    kms = { regional = "projects/example-project/locations/europe-west1/keyRings/ring/cryptoKeys/functions" }
+  }
+
+  assert {
+    condition     = !anytrue([for grant in output.iam : grant.on == "your keys" && strcontains(grant.member, "secretmanager")])
+    error_message = "Secret Manager may use a key that it has no use for."
+  }
 }
 
 run "without_consent_nothing_is_public" {
@@ -96,7 +135,7 @@ run "without_consent_nothing_is_public" {
   }
 
   assert {
-    condition     = length([for grant in output.iam : grant if startswith(grant.member, "all")]) == 0
+    condition     = length([for grant in output.iam : grant if startswith(grant.member, "all")]) == 0 && !anytrue([for function in google_cloud_run_v2_service.function : function.invoker_iam_disabled])
     error_message = "Something is public."
   }
   assert {

@@ -59,9 +59,69 @@ run "destroy_ttl_under_a_day" {
 run "egress" {
   command = plan
   variables {
-    vpc_egress = { connector = "projects/p/locations/r/connectors/c", egress = "SOME" }
+    vpc = { network = "n", egress = "SOME" }
   }
-  expect_failures = [var.vpc_egress]
+  expect_failures = [var.vpc]
+}
+
+run "egress_by_both_ways" {
+  command = plan
+  variables {
+    vpc = { network = "n", connector = "projects/p/locations/r/connectors/c" }
+  }
+  expect_failures = [var.vpc]
+}
+
+run "schedule_with_a_gap_at_the_hour" {
+  command = plan
+  variables {
+    schedule = "*/7 * * * *"
+  }
+  expect_failures = [var.schedule]
+}
+
+run "lease_shorter_than_its_exchange" {
+  command = plan
+  variables {
+    settings = { lease_seconds = 30 }
+  }
+  expect_failures = [var.settings]
+}
+
+run "regional_secrets_without_a_key_for_the_signing_key" {
+  command = plan
+  variables {
+    secret_location = "europe-west1"
+    kms             = { secrets = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k" }
+  }
+  expect_failures = [var.kms]
+}
+
+run "secrets_outside_the_region_of_their_key" {
+  command = plan
+  variables {
+    secret_location = "europe-west3"
+    kms             = { secrets = "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k", regional = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k" }
+  }
+  expect_failures = [var.kms]
+}
+
+run "what_is_yours_by_an_unknown_name" {
+  command = plan
+  variables {
+    service_accounts = { refresh = "a@p.iam.gserviceaccount.com" }
+    topics           = { refresh = "token-refresh" }
+    image_repository = "images"
+  }
+  expect_failures = [var.service_accounts, var.topics, var.image_repository]
+}
+
+run "risc_for_nobody" {
+  command = plan
+  variables {
+    risc = { audiences = [] }
+  }
+  expect_failures = [var.risc]
 }
 
 run "connection" {
@@ -75,12 +135,13 @@ run "connection" {
       refreshers = ["serviceAccount:token-refresh@example-project.iam.gserviceaccount.com"]
       roles      = { for key in ["annotator", "describer", "inspector", "versioner"] : key => "projects/example-project/roles/${key}" }
     }
-    name           = "gmail alice"
-    oauth_provider = "Google"
-    scopes         = ["two scopes"]
-    format         = "xml"
-    variables      = { tenant = ".." }
-    consumers      = ["allUsers"]
+    name             = "gmail alice"
+    oauth_provider   = "Google"
+    scopes           = ["two scopes"]
+    format           = "xml"
+    variables        = { tenant = ".." }
+    consumers        = ["allUsers"]
+    consent_warnings = "soon"
   }
-  expect_failures = [var.name, var.oauth_provider, var.scopes, var.format, var.variables, var.consumers]
+  expect_failures = [var.name, var.oauth_provider, var.scopes, var.format, var.variables, var.consumers, var.consent_warnings]
 }

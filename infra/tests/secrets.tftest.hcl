@@ -10,8 +10,7 @@ mock_provider "time" {}
 
 variables {
   project_id          = "example-project"
-  notify_urls         = ["json://example.com"]
-  notify_urls_version = 1
+  notify_urls_version = 3
   connections = {
     gmail-alice = { scopes = ["openid", "email"], owner = "alice@example.com" }
     adc         = { client = "" }
@@ -22,7 +21,7 @@ variables {
 
 run "no_payload_in_state" {
   assert {
-    condition     = alltrue([for version in concat(google_secret_manager_secret_version.signing_key, google_secret_manager_secret_version.notify_urls) : version.secret_data == null && version.secret_data_wo == null])
+    condition     = alltrue([for version in google_secret_manager_secret_version.signing_key : version.secret_data == null && version.secret_data_wo == null])
     error_message = "A payload is in the state."
   }
   assert {
@@ -35,17 +34,43 @@ run "no_payload_in_state" {
   }
   # What the functions are given as a secret is not in their plain environment.
   assert {
-    condition = alltrue([for function in google_cloudfunctions2_function.function : alltrue([
-      for name in ["CONSENT_SIGNING_KEY", "NOTIFY_URLS"] : !contains(keys(function.service_config[0].environment_variables), name)
+    condition = { for key, function in google_cloud_run_v2_service.function : key => { for env in function.template[0].containers[0].env : env.name => env.value_source[0].secret_key_ref[0].version if length(env.value_source) > 0 } } == {
+      refresh_http = { CONSENT_SIGNING_KEY = "1" }, consent = { CONSENT_SIGNING_KEY = "1" }, status = { CONSENT_SIGNING_KEY = "1" }, notify = { NOTIFY_URLS = "3" },
+    }
+    error_message = "A function sees a secret it has no use for, lacks one, or sees another version."
+  }
+  assert {
+    condition = alltrue([for function in google_cloud_run_v2_service.function : alltrue([
+      for env in function.template[0].containers[0].env : !contains(["CONSENT_SIGNING_KEY", "NOTIFY_URLS"], env.name) || env.value == null || startswith(coalesce(env.value, " "), "none: ")
     ])])
     error_message = "A secret stands in the plain environment."
   }
+}
+
+# The version before stays: neither destroyed nor replaced by the apply that moves to the next one.
+run "another_signing_key" {
+  variables {
+    signing_key_version = 2
+  }
+
   assert {
-    condition = { for key, function in google_cloudfunctions2_function.function : key => toset(function.service_config[0].secret_environment_variables[*].key) } == {
-      refresh = toset(["CONSENT_SIGNING_KEY"]), refresh_http = toset(["CONSENT_SIGNING_KEY"]), consent = toset(["CONSENT_SIGNING_KEY"]),
-      status  = toset(["CONSENT_SIGNING_KEY"]), notify = toset(["NOTIFY_URLS"]),
-    }
-    error_message = "A function sees a secret it has no use for, or lacks one."
+    condition     = google_secret_manager_secret_version.signing_key[0].secret_data_wo_version == 1 && google_secret_manager_secret_version.signing_key[0].deletion_policy == "ABANDON"
+    error_message = "The key in use is replaced before its successor is deployed."
+  }
+  assert {
+    condition     = one([for env in google_cloud_run_v2_service.function["consent"].template[0].containers[0].env : env.value_source[0].secret_key_ref[0].version if env.name == "CONSENT_SIGNING_KEY"]) == "2"
+    error_message = "The new key is not in use."
+  }
+}
+
+run "without_notifications_the_container_waits" {
+  variables {
+    notify_urls_version = 0
+  }
+
+  assert {
+    condition     = module.notify_urls.secret_id == "token-refresh-notify-urls" && !contains(keys(google_cloud_run_v2_service.function), "notify")
+    error_message = "There is nowhere to put the first notification URLs, or a function without any."
   }
 }
 
@@ -66,8 +91,8 @@ run "a_secret_is_a_container" {
     error_message = "A new version is announced and the secret protected."
   }
   assert {
-    condition     = length(google_secret_manager_regional_secret.secret) == 0 && length(google_secret_manager_secret_iam_binding.binding) == 0
-    error_message = "A global secret, and nobody on it."
+    condition     = length(google_secret_manager_regional_secret.secret) == 0 && google_secret_manager_secret_iam_policy.policy[0].policy_data == "{\"bindings\":[]}"
+    error_message = "A global secret, and nobody on it: not even who was added by hand."
   }
 }
 
@@ -90,8 +115,28 @@ run "a_regional_secret" {
     error_message = "A regional secret with its own key."
   }
   assert {
-    condition     = keys(google_secret_manager_regional_secret_iam_binding.binding) == ["roles/secretmanager.secretAccessor"]
-    error_message = "A role without members is not bound."
+    condition     = [for binding in jsondecode(google_secret_manager_regional_secret_iam_policy.policy[0].policy_data).bindings : binding.role] == ["roles/secretmanager.secretAccessor"]
+    error_message = "A role without members is in the policy."
+  }
+}
+
+run "one_connection_unprotected" {
+  module {
+    source = "./modules/connection"
+  }
+  variables {
+    deployment = {
+      project_id = "example-project"
+      refreshers = ["serviceAccount:token-refresh-http@example-project.iam.gserviceaccount.com"]
+      roles      = { for key in ["annotator", "describer", "inspector", "versioner"] : key => "projects/example-project/roles/${key}" }
+    }
+    name                = "gmail-alice"
+    deletion_protection = false
+  }
+
+  assert {
+    condition     = output.deletion_protection == false
+    error_message = "A connection's own word does not outrank the deployment's."
   }
 }
 
@@ -101,11 +146,11 @@ run "regional_everywhere" {
   }
 
   assert {
-    condition     = google_cloudfunctions2_function.function["refresh"].service_config[0].environment_variables["SECRET_MANAGER_LOCATION"] == "europe-west1"
+    condition     = one([for env in google_cloud_run_v2_service.function["refresh_http"].template[0].containers[0].env : env.value if env.name == "SECRET_MANAGER_LOCATION"]) == "europe-west1"
     error_message = "The functions look in the wrong place."
   }
   assert {
-    condition     = google_pubsub_topic.refresh.message_storage_policy[0].allowed_persistence_regions == toset(["europe-west1"])
+    condition     = google_pubsub_topic.topic["refresh"].message_storage_policy[0].allowed_persistence_regions == toset(["europe-west1"])
     error_message = "Messages may rest elsewhere."
   }
 }

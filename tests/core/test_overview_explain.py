@@ -128,7 +128,7 @@ def test_an_incident_of_the_client_that_is_the_connections_own_is_told_once() ->
 @pytest.mark.parametrize(
     ("row", "do", "section"),
     [
-        (build(fresh(9000)), "Scheduler job", "No run in 15 minutes"),
+        (build(fresh(9000)), "Scheduler job", "Runs have stopped"),
         (build(Reading(problem="x")), "service account may read it", ""),
         (build(state="paused"), "label back to enabled", ""),
         (build(fresh(10, 500)), "RUN_EVERY", ""),

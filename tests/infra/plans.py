@@ -15,8 +15,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 OFFLINE = ROOT.parent / "shared" / "terraform-offline" / "terraform-offline"
 PROJECT = "example-project"
-CANARY = "json://canary-notify-url.example.com"
-EXAMPLES = ("minimal", "complete")
+EXAMPLES = ("minimal", "complete", "cmek", "shards")
+SHARDS = {"first": "shard-project-one", "second": "shard-project-two"}
 
 
 class Plan:
@@ -46,15 +46,17 @@ def make_plan(example: str) -> Plan:
         # Terraform's own files, too: another run may be at work in the checkout.
         data, out = f"{temporary}/data", f"{temporary}/plan"
         _terraform(data, folder, "init", "-backend=false", "-input=false")
-        _terraform(data, folder, "plan", "-input=false", f"-out={out}", f"-var=project_id={PROJECT}")
+        variable = f"projects={json.dumps(SHARDS)}" if example == "shards" else f"project_id={PROJECT}"
+        _terraform(data, folder, "plan", "-input=false", f"-out={out}", f"-var={variable}")
         return Plan(json.loads(_terraform(data, folder, "show", "-json", out)))
 
 
 def resource_table() -> str:
-    """Write the table of planned resources that README.md shows."""
+    """Write the table of planned resources that infra/README.md shows."""
     counts = [Counter(_type(address) for address in make_plan(example).created()) for example in EXAMPLES]
-    rows = [["resource", *(f"`examples/{example}`" for example in EXAMPLES)], ["---", *["---:"] * len(EXAMPLES)]]
-    rows += [[f"`{kind}`", *(str(count[kind] or "") for count in counts)] for kind in sorted(counts[0] | counts[1])]
+    rows = [["resource", *(f"`{example}`" for example in EXAMPLES)], ["---", *["---:"] * len(EXAMPLES)]]
+    kinds = sorted(set().union(*counts))
+    rows += [[f"`{kind}`", *(str(count[kind] or "") for count in counts)] for kind in kinds]
     rows.append(["all", *(f"**{count.total()}**" for count in counts)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -64,11 +66,7 @@ def _type(address: str) -> str:
 
 
 def _terraform(data: str, *arguments: str) -> str:
-    environment = os.environ | {
-        "TF_DATA_DIR": data,
-        "TF_VAR_notify_urls": json.dumps([CANARY]),
-        "CHECKPOINT_DISABLE": "1",
-    }
+    environment = os.environ | {"TF_DATA_DIR": data, "CHECKPOINT_DISABLE": "1"}
     done = subprocess.run(
         [str(OFFLINE), *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
     )

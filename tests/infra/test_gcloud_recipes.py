@@ -1,7 +1,8 @@
-"""The README's gcloud recipes, run by the installed gcloud against a recorder of what it would send to Google."""
+"""The recipes of docs/deploy-gcloud.md, run by the installed gcloud against a recorder of what it would send."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -17,46 +18,49 @@ from token_refresh.settings import read_settings
 # gcloud takes about half a second to start, some sixty times.
 pytestmark = pytest.mark.timeout(450)
 
-VARIANTS = ("gcloud-functions", "gcloud-run")
+PAGE = ROOT / "docs/deploy-gcloud.md"
 FUNCTIONS = {
-    "token-refresh": "refresh",
     "token-refresh-http": "refresh_http",
     "token-refresh-consent": "consent",
     "token-refresh-notify": "notify",
     "token-refresh-status": "status",
 }
+# IAM needs a minute; the recorder does not.
+NO_WAITING = "sleep() { :; }\n"
 
 
 def recipe(name: str) -> str:
-    """Return a recipe of the README, between its markers."""
-    found = re.search(
-        rf"<!-- {name}:begin -->\n```sh\n(.*?)```\n<!-- {name}:end -->", (ROOT / "README.md").read_text(), re.DOTALL
-    )
-    assert found, f"README.md has no recipe {name}"
+    """Return a recipe of the page, between its markers."""
+    found = re.search(rf"<!-- {name}:begin -->\n```\w+\n(.*?)```\n<!-- {name}:end -->", PAGE.read_text(), re.DOTALL)
+    assert found, f"{PAGE} has no recipe {name}"
     return found[1]
+
+
+def names_of_the_preparation() -> str:
+    """Return the preparation's variables and functions, without its commands."""
+    kept = r"export|PROJECT=|NUMBER=|\w+\(\) \{|accessor=|ours="
+    return "\n".join(line for line in recipe("gcloud").splitlines() if re.match(kept, line)) + "\n"
 
 
 @pytest.fixture(scope="module")
 def preparation(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """Run the part that makes accounts, roles, topics and secrets."""
-    return Recording(recipe("gcloud"), _folder(tmp_path_factory))
+    return Recording(NO_WAITING + recipe("gcloud"), _folder(tmp_path_factory))
 
 
-@pytest.fixture(scope="module", params=VARIANTS)
-def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """Run the part that deploys, by each of the two commands; of the other part only its names and functions."""
-    names = [
-        line
-        for line in recipe("gcloud").splitlines()
-        if re.match(r"export|PROJECT=|NUMBER=|\w+\(\) \{|accessor=", line)
-    ]
-    return Recording("\n".join([*names, recipe(request.param), recipe("gcloud-deploy")]), _folder(tmp_path_factory))
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """Run the part that deploys; of the other part only its names and functions."""
+    return Recording(NO_WAITING + names_of_the_preparation() + recipe("gcloud-deploy"), _folder(tmp_path_factory))
 
 
 def _folder(factory: pytest.TempPathFactory) -> Path:
     if not shutil.which("gcloud"):
         pytest.skip("no gcloud")
-    return factory.mktemp("checkout")
+    folder = factory.mktemp("checkout")
+    (folder / "infra").mkdir()
+    shutil.copy(ROOT / "infra/event.proto", folder / "infra/event.proto")
+    return folder
 
 
 def grants(*recordings: Recording) -> set[tuple[str, str, str]]:
@@ -72,7 +76,7 @@ def grants(*recordings: Recording) -> set[tuple[str, str, str]]:
         "/topics/token-refresh-events:": "topic events",
         "/topics/token-refresh:": "topic refresh",
         "/subscriptions/": "push subscriptions",
-        "/services/token-refresh:": "function refresh",
+        "/serviceAccounts/token-refresh-push": "service account push",
         "/services/token-refresh-http:": "function refresh_http",
         "/services/token-refresh-notify:": "function notify",
     }
@@ -98,17 +102,59 @@ def test_gcloud_takes_every_command_of_the_deployment(deployment: Recording) -> 
     assert not [line for line in deployment.complaints if "recorded" not in line]
 
 
+def test_gcloud_takes_the_commands_for_the_token_function(tmp_path_factory: pytest.TempPathFactory) -> None:
+    deploy = re.search(r"deploy\(\) \{.*?^}$", recipe("gcloud-deploy"), re.MULTILINE | re.DOTALL)
+    assert deploy
+    script = names_of_the_preparation() + deploy[0] + "\n" + recipe("gcloud-token")
+    recording = Recording(script, _folder(tmp_path_factory))
+    (service,) = recording.sent("POST", "/namespaces/my-project/services$")
+    assert service.body["metadata"]["annotations"]["run.googleapis.com/invoker-iam-disabled"] == "True"
+    assert not [line for line in recording.complaints if "recorded" not in line]
+
+
+def test_gcloud_takes_the_first_commands_after_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+    stub = 'gcloud() { case "$*" in *"services proxy"*) ;; *) command gcloud "$@" ;; esac; }\n'
+    folder = _folder(tmp_path_factory)
+    (folder / "grant.json").write_text("{}")
+    recording = Recording(stub + names_of_the_preparation() + recipe("gcloud-first"), folder)
+    assert not recording.complaints
+    assert recording.sent("POST", ":addVersion$")
+
+
+def test_the_recipes_survive_zsh() -> None:
+    """Unquoted variables are not split there: one of several words is quoted. Comments need an option."""
+    script = recipe("gcloud") + recipe("gcloud-deploy")
+    assert script.splitlines()[0].startswith("setopt interactivecomments 2>/dev/null")
+    of_several_words = {
+        name for name, value in re.findall(r"^(\w+)=(.*)$", script, re.MULTILINE) if " " in value.split(" #")[0]
+    }
+    of_several_words -= {"NUMBER", "accessor"}  # a command, two assignments
+    assert of_several_words == {"of_consent"}
+    assert script.count("$of_consent") == script.count(' $of_consent"') == 1
+
+
 def test_the_recipes_grant_what_the_page_on_security_lists(preparation: Recording, deployment: Recording) -> None:
     text = (ROOT / "docs/security.md").read_text().split("<!-- iam:begin -->")[1].split("<!-- iam:end -->")[0]
     rows = [
         tuple(cell.strip(" `") for cell in line.split("|")[1:4]) for line in text.splitlines() if line.startswith("| `")
     ]
-    # Left out: what builds the images, keys of one's own, IAP, and those that you name yourself.
-    others = (
-        r"token-refresh-build|consumers|operators|allUsers|gcf-admin-robot|.*cloudkms|.*-iap|.*service account push"
-    )
+    # Left out: what builds the images, keys of one's own, IAP, options, and those that you name yourself.
+    others = r"token-refresh-(build|risc)|consumers|operators|.*cloudkms|.*-iap|.*topic access tokens"
     documented = {row for row in rows if not re.match(others, " ".join(row))}
     assert {grant for grant in grants(preparation, deployment) if grant[0] != "token-refresh-build"} == documented
+
+
+def test_only_the_page_that_owners_open_is_public(deployment: Recording) -> None:
+    """By a switched-off check: a binding of allUsers is refused under domain restricted sharing."""
+    services = deployment.sent("POST", "/namespaces/my-project/services$")
+    open_to_all = {
+        service.body["metadata"]["name"]
+        for service in services
+        if service.body["metadata"]["annotations"].get("run.googleapis.com/invoker-iam-disabled") == "True"
+    }
+    assert open_to_all == {"token-refresh-consent"}
+    policies = json.dumps([r.body for r in deployment.requests if r.path.endswith(":setIamPolicy")])
+    assert "allUsers" not in policies
 
 
 def test_the_custom_roles_of_the_recipe_are_documented(preparation: Recording) -> None:
@@ -120,46 +166,68 @@ def test_the_custom_roles_of_the_recipe_are_documented(preparation: Recording) -
         assert f"| `{role.body['roleId']}` | {permissions} |" in text
 
 
-def test_no_payload_but_the_client_and_the_signing_key_is_stored(preparation: Recording) -> None:
+def test_no_payload_but_what_is_asked_for_is_stored(preparation: Recording) -> None:
     added = {re.sub(r".*/secrets/|:addVersion", "", r.path) for r in preparation.sent("POST", ":addVersion$")}
-    assert added == {"oauth-client-google", "token-refresh-signing-key"}
+    assert added == {"oauth-client-google", "token-refresh-signing-key", "token-refresh-notify-urls"}
 
 
-def test_each_function_is_deployed_with_its_entry_point_its_account_and_an_environment_it_accepts(
-    deployment: Recording,
-) -> None:
-    deployed = [_function(r) for r in deployment.sent("POST", r"/functions$")]
+def test_each_function_is_deployed_as_terraform_deploys_it(plan: Plan, deployment: Recording) -> None:
     targets = [r.body["buildpackBuild"]["functionTarget"] for r in deployment.sent("POST", ":submit$")]
     services = deployment.sent("POST", "/namespaces/my-project/services$")
-    deployed += [_service(r, target) for r, target in zip(services, targets, strict=True)]
-    assert {name: entry_point for name, entry_point, _, _ in deployed} == FUNCTIONS
-    for name, _, account, environment in deployed:
-        assert account == f"{name}@my-project.iam.gserviceaccount.com"
-        assert environment["THREADS"] == "16"
-        settings = read_settings(environment)
+    deployed = {
+        service.body["metadata"]["name"]: _shape(service, target)
+        for service, target in zip(services, targets, strict=True)
+    }
+    assert {name: shape["target"] for name, shape in deployed.items()} == FUNCTIONS
+    for function in plan.created("google_cloud_run_v2_service").values():
+        template, name = function["template"][0], function["name"]
+        if name not in deployed:
+            continue
+        assert deployed[name]["instances"] == template["scaling"][0]["max_instance_count"], name
+        assert deployed[name]["timeout"] == template["timeout"].removesuffix("s"), name
+        assert deployed[name]["memory"] == template["containers"][0]["resources"][0]["limits"]["memory"], name
+        assert deployed[name]["is_internal"] == (function["ingress"] == "INGRESS_TRAFFIC_INTERNAL_ONLY"), name
+    for name, shape in deployed.items():
+        assert shape["account"] == f"{name}@my-project.iam.gserviceaccount.com"
+        settings = read_settings(shape["environment"])
         assert settings.project == "my-project"
-        assert bool(settings.consent_url) == (name != "token-refresh-notify")
+        assert settings.run_every == 300
+        assert settings.consent_url.endswith(f"token-refresh-consent-{PROJECT_NUMBER}.europe-west1.run.app")
         assert bool(settings.notify_urls.reveal()) == (name == "token-refresh-notify")
 
 
-def test_subscriptions_and_jobs_are_those_that_terraform_makes(deployment: Recording) -> None:
+def test_subscriptions_and_jobs_are_those_that_terraform_makes(plan: Plan, deployment: Recording) -> None:
     subscriptions = {r.path.rsplit("/", 1)[-1]: r.body for r in deployment.sent("PUT", "/subscriptions/")}
-    push = {name: body for name, body in subscriptions.items() if "pushConfig" in body}
-    assert set(push) == {"token-refresh", "token-refresh-secrets", "token-refresh-events-notify"}
-    for body in push.values():
-        assert body["ackDeadlineSeconds"] == 600
-        assert body["deadLetterPolicy"]["maxDeliveryAttempts"] == 10
+    planned = {values["name"]: values for values in plan.created("google_pubsub_subscription").values()}
+    assert (
+        set(planned)
+        <= set(subscriptions)
+        == {
+            "token-refresh",
+            "token-refresh-events-notify",
+            "token-refresh-dead-letters",
+            "token-refresh-events-dead-letters",
+        }
+    )
+    for name, values in planned.items():
+        body = subscriptions[name]
+        assert (body.get("filter") or None) == values["filter"], name
+        assert body["messageRetentionDuration"] == values["message_retention_duration"], name
         assert body["expirationPolicy"] == {}
+        if not values["push_config"]:
+            continue
+        assert body["ackDeadlineSeconds"] == values["ack_deadline_seconds"]
+        assert (
+            body["deadLetterPolicy"]["maxDeliveryAttempts"] == values["dead_letter_policy"][0]["max_delivery_attempts"]
+        )
         token = body["pushConfig"]["oidcToken"]
         assert token["serviceAccountEmail"] == "token-refresh-push@my-project.iam.gserviceaccount.com"
-        assert body["pushConfig"]["pushEndpoint"].startswith(token["audience"])
-    assert push["token-refresh"]["filter"] == "NOT attributes:eventType"
-    assert push["token-refresh-events-notify"]["pushConfig"]["noWrapper"] == {"writeMetadata": True}
+        assert body["pushConfig"]["pushEndpoint"] == token["audience"]
+        is_unwrapped = bool(values["push_config"][0]["no_wrapper"])
+        assert ("noWrapper" in body["pushConfig"]) == is_unwrapped
     jobs = {r.body["name"].rsplit("/", 1)[-1]: r.body for r in deployment.sent("POST", "/jobs$")}
-    assert {name: job["schedule"] for name, job in jobs.items()} == {
-        "token-refresh": "*/5 * * * *",
-        "token-refresh-clean": "17 3 * * *",
-    }
+    schedules = {values["name"]: values["schedule"] for values in plan.created("google_cloud_scheduler_job").values()}
+    assert {name: job["schedule"] for name, job in jobs.items()} == schedules
     address = f"https://token-refresh-http-{PROJECT_NUMBER}.europe-west1.run.app"
     assert {job["httpTarget"]["oidcToken"]["audience"] for job in jobs.values()} == {address}
 
@@ -173,29 +241,30 @@ def test_the_request_log_of_the_consent_page_is_dropped_as_terraform_drops_it(
     assert (sent["name"], sent["filter"]) == (exclusion["name"], exclusion["filter"])
 
 
-def _function(request: Request) -> tuple[str, str, str, dict[str, str]]:
-    config = request.body["serviceConfig"]
-    secrets = {secret["key"]: "a value from Secret Manager" for secret in config["secretEnvironmentVariables"]}
-    name = request.body["name"].rsplit("/", 1)[-1]
-    return (
-        name,
-        request.body["buildConfig"]["entryPoint"],
-        config["serviceAccountEmail"],
-        config["environmentVariables"] | secrets,
-    )
-
-
-def _service(request: Request, entry_point: str) -> tuple[str, str, str, dict[str, str]]:
-    spec: dict[str, Any] = request.body["spec"]["template"]["spec"]
-    environment = {e["name"]: e.get("value", "a value from Secret Manager") for e in spec["containers"][0]["env"]}
-    return request.body["metadata"]["name"], entry_point, spec["serviceAccountName"], environment
+def _shape(request: Request, target: str) -> dict[str, Any]:
+    body = request.body
+    spec: dict[str, Any] = body["spec"]["template"]["spec"]
+    container = spec["containers"][0]
+    environment = {e["name"]: e.get("value", "a value from Secret Manager, long enough") for e in container["env"]}
+    annotations = body["metadata"]["annotations"] | body["spec"]["template"]["metadata"]["annotations"]
+    return {
+        "target": target,
+        "account": spec["serviceAccountName"],
+        "environment": environment,
+        "timeout": str(spec["timeoutSeconds"]),
+        "instances": int(annotations["autoscaling.knative.dev/maxScale"]),
+        "memory": container["resources"]["limits"]["memory"],
+        "is_internal": annotations.get("run.googleapis.com/ingress") == "internal",
+    }
 
 
 def test_the_service_account_and_the_state_bucket_of_cloud_build_are_made(tmp_path: Path) -> None:
     if not shutil.which("gcloud"):
         pytest.skip("no gcloud")
     # Without --async gcloud would wait for the build's log.
-    script = recipe("gcloud-build").replace("gcloud builds submit", "gcloud builds submit --async")
+    script = NO_WAITING + recipe("gcloud-build").replace("gcloud builds submit", "gcloud builds submit --async")
+    shutil.copy(ROOT / ".gcloudignore-build", tmp_path)
+    (tmp_path / ".gitignore").write_text("")
     shutil.copy(ROOT / "cloudbuild.yaml", tmp_path)
     recording = Recording(script, tmp_path)
     assert not recording.complaints
@@ -204,3 +273,45 @@ def test_the_service_account_and_the_state_bucket_of_cloud_build_are_made(tmp_pa
     assert build.body["substitutions"]["_DEPLOY"] == "true"
     assert [step["id"] for step in build.body["steps"]][-2:] == ["build", "deploy"]
     assert build.body["serviceAccount"].endswith("@$PROJECT_ID.iam.gserviceaccount.com")
+
+
+def test_what_gcloud_made_is_imported_by_addresses_that_terraform_plans(
+    plan: Plan, preparation: Recording, deployment: Recording
+) -> None:
+    blocks = re.findall(r"import \{\n(.*?)\n\}", recipe("import"), re.DOTALL)
+    assert len(blocks) > 10
+    ids = set()
+    addresses = set()
+    for block in blocks:
+        target = re.search(r"^  to +?= (.*)$", block, re.MULTILINE)
+        name = re.search(r'^  id +?= "(.*)"$', block, re.MULTILINE)
+        assert target, block
+        assert name, block
+        for key, value in _each(block):
+            entry = "refresh_http" if key == "http" else key
+            address = re.sub(r'each\.key == "http" \? "refresh_http" : each\.key|each\.key', f'"{entry}"', target[1])
+            addresses.add(address)
+            ids.add(
+                name[1]
+                .replace("${var.project_id}", "my-project")
+                .replace("${each.key}", key)
+                .replace("${each.value}", value)
+            )
+    # `complete` keeps its secrets in a region; names of the rest are the same.
+    planned = {
+        re.sub(r"google_secret_manager_regional_secret", "google_secret_manager_secret", a) for a in plan.created()
+    }
+    missing = addresses - planned
+    assert not {address for address in missing if "notify" not in address}
+    made = " ".join(f"{r.path} {r.query} {json.dumps(r.body)}" for r in [*preparation.requests, *deployment.requests])
+    assert not [
+        name for name in ids if re.sub(r".*/(?!versions)|@.*", "", name.removesuffix("/versions/1")) not in made
+    ]
+
+
+def _each(block: str) -> list[tuple[str, str]]:
+    keys = re.search(r"for_each = toset\(\[(.*?)\]\)", block)
+    if keys:
+        return [(key, key) for key in re.findall(r'"([^"]+)"', keys[1])]
+    pairs = re.search(r"for_each = \{(.*?)\}", block)
+    return re.findall(r'(\w+) = "([^"]+)"', pairs[1]) if pairs else [("", "")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 
 from tests.infra.plans import PROJECT, ROOT, Plan
@@ -47,12 +48,10 @@ _REFRESH = {
     "client registrations": {"access_secret_version"},
     "signing key": {"access_secret_version"},
     "topic events": {"publish"},
-    "topic refresh": {"publish"},
 }
 
 # Service account -> on what -> the RPCs that its function makes, or Cloud Run for it (signing key, notify URLs).
 USES: dict[str, dict[str, set[str]]] = {
-    "token-refresh": _REFRESH,
     "token-refresh-http": _REFRESH,
     "token-refresh-consent": {
         "connection secrets": {"get_secret", "access_secret_version", "add_secret_version", "update_secret"},
@@ -73,7 +72,11 @@ USES: dict[str, dict[str, set[str]]] = {
         "signing key": {"access_secret_version"},
         "topic refresh": {"publish"},
     },
+    # It asks with its caller's own token.
+    "token-refresh-token": {},
+    "token-refresh-risc": {"topic refresh": {"publish"}},
 }
+ALWAYS = {"token-refresh-http", "token-refresh-consent", "token-refresh-status"}
 
 
 def granted(plan: Plan, account: str) -> dict[str, set[str]]:
@@ -91,14 +94,10 @@ def granted(plan: Plan, account: str) -> dict[str, set[str]]:
 
 def test_every_function_may_do_what_it_does_and_nothing_else(plan: Plan) -> None:
     accounts = {
-        function["service_config"][0]["service_account_email"].split("@")[0]
-        for function in plan.created("google_cloudfunctions2_function").values()
+        function["template"][0]["service_account"].split("@")[0]
+        for function in plan.created("google_cloud_run_v2_service").values()
     }
-    assert (
-        {"token-refresh", "token-refresh-http", "token-refresh-consent", "token-refresh-status"}
-        <= accounts
-        <= set(USES)
-    )
+    assert ALWAYS <= accounts <= set(USES)
     for account in accounts:
         used = {on: {PERMISSION_OF_RPC[rpc] for rpc in rpcs} for on, rpcs in USES[account].items()}
         assert granted(plan, account) == used, account
@@ -117,14 +116,32 @@ def test_the_list_of_calls_is_the_code_s() -> None:
 
 
 def test_the_output_iam_leaves_no_grant_out(plan: Plan) -> None:
-    in_resources = {
-        (values["role"], member)
-        for address, values in plan.created().items()
+    in_resources = set()
+    for address, values in plan.created().items():
         # A connection declared on its own is not the deployment's.
-        if address.startswith("module.token_refresh.") and re.search(r"_iam_(member|binding|policy)\.", address)
-        for member in values.get("members") or [values.get("member", "known after apply")]
-    }
+        if not address.startswith("module.token_refresh.") or not re.search(r"_iam_(member|binding|policy)\.", address):
+            continue
+        if "policy_data" in values:
+            bindings = json.loads(values["policy_data"])["bindings"]
+            in_resources |= {(binding["role"], member) for binding in bindings for member in binding["members"]}
+        else:
+            members = values.get("members") or [values.get("member", "known after apply")]
+            in_resources |= {(values["role"], member) for member in members}
     assert {(grant["role"], grant.get("member", "known after apply")) for grant in plan.output("iam")} == in_resources
+
+
+def test_a_connection_is_four_resources(plan: Plan) -> None:
+    of_alice = [address for address in plan.created() if 'module.connection["gmail-alice"]' in address]
+    assert len(of_alice) == 4
+
+
+def test_what_is_made_by_others_keeps_its_own_policy(cmek: Plan) -> None:
+    """On topics, bucket and repository that were brought along grants are added, nothing is bound or replaced."""
+    theirs = ("refresh-requests", "integration-events", "-sources", "functions")
+    for address, values in cmek.created().items():
+        on = str(values.get("topic") or values.get("bucket") or values.get("repository") or "")
+        if on.endswith(theirs) and "_iam_" in address:
+            assert "_iam_member." in address, address
 
 
 def test_nobody_gets_a_basic_or_administrative_role(plan: Plan) -> None:

@@ -14,7 +14,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import Parse, ParseError
 from google.protobuf.message_factory import GetMessageClass
 
-from tests.infra.plans import ROOT, Plan
+from tests.infra.plans import PROJECT, ROOT, SHARDS, Plan
+from token_refresh.core.incident.events import REMEDIES
 
 
 def fields_logged() -> set[str]:
@@ -96,6 +97,7 @@ def test_every_query_of_dashboard_and_alerts_is_of_a_metric_that_exists(plan: Pl
             True,
         ),
         ({"version": "7", "first_failed_at": 1_795_179_781.5}, True),
+        ({"connections": 40, "connection_names": ["gmail-alice", "gmail-bob"]}, True),
         ({}, True),
         ({"refresh_token": "never"}, False),
         ({"version": "x"}, False),
@@ -124,5 +126,62 @@ def test_the_source_that_is_deployed_is_the_whole_package_and_nothing_else(plan:
     assert plan.created("google_storage_bucket_object")
     package = {str(file.relative_to(ROOT)) for file in (ROOT / "token_refresh").rglob("*") if file.is_file()}
     package = {name for name in package if "__pycache__" not in name}
-    with ZipFile(ROOT / "infra/.terraform/token-refresh-source.zip") as archive:
+    with ZipFile(ROOT / f"infra/.terraform/{PROJECT}-token-refresh-source.zip") as archive:
         assert set(archive.namelist()) - {"extra_providers.toml"} == package | {"main.py", "requirements.txt"}
+
+
+def test_two_deployments_of_one_configuration_ship_each_its_own_providers(shards: Plan) -> None:
+    objects = shards.created("google_storage_bucket_object")
+    assert len({values["source"] for values in objects.values()}) == len(SHARDS)
+    shipped = {}
+    for values in objects.values():
+        with ZipFile(ROOT / "infra/examples/shards" / values["source"]) as archive:
+            shipped[values["bucket"].split("-token-refresh")[0]] = "extra_providers.toml" in archive.namelist()
+    assert shipped == {SHARDS["first"]: False, SHARDS["second"]: True}
+
+
+def test_a_connection_lives_in_the_project_that_it_names(shards: Plan) -> None:
+    projects = {
+        values["secret_id"]: values["project"]
+        for values in shards.created("google_secret_manager_secret").values()
+        if values["secret_id"].endswith("-refresh-token")
+    }
+    first, second = SHARDS["first"], SHARDS["second"]
+    assert projects == {
+        "gmail-alice-refresh-token": first,
+        "gmail-bob-refresh-token": first,
+        "gmail-carol-refresh-token": second,
+    }
+
+
+def test_one_deployment_for_each_project_and_location(any_plan: Plan) -> None:
+    """A secret whose name does not depend on the prefix: a second deployment cannot make it."""
+    markers = [
+        (values["project"], values.get("location"))
+        for values in any_plan.created("google_secret_manager_secret", "google_secret_manager_regional_secret").values()
+        if values["secret_id"] == "token-refresh-deployment"
+    ]
+    assert markers
+    assert len(markers) == len(set(markers))
+
+
+def test_the_reasons_that_metrics_know_are_those_of_the_code() -> None:
+    """Bounded: whatever else a provider says is counted under the empty label."""
+    text = (ROOT / "infra/metrics.tf").read_text()
+    known = re.search(r"known_reasons = \[(.*?)\]", text, re.DOTALL)
+    assert known
+    listed = set(re.findall(r'"(\w+)"', re.sub(r"#.*", "", known[1])))
+    assert listed >= set(REMEDIES)
+    assert listed >= reasons_in_code()
+    sources = "\n".join(file.read_text() for file in (ROOT / "token_refresh").rglob("*.py"))
+    assert not [reason for reason in listed if f'"{reason}"' not in sources]
+
+
+def reasons_in_code() -> set[str]:
+    """Return the constants that the code gives as a `reason`."""
+    found: set[str] = set()
+    for file in (ROOT / "token_refresh").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
+                found.add(str(node.value.value))
+    return {reason for reason in found if re.fullmatch(r"[a-z_]+", reason)}

@@ -1,19 +1,15 @@
-# Every option once: several providers, regional secrets, customer-managed keys, VPC egress, IAP, notifications, alerts.
+# Nearly every option once: several providers, regional secrets, VPC egress, IAP, notifications, token, risc, alerts.
+# Keys of your own: ../cmek. Several projects: ../shards.
 
 variable "project_id" {
   description = "Project to deploy to."
   type        = string
 }
 
-variable "notify_urls" {
-  description = "Apprise URLs; give them by TF_VAR_notify_urls."
-  type        = list(string)
-  ephemeral   = true
-  sensitive   = true
-}
-
-locals {
-  keys = "projects/${var.project_id}/locations/europe-west1/keyRings/token-refresh/cryptoKeys"
+variable "notify_urls_version" {
+  description = "Version of the secret token-refresh-notify-urls; 0 until there is one."
+  type        = number
+  default     = 1
 }
 
 module "token_refresh" {
@@ -26,15 +22,18 @@ module "token_refresh" {
   connections = {
     gmail-alice = {
       owner     = "alice@example.com"
+      title     = "Mail report"
+      purpose   = "Counts the messages of the support mailbox every night."
       scopes    = ["openid", "email", "https://www.googleapis.com/auth/gmail.readonly"]
       consumers = ["serviceAccount:mail-report@${var.project_id}.iam.gserviceaccount.com"]
     }
     xero-acme = {
-      provider  = "xero"
-      owner     = "books@example.com"
-      scopes    = ["offline_access", "accounting.transactions"]
-      format    = "text"
-      consumers = ["serviceAccount:ledger@${var.project_id}.iam.gserviceaccount.com"]
+      provider         = "xero"
+      owner            = "books@example.com"
+      scopes           = ["offline_access", "accounting.transactions"]
+      format           = "text"
+      consent_warnings = "14d,3d"
+      consumers        = ["serviceAccount:ledger@${var.project_id}.iam.gserviceaccount.com"]
     }
     directory-sync = {
       client                = ""
@@ -43,34 +42,34 @@ module "token_refresh" {
       refresh_before_expiry = 600
     }
     shop-old = {
-      provider  = "shopware"
-      paused    = true
-      variables = { shop = "acme" }
+      provider            = "shopware"
+      paused              = true
+      variables           = { shop = "acme" }
+      deletion_protection = false
     }
   }
 
   providers_toml = file("${path.module}/providers.toml")
-  settings       = { confirm_after = 120 }
+  settings       = { consent_name = "Integrations, Example Ltd.", consent_contact = "integrations@example.com" }
 
-  notify_urls         = var.notify_urls
-  notify_urls_version = 1
+  notify_urls_version = var.notify_urls_version
+  access_token_topic  = true
+  token               = {}
+  risc                = { audiences = ["1234567890-abc.apps.googleusercontent.com"] }
 
-  operators = ["group:operators@example.com"]
-  status_iap = {
-    domain  = "tokens.example.com"
-    members = ["group:operators@example.com"]
-  }
+  operators  = ["group:operators@example.com"]
+  status_iap = { members = ["group:operators@example.com"] }
 
   secret_location     = "europe-west1"
   version_destroy_ttl = "86400s"
-  kms                 = { secrets = "${local.keys}/secrets", regional = "${local.keys}/functions" }
-  vpc_egress          = { connector = "projects/${var.project_id}/locations/europe-west1/connectors/egress" }
+  audit_secret_access = true
+  vpc                 = { network = "egress", subnetwork = "egress-europe-west1", tags = ["token-refresh"] }
 
   alert_emails = ["oncall@example.com"]
   runbook_url  = "https://wiki.example.com/token-refresh/runbook"
 }
 
-# A connection declared on its own, as another team's configuration would.
+# A connection declared on its own, as another team's configuration would. Its client is declared with the deployment.
 module "calendar_bob" {
   source = "../../modules/connection"
 

@@ -1,15 +1,15 @@
 locals {
-  access_token_secret = coalesce(var.access_token_secret, "${var.name}-access-token")
-
   # The spec. The functions write their status beside it, under keys that never stand here, so an apply keeps it:
-  # `annotations` covers the keys of the configuration only (docs/security.md, What an apply keeps).
+  # `annotations` covers the keys of the configuration only (docs/runbook.md, Change a connection).
   spec = {
     "token-refresh.client"                = var.client == "" ? null : var.client
-    "token-refresh.access-token-secret"   = var.access_token_secret
     "token-refresh.format"                = var.format == "json" ? null : var.format
     "token-refresh.scopes"                = length(var.scopes) == 0 ? null : join(" ", var.scopes)
     "token-refresh.owner"                 = var.owner
+    "token-refresh.title"                 = var.title
+    "token-refresh.purpose"               = var.purpose
     "token-refresh.subject"               = var.subject
+    "token-refresh.consent-warnings"      = var.consent_warnings
     "token-refresh.refresh-before-expiry" = var.refresh_before_expiry
     "token-refresh.variables"             = length(var.variables) == 0 ? null : jsonencode(var.variables)
   }
@@ -25,7 +25,7 @@ module "grant" {
   kms_key             = var.deployment.kms_key
   topic               = var.deployment.topic
   version_destroy_ttl = var.deployment.version_destroy_ttl
-  deletion_protection = var.deployment.deletion_protection
+  deletion_protection = coalesce(var.deletion_protection, var.deployment.deletion_protection)
   annotations         = { for key, value in local.spec : key => value if value != null }
   labels = merge(var.deployment.labels, {
     token-refresh          = var.paused ? "paused" : "enabled"
@@ -34,9 +34,9 @@ module "grant" {
 
   iam = {
     "roles/secretmanager.secretAccessor"     = setunion(var.deployment.refreshers, var.deployment.consenters)
-    "roles/secretmanager.secretVersionAdder" = var.deployment.consenters
+    "roles/secretmanager.secretVersionAdder" = setunion(var.deployment.consenters, var.deployment.operators)
     (var.deployment.roles.versioner)         = var.deployment.refreshers
-    (var.deployment.roles.annotator)         = setunion(var.deployment.refreshers, var.deployment.consenters)
+    (var.deployment.roles.annotator)         = setunion(var.deployment.refreshers, var.deployment.consenters, var.deployment.operators)
     (var.deployment.roles.describer)         = setunion(var.deployment.consenters, var.deployment.notifiers)
     (var.deployment.roles.inspector)         = var.deployment.viewers
   }
@@ -47,9 +47,10 @@ module "access_token" {
   source = "../secret"
 
   project_id = var.deployment.project_id
-  secret_id  = local.access_token_secret
+  secret_id  = "${var.name}-access-token"
   location   = var.deployment.location
   kms_key    = var.deployment.kms_key
+  topic      = var.deployment.access_token_topic
   labels     = var.deployment.labels
 
   iam = {

@@ -12,3 +12,13 @@ output "iam" {
   description = "Members by role, on the connection secret and on the access-token secret."
   value       = { connection_secret = module.grant.iam, access_token_secret = module.access_token.iam }
 }
+
+output "format" {
+  description = "Form of the access-token secret."
+  value       = var.format
+}
+
+output "deletion_protection" {
+  description = "Whether the grant is protected from being destroyed."
+  value       = module.grant.deletion_protection
+}

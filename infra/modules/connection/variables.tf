@@ -4,10 +4,12 @@ variable "deployment" {
     project_id          = string
     location            = optional(string)
     topic               = optional(string)
+    access_token_topic  = optional(string)
     refreshers          = set(string)
     consenters          = optional(set(string), [])
     notifiers           = optional(set(string), [])
     viewers             = optional(set(string), [])
+    operators           = optional(set(string), [])
     roles               = object({ annotator = string, describer = string, inspector = string, versioner = string })
     labels              = optional(map(string), {})
     kms_key             = optional(string)
@@ -62,8 +64,37 @@ variable "scopes" {
 }
 
 variable "owner" {
-  description = "Resource owner: e-mail address or login hint."
+  description = "Resource owner: one e-mail address, or a login; \"*\": whoever consents first. Who may consent depends on it: without owner and subject nobody may."
   type        = string
+  default     = null
+}
+
+variable "title" {
+  description = "What owners read on the page and in the message: the name of what they are asked for."
+  type        = string
+  default     = null
+}
+
+variable "purpose" {
+  description = "What owners read, too: what the access is for."
+  type        = string
+  default     = null
+}
+
+variable "consent_warnings" {
+  description = "How long before a known end of the grant its owner is told, such as 7d,1d; null: the setting."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.consent_warnings == null || can(regex("^[0-9]+(\\.[0-9]+)?[smhd]( *, *[0-9]+(\\.[0-9]+)?[smhd])*$", var.consent_warnings))
+    error_message = "Durations such as 7d,1d or 36h."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Refuse to destroy the connection secret; null: as the deployment says. Set it to false, and apply, before the connection is removed."
+  type        = bool
   default     = null
 }
 
@@ -82,12 +113,6 @@ variable "format" {
     condition     = contains(["json", "text"], var.format)
     error_message = "json or text."
   }
-}
-
-variable "access_token_secret" {
-  description = "Secret id for the access token; null: NAME-access-token."
-  type        = string
-  default     = null
 }
 
 variable "refresh_before_expiry" {

@@ -1,4 +1,11 @@
-# One secret, global or regional, and who may do what with it. Never a payload.
+# One secret, global or regional, and its whole IAM policy: who is not listed may do nothing. Never a payload.
+
+locals {
+  # As JSON, not by the data source google_iam_policy: so a plan shows who gets what.
+  policy = jsonencode({
+    bindings = [for role in sort(keys(var.iam)) : { role = role, members = sort(tolist(var.iam[role])) } if length(var.iam[role]) > 0]
+  })
+}
 
 resource "google_secret_manager_secret" "secret" {
   count = var.location == null ? 1 : 0
@@ -46,13 +53,12 @@ resource "google_secret_manager_secret" "secret" {
   }
 }
 
-resource "google_secret_manager_secret_iam_binding" "binding" {
-  for_each = var.location == null ? local.iam : {}
+resource "google_secret_manager_secret_iam_policy" "policy" {
+  count = var.location == null ? 1 : 0
 
-  project   = var.project_id
-  secret_id = google_secret_manager_secret.secret[0].secret_id
-  role      = each.key
-  members   = each.value
+  project     = var.project_id
+  secret_id   = google_secret_manager_secret.secret[0].secret_id
+  policy_data = local.policy
 }
 
 resource "google_secret_manager_regional_secret" "secret" {
@@ -81,16 +87,26 @@ resource "google_secret_manager_regional_secret" "secret" {
   }
 }
 
-resource "google_secret_manager_regional_secret_iam_binding" "binding" {
-  for_each = var.location == null ? {} : local.iam
+resource "google_secret_manager_regional_secret_iam_policy" "policy" {
+  count = var.location == null ? 0 : 1
 
-  project   = var.project_id
-  location  = var.location
-  secret_id = google_secret_manager_regional_secret.secret[0].secret_id
-  role      = each.key
-  members   = each.value
+  project     = var.project_id
+  location    = var.location
+  secret_id   = google_secret_manager_regional_secret.secret[0].secret_id
+  policy_data = local.policy
 }
 
-locals {
-  iam = { for role, members in var.iam : role => members if length(members) > 0 }
+# From 0.1: to destroy such a binding would take its role out of the policy that has replaced it.
+removed {
+  from = google_secret_manager_secret_iam_binding.binding
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = google_secret_manager_regional_secret_iam_binding.binding
+  lifecycle {
+    destroy = false
+  }
 }

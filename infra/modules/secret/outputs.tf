@@ -9,6 +9,13 @@ output "secret_id" {
 }
 
 output "iam" {
-  description = "Members by role, as bound."
-  value       = { for binding in concat(values(google_secret_manager_secret_iam_binding.binding), values(google_secret_manager_regional_secret_iam_binding.binding)) : binding.role => binding.members }
+  description = "Members by role, as the policy says."
+  value = { for binding in jsondecode(one(concat(
+    google_secret_manager_secret_iam_policy.policy[*].policy_data, google_secret_manager_regional_secret_iam_policy.policy[*].policy_data,
+  ))).bindings : binding.role => binding.members }
+}
+
+output "deletion_protection" {
+  description = "Whether the secret is protected from being destroyed."
+  value       = one(concat(google_secret_manager_secret.secret[*].deletion_protection, google_secret_manager_regional_secret.secret[*].deletion_protection))
 }

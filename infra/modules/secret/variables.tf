@@ -62,7 +62,7 @@ variable "deletion_protection" {
 }
 
 variable "iam" {
-  description = "Members by role. Authoritative for each role named: other members of it are removed."
+  description = "Members by role. Authoritative for the secret: every other grant on it is removed."
   type        = map(set(string))
   default     = {}
 }

@@ -35,7 +35,7 @@ _FIRST_REMINDERS: Final = (24, 72)
 _WEEK: Final = 168
 _LAST_REMINDER: Final = 90 * int(DAY / HOUR)
 # A heading of docs/runbook.md.
-NO_RUN: Final = "No run in 15 minutes"
+NO_RUN: Final = "Runs have stopped"
 _SUSPECTED: Final = (
     "Tried again in each run. Only a second refusal, some time after the first, makes it certain; until then its owner "
     "is not asked."

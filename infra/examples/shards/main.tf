@@ -1,0 +1,36 @@
+# More connections than one project's quota carries: the same module once for each project, each connection in the project that it
+# names. A new project takes new connections; those that are there stay where they are.
+
+variable "projects" {
+  description = "Project ids by the name of the shard."
+  type        = map(string)
+}
+
+locals {
+  connections = {
+    gmail-alice = { shard = "first", owner = "alice@example.com", scopes = ["openid", "email", "https://www.googleapis.com/auth/gmail.readonly"] }
+    gmail-bob   = { shard = "first", owner = "bob@example.com", scopes = ["openid", "email", "https://www.googleapis.com/auth/gmail.readonly"] }
+    gmail-carol = { shard = "second", owner = "carol@example.com", scopes = ["openid", "email", "https://www.googleapis.com/auth/gmail.readonly"] }
+  }
+}
+
+module "token_refresh" {
+  source   = "../.."
+  for_each = var.projects
+
+  project_id  = each.value
+  connections = { for name, connection in local.connections : name => connection if connection.shard == each.key }
+
+  providers_toml = each.key == "first" ? null : file("${path.module}/second.toml") # as an example: shards need not be alike
+}
+
+output "token_refresh" {
+  description = "Addresses, topics and secret ids by shard."
+  value       = module.token_refresh
+}
+
+# Fails where a connection names a shard that is not there.
+output "project_of" {
+  description = "Connection -> the project whose secrets it reads."
+  value       = { for name, connection in local.connections : name => var.projects[connection.shard] }
+}
