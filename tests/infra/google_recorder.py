@@ -23,6 +23,7 @@ SERVICES = (
     "CLOUDRESOURCEMANAGER",
     "CLOUDSCHEDULER",
     "CLOUDASSET",
+    "EVENTARC",
     "IAM",
     "LOGGING",
     "MONITORING",
@@ -31,6 +32,7 @@ SERVICES = (
     "SECRETMANAGER",
     "SERVICEUSAGE",
     "STORAGE",
+    "WORKFLOWS",
 )
 _LOCATION = "projects/my-project/locations/europe-west1"
 _DONE = {"name": "operations/done", "done": True, "response": {}}
@@ -113,10 +115,12 @@ class GoogleRecorder:
         answers = {
             "CLOUDBUILD": _build_answer,
             "CLOUDRESOURCEMANAGER": _project_answer,
+            "EVENTARC": _location_operation,
             "PUBSUB": lambda _: {"messageIds": ["1"]} if request.path.endswith(":publish") else {},
             "SECRETMANAGER": _secret_answer,
             "SERVICEUSAGE": _service_answer,
             "STORAGE": _bucket_answer,
+            "WORKFLOWS": _location_operation,
             "upload": _object_answer,
         }
         return 200, answers[service](request) if service in answers else {}
@@ -152,6 +156,11 @@ def _build_answer(request: Request) -> Mapping[str, Any]:
     results = {"images": [{"name": "image", "digest": "sha256:0"}]}
     metadata = {"@type": "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata", "build": build}
     return _DONE | {"metadata": metadata, "response": {"@type": kind, **build, "results": results}}
+
+
+def _location_operation(_: Request) -> Mapping[str, Any]:
+    trigger = {"transport": {"pubsub": {"topic": "topic", "subscription": "subscription"}}}
+    return _DONE | {"name": f"{_LOCATION}/operations/1", "response": trigger}
 
 
 def _project_answer(request: Request) -> Mapping[str, Any]:
