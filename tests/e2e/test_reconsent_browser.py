@@ -1,42 +1,27 @@
 """From a dead grant to fresh tokens in two clicks, in a real browser, at two authorization servers nobody here wrote.
 
-Each page's picture is kept in build/screenshots.
+Each page's picture is kept in build/screenshots, small and large, by day and by night, and held against WCAG 2.2 AA.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
-from infra.local.demo.samples import Sample, Secrets
-from infra.local.mail import Mail
-from infra.local.stack import EVENTS_SUBSCRIPTION, Stack
+from infra.local.demo.samples import Secrets
+from infra.local.stack import Stack
 from tests.peers.oidc_provider import OidcProvider, why_missing
+from tests.worlds.browser import launch, look_at, watched
+from tests.worlds.owners import OTHER, OWNER, TTL, World, allow, eventually, expect_connected, sign_in
 
 pytestmark = [pytest.mark.timeout(300)]
-PICTURES = Path(__file__).resolve().parents[2] / "build" / "screenshots"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-proxy-server",
-)
-OWNER, OTHER, PASSWORD = "ada@example.com", "mallory@example.com", "demo"
+DESK = {"width": 1280, "height": 900}
 PEER = """
 [peer]
 token_url = "{peer.token_url}"
@@ -50,90 +35,17 @@ subject = {{ from = "id_token" }}
 """
 
 
-@dataclass
-class World:
-    stack: Stack
-    secrets: Secrets
-    browser: Browser
-
-    def declare(self, name: str, provider: str, *, dead: bool = True, scopes: str = "openid email profile") -> str:
-        """Declare a connection with a client of its own; `dead` gives it a grant that has been revoked."""
-        server = self.stack.authorization_server
-        self.secrets.declare_client(name, rotates_refresh_tokens=provider.endswith("rotating"), scopes=scopes)
-        refresh_token = ""
-        if dead:
-            refresh_token = server.create_grant(name, OWNER)
-            server.revoke(refresh_token)
-        self.secrets.declare(Sample(name, "", provider, OWNER, name), refresh_token)
-        return refresh_token
-
-    def run(self, name: str, **options: object) -> str:
-        """Run one connection; return its outcome."""
-        answer = requests.post(
-            self.stack.functions["refresh_http"].url, json={"connections": [name], **options}, timeout=60
-        )
-        (one,) = answer.json()["connections"]
-        return str(one["outcome"])
-
-    def mail(self, name: str, subject: str, to: str = OWNER) -> Mail:
-        """Wait for the owner's mail about a connection."""
-        found: list[Mail] = []
-
-        def arrived() -> bool:
-            found[:] = [
-                m for m in self.stack.mail.mails() if name in m.subject and subject in m.subject and to in m.recipients
-            ]
-            return bool(found)
-
-        assert eventually(arrived), f"no mail {subject!r} about {name}"
-        return found[0]
-
-    def link(self, name: str) -> str:
-        """Take the link from the owner's mail."""
-        return next(word for word in self.mail(name, "needs your permission").text.split() if "/consent/" in word)
-
-    def token(self, name: str) -> dict[str, Any]:
-        """Wait for the access token, as a downstream job would."""
-        assert eventually(lambda: self.secrets.latest(f"{name}-access-token")), f"{name} has no access token"
-        document: dict[str, Any] = json.loads(self.secrets.latest(f"{name}-access-token") or "")
-        return document
-
-    def userinfo(self, access_token: str, url: str = "") -> requests.Response:
-        headers = {"Authorization": f"Bearer {access_token}"}
-        return requests.get(url or self.stack.authorization_server.userinfo_url, headers=headers, timeout=30)
-
-    def events(self, seen: list[tuple[str, str]] = []) -> list[tuple[str, str]]:  # noqa: B006 - one topic, one list
-        """List type and subject of all events so far."""
-        messages = self.stack.pubsub.pull(EVENTS_SUBSCRIPTION)
-        seen += [(m.attributes["ce-type"].split(".")[2], m.attributes["ce-subject"]) for m in messages]
-        return seen
-
-    def status(self, name: str) -> dict[str, Any]:
-        answer = requests.get(self.stack.functions["status"].url, headers={"Accept": "application/json"}, timeout=30)
-        return next(one for one in answer.json()["connections"] if one["name"] == name)
-
-
-def eventually(condition: Callable[[], object], seconds: float = 30.0) -> bool:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return bool(condition())
-
-
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("Chromium is missing: apt-get install chromium")
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    asks = {"CONSENT_NAME": "Example Inc.", "CONSENT_CONTACT": "help@example.com"}
     with (
-        Stack(environment={"CONFIRM_AFTER": "0.5"}) as stack,
+        Stack(environment={"CONFIRM_AFTER": "0.5", **asks}) as stack,
         closing(Secrets(stack)) as secrets,
         sync_playwright() as playwright,
     ):
         for owner in (OWNER, OTHER):
             stack.authorization_server.create_user(owner)
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = launch(playwright)
         yield World(stack, secrets, browser)
         browser.close()
         said = stack.log()
@@ -143,31 +55,17 @@ def world() -> Iterator[World]:
 
 @pytest.fixture
 def context(world: World) -> Iterator[BrowserContext]:
-    context = world.browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(20_000)
-    complaints: list[str] = []
-    context.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
-    yield context
-    context.close()
-    # The browser itself reports every answer of 4xx or 5xx as an error; what a policy blocks it reports as well.
-    assert [text for text in complaints if not text.startswith("Failed to load resource")] == []
+    with watched(world.browser, viewport=DESK) as context:
+        yield context
 
 
 def picture(page: Page, name: str) -> None:
-    """Keep pictures of a page as phones and desks show it, by day and by night."""
-    for width in (375, 1440):
-        for scheme in ("light", "dark"):
-            page.set_viewport_size({"width": width, "height": 812 if width == 375 else 900})
-            page.emulate_media(color_scheme=scheme)
-            page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True, animations="disabled")
-            overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert overflow <= 0, f"{name} is wider than {width} px"
+    """Keep pictures of a page, which must work for everybody."""
+    assert look_at(page, name) == []
 
 
-def sign_in(page: Page, who: str = OWNER) -> None:
-    page.fill("input[name=username]", who)
-    page.fill("input[name=password]", PASSWORD)
-    page.click("button.go")
+def heading(page: Page) -> str:
+    return page.locator("h1").inner_text()
 
 
 @pytest.mark.parametrize("provider", ["local-google", "local-rotating"])
@@ -182,11 +80,15 @@ def test_a_dead_grant_is_renewed_in_two_clicks(world: World, context: BrowserCon
         page.goto(link)
     expect(page.locator("h1")).to_contain_text(f"Renew access for {name}")
     picture(page, "ask")
-    page.click("button.primary")
-    sign_in(page)
-    page.click("button[name=allow]")
-    expect(page.locator("h1")).to_have_text(f"Thank you, {name} is connected")
+    allow(page)
+    expect(page).to_have_url(re.compile(rf"/done/{name}$"))
+    expect(page.locator(".facts")).to_contain_text(OWNER)
+    expect_connected(page)
     picture(page, "done")
+    page.reload()
+    expect_connected(page)
+    page.go_back()  # to the provider or before, but never to the answer that was used
+    assert "code=" not in page.url
 
     document = world.token(name)
     assert world.userinfo(document["access_token"]).json()["email"] == OWNER
@@ -196,45 +98,63 @@ def test_a_dead_grant_is_renewed_in_two_clicks(world: World, context: BrowserCon
     notes = world.secrets.annotations(f"{name}-refresh-token")
     assert "token-refresh.status" not in notes
     assert notes["token-refresh.subject"]
+    assert notes["token-refresh.consents"] == "1"
     assert world.run(name, force=True) == "refreshed"
     assert world.events().count(("invalid_grant", name)) == world.events().count(("recovered", name)) == 1
 
     page.goto(link)
-    expect(page.locator("h1")).to_have_text("This link has been used")
-    picture(page, "spent")
+    expect(page.locator("h1")).to_have_text("Already done")
+    picture(page, "already")
+    page.click("a.primary")
+    expect_connected(page)
+    with watched(world.browser, viewport=DESK) as elsewhere:
+        page = elsewhere.new_page()
+        page.goto(link)
+        expect(page.locator("h1")).to_have_text("This link has been used")
+        picture(page, "spent")
 
 
 def test_the_first_consent_of_a_new_connection_takes_the_same_road(world: World, context: BrowserContext) -> None:
     world.declare("new-one", "local-google", dead=False)
+    world.annotate("new-one", title="Orders of the shop", purpose="We read the orders that your customers send.")
     assert world.run("new-one") == "needs_consent"
     page = context.new_page()
-    page.goto(world.link("new-one"))
-    expect(page.locator("h1")).to_contain_text("Allow access for new-one")
+    page.goto(world.link("new-one", "Orders of the shop"))
+    expect(page.locator("h1")).to_contain_text("Allow access for Orders of the shop")
+    expect(page.locator(".lead").first).to_contain_text("Example Inc. asks for your permission")
     picture(page, "first")
-    page.click("button.primary")
-    sign_in(page)
-    page.click("button[name=allow]")
-    expect(page.locator("h1")).to_contain_text("is connected")
+    allow(page)
+    expect_connected(page)
     assert world.userinfo(world.token("new-one")["access_token"]).ok
 
 
-def test_another_account_fewer_scopes_and_a_cancel_leave_everything_as_it_was(
+def test_a_link_survives_refreshes(world: World, context: BrowserContext) -> None:
+    world.declare("healthy", "local-rotating", alive=True)
+    assert world.run("healthy") == "refreshed"
+    link = world.status("healthy")["consent_url"]
+    page = context.new_page()
+    page.goto(link)
+    page.click("button.primary")
+    for _ in range(2):
+        assert world.run("healthy", force=True) == "refreshed"
+    sign_in(page)
+    page.click("button[name=allow]")
+    expect_connected(page)
+
+
+def test_another_account_fewer_scopes_and_a_cancel_lead_back_by_their_buttons(
     world: World, context: BrowserContext
 ) -> None:
     old = world.declare("kept", "local-google")
     assert world.run("kept") == "needs_consent"
-    link = world.link("kept")
     page = context.new_page()
-
-    page.goto(link)
-    page.click("button.primary")
-    sign_in(page, OTHER)
-    page.click("button[name=allow]")
+    page.goto(world.link("kept"))
+    allow(page, OTHER)
     expect(page.locator("h1")).to_have_text("That was a different account")
+    expect(page.locator(".forward")).to_contain_text(f"Sign in with {OWNER}")
     picture(page, "wrong-account")
 
-    context.clear_cookies()
-    page.goto(link)
+    context.clear_cookies(name="sessionid")  # "use another account" at the provider
     page.click("button.primary")
     sign_in(page)
     page.uncheck("input[value=profile]")
@@ -242,18 +162,17 @@ def test_another_account_fewer_scopes_and_a_cancel_leave_everything_as_it_was(
     expect(page.locator("h1")).to_have_text("Some permissions are missing")
     picture(page, "missing-scopes")
 
-    page.goto(link)
     page.click("button.primary")
     page.click("button:has-text('Cancel')")
     expect(page.locator("h1")).to_have_text("You did not allow access")
+    picture(page, "declined")
 
     assert world.secrets.latest("kept-refresh-token") == old
     assert world.status("kept")["state"] == "needs_consent"
 
-    page.goto(link)
     page.click("button.primary")
     page.click("button[name=allow]")
-    expect(page.locator("h1")).to_contain_text("is connected")
+    expect_connected(page)
 
 
 def test_two_tabs_that_finish_at_once_store_one_grant(world: World, context: BrowserContext) -> None:
@@ -267,13 +186,69 @@ def test_two_tabs_that_finish_at_once_store_one_grant(world: World, context: Bro
             sign_in(tab)
     for tab in (first, second):
         tab.click("button[name=allow]", no_wait_after=True)
-    titles = []
     for tab in (first, second):
-        expect(tab.locator("h1")).to_have_text(re.compile("is connected|has been used|One moment"))
-        titles.append(tab.locator("h1").inner_text())
-    assert sum("is connected" in title for title in titles) == 1
+        expect(tab.locator("h1")).to_have_text(re.compile("Saved|Connected|Already done|has been used"))
+    titles = [heading(tab) for tab in (first, second)]
+    assert sum(title.startswith(("Saved", "Connected")) for title in titles) == 1, titles
     assert eventually(lambda: world.status("tabs")["state"] == "healthy")
     assert world.userinfo(world.token("tabs")["access_token"]).ok
+    assert world.secrets.annotations("tabs-refresh-token")["token-refresh.consents"] == "1"
+
+
+def test_an_owner_who_comes_back_late_is_sent_a_new_link(world: World, context: BrowserContext) -> None:
+    world.declare("late", "local-google")
+    assert world.run("late") == "needs_consent"
+    world.mail("late", "needs your permission")
+    page = context.new_page()
+    page.goto(world.link_of("late", age=TTL + 60))
+    expect(page.locator("h1")).to_have_text("This link has expired")
+    picture(page, "expired")
+    page.click("button.primary")
+    expect(page.locator("h1")).to_have_text("A new link is on its way")
+    picture(page, "link-sent")
+    assert eventually(lambda: ("consent_overdue", "late") in world.events())
+    mails = [m for m in world.stack.mail.mails() if OWNER in m.recipients and "/consent/late?" in m.text]
+    assert eventually(lambda: len([m for m in world.stack.mail.mails() if "/consent/late?" in m.text]) > 1), mails
+    newest = [m for m in world.stack.mail.mails() if OWNER in m.recipients and "/consent/late?" in m.text][-1]
+    page.goto(next(word for word in newest.text.split() if "/consent/late?" in word))
+    allow(page)
+    expect_connected(page)
+    page.goto(world.link_of("late", age=TTL + 60))
+    page.click("button.primary")
+    expect(page.locator("h1")).to_have_text("Nothing is needed")
+    picture(page, "nothing-needed")
+
+
+def test_it_works_without_script(world: World) -> None:
+    world.declare("scriptless", "local-google")
+    with watched(world.browser, viewport=DESK, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(world.link_of("scriptless"))
+        allow(page)
+        expect_connected(page)
+
+
+def test_what_can_go_wrong_looks_as_if_somebody_had_thought_of_it(world: World, context: BrowserContext) -> None:
+    page = context.new_page()
+    base = world.stack.environment["CONSENT_URL"]
+    world.declare("nobody", "local-google")
+    world.annotate("nobody", owner=None)
+    for url, title, name in (
+        (f"{base}/consent/x?ticket=broken", "This link is not complete", "forged"),
+        (f"{base}/callback?code=a&state=b", "We cannot tell that it was you who asked", "foreign"),
+        (f"{base}/elsewhere", "There is no such page", "no-page"),
+        (f"{base}/done/x", "Nothing to show here", "no-receipt"),
+        (world.link_of("nobody"), "This connection is not set up yet", "no-owner"),
+    ):
+        page.goto(url)
+        expect(page.locator("h1")).to_have_text(title)
+        expect(page.locator(".primary")).to_be_visible()
+        picture(page, name)
+    link = world.link_of("nobody")
+    for _ in range(31):
+        page.goto(link)
+    expect(page.locator("h1")).to_have_text("One moment, please")
+    picture(page, "too-often")
 
 
 def test_a_strict_server_with_single_use_tokens_is_served_as_well(world: World, context: BrowserContext) -> None:
@@ -304,7 +279,7 @@ def test_a_strict_server_with_single_use_tokens_is_served_as_well(world: World, 
         page.fill("input[name=password]", "any")
         page.click("button[type=submit]")
         page.click("button[type=submit]")
-        expect(page.locator("h1")).to_contain_text("strict is connected")
+        expect_connected(page)
 
         document = world.token("strict")
         assert world.userinfo(document["access_token"], peer.userinfo_url).json()["email"] == OWNER

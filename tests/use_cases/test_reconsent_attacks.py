@@ -79,7 +79,9 @@ def test_a_link_scanner_that_follows_the_link_changes_nothing(world: World) -> N
 def test_a_forged_or_swapped_ticket_opens_nothing(world: World, spoil: Any, method: str) -> None:
     if spoil(world.link()).startswith("/consent/gmail-bob"):
         world.store.declare("gmail-bob-refresh-token", scopes="mail.read")
-    assert refused(world.browser.open(spoil(world.link()), method=method))
+    page = world.browser.open(spoil(world.link()), method=method)
+    assert refused(page)
+    assert "gmail-" not in page.get_data(as_text=True)
     assert world.is_untouched()
 
 

@@ -264,7 +264,7 @@ def test_no_page_shows_what_a_provider_says_and_the_log_has_it_under_the_pages_n
     reference = re.search(r"<code>([0-9a-f]{8})</code>", text)
     assert reference
     told = [getattr(record, "json_fields", {}) for record in caplog.records]
-    (line,) = [one for one in told if one.get("reference") == reference[1]]
+    (line,) = (one for one in told if one.get("reference") == reference[1])
     assert "call +1 555 0100 now" in line["detail"]
     world.endpoint.outcome = None
     world.start()

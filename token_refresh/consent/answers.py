@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -124,8 +125,8 @@ def refuse(fault: Refused | StoreError, asker: Asker, context: Context, base_url
         "missing": refused.scopes,
         "action": f"{base_url}/consent/{quote(name, safe='')}" if context.state else "",
         "state": context.state,
-        # Nothing to look up where the owner can mend it, or where nothing is authentic.
-        "reference": reference if refused.detail and words.tone == "warn" else "",
+        # Where the owner can mend it there is nothing to look up.
+        "reference": reference if refused.detail and words.status >= HTTPStatus.BAD_REQUEST else "",
     }
     return Page(words.status, "refused", facts, retry_after=context.wait)
 
@@ -140,7 +141,7 @@ def _filled(words: Refusal, asker: Asker, context: Context) -> Refusal:
         "wait": _wait(context.wait),
     }
     texts = {part: getattr(words, part).format(**values) for part in ("title", "happened", "way_forward")}
-    return replace(words, **{part: text[:1].upper() + text[1:] for part, text in texts.items()})
+    return replace(words, **{part: (text[:1].upper() + text[1:]).replace("..", ".") for part, text in texts.items()})
 
 
 def _button(words: Refusal, asker: Asker, context: Context) -> Button | None:
@@ -148,9 +149,9 @@ def _button(words: Refusal, asker: Asker, context: Context) -> Button | None:
     button = words.button
     if button in (Button.AGAIN, Button.OTHER_ACCOUNT) and not context.state:
         return Button.RELOAD
-    if button is Button.ASK and not asker.contact_url:
-        return None if words.tone == "good" else Button.RELOAD
-    return button
+    if button is Button.ASK and words.tone == "good":
+        return None
+    return Button.RELOAD if button is Button.ASK and not asker.contact_url else button
 
 
 def _wait(seconds: float) -> str:

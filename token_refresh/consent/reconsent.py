@@ -276,6 +276,8 @@ class Reconsent:
         if isinstance(fault, TooOftenError):
             context = replace(context, wait=fault.seconds)
             fault = Refused("too_often")
+        if isinstance(fault, Refused) and fault.reason == "forged_ticket":
+            context = Context()  # what the address calls the connection is anybody's word
         if isinstance(fault, Refused) and fault.reason == "spent_ticket":
             for receipt in self._tickets.receipts(context.name, cookies):
                 if receipt.consents == fault.consents:

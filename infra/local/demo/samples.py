@@ -77,15 +77,17 @@ class Secrets:
         """Read a secret's annotations."""
         return dict(self._client.get_secret(name=f"{self._parent}/secrets/{secret_id}").annotations)
 
-    def declare_client(self, client: str, *, client_secret: str = "", **switches: object) -> None:
+    def declare_client(self, client: str, *, client_secret: str = "", provider: str = "", **switches: object) -> None:
         """Register a client at the authorization server and store its registration as `oauth-client-<client>`.
 
-        `client_secret` stores another one than the server knows; `switches` are those of `create_client`.
+        `client_secret` stores another one than the server knows, `provider` says whose client it is where its name does
+        not; `switches` are those of `create_client`.
         """
         redirect_uris = [f"{self._stack.environment.get('CONSENT_URL', 'http://127.0.0.1')}/callback"]
         known = self._stack.authorization_server.create_client(client, redirect_uris=redirect_uris, **switches)  # type: ignore[arg-type]
         self.create(f"oauth-client-{client}")
         registration = {"client_id": known.client_id, "client_secret": client_secret or known.client_secret}
+        registration |= {"provider": provider} if provider else {}
         self.add(f"oauth-client-{client}", json.dumps(registration))
 
     def declare(self, sample: Sample, refresh_token: str = "") -> None:

@@ -24,7 +24,10 @@ class Button(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a refusal says: what happened, and what to do now. `tone` is `warn`, or `calm` where nothing is wrong."""
+    """What a refusal says: what happened, and what to do now.
+
+    `tone` is `warn`, `calm` where nothing is wrong, or `good`; `operators_hint` is for those whom the owner asks.
+    """
 
     status: int
     title: str
@@ -32,6 +35,7 @@ class Refusal:
     way_forward: str
     button: Button = Button.AGAIN
     tone: str = "warn"
+    operators_hint: str = ""
 
 
 _UNTOUCHED = "Nothing was changed here."
@@ -149,8 +153,9 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
         500,
         "This connection is not set up yet",
         "Nobody has said whose account it is for.",
-        _ASK + " Your link stays valid in the meantime. For them: set token-refresh.owner.",
+        _ASK + " Your link stays valid in the meantime.",
         Button.RELOAD,
+        operators_hint="set token-refresh.owner",
     ),
     "missing_scopes": Refusal(
         200,
