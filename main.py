@@ -18,6 +18,7 @@ from token_refresh.errors import BadEnvironment, BadRequest, StoreError, TokenRe
 from token_refresh.web.consent import broken, handle_consent
 from token_refresh.web.headers import protect_every_answer
 from token_refresh.web.pages import Pages
+from token_refresh.web.risc import handle_risc
 from token_refresh.web.token import handle_token
 from token_refresh.wiring import parts
 
@@ -114,6 +115,19 @@ def token(request: flask.Request) -> flask.typing.ResponseReturnValue:
         return handle_token(request, instance.caller_secrets, instance.refusals, time.time)
     except BadEnvironment as fault:
         return _error("bad_environment", fault, 500)
+
+
+@functions_framework.http
+def risc(request: flask.Request) -> flask.typing.ResponseReturnValue:
+    """Take a security event token (RFC 8935) and ask for the refresh of whatever it is about.
+
+    202 taken, 400 refused, 405 not POST, 500 the environment is wrong (the log says why), 503 send it again.
+    """
+    try:
+        return handle_risc(request, parts().security_events)
+    except BadEnvironment as fault:
+        log.error("bad_environment: %s", fault)  # noqa: TRY400 - one line that lists every problem
+        return flask.jsonify(error="bad_environment"), 500
 
 
 @contextmanager

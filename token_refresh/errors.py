@@ -15,6 +15,7 @@ TokenRefreshError
 │   └── StoreUnavailable      quota, outage: try again later                                        503
 │       └── StoreForbidden        our service account lacks a permission
 ├── PublishError          the topic did not take the event: owed, published by a later run
+├── KeysUnavailable       an issuer's public keys cannot be read: send the token again                503
 ├── Undeliverable         a message did not leave: the event is delivered again
 │   └── OwnerUnreachable      this owner cannot be written to, now or later: the operators are told
 └── TransportError        HTTP to a provider
@@ -91,6 +92,10 @@ class Undeliverable(TokenRefreshError):
 
 class OwnerUnreachable(Undeliverable):
     """A message would not reach exactly the owner, however often it is tried."""
+
+
+class KeysUnavailable(TokenRefreshError):
+    """An issuer's public keys cannot be read; carries the name of the setting, never a body."""
 
 
 class TransportError(TokenRefreshError):

@@ -123,6 +123,13 @@ class Signer(Protocol):
         """Raise `ValueError` when the key cannot be used."""
 
 
+class SetVerifier(Protocol):
+    """The issuer's public keys."""
+
+    def verify(self, token: str) -> Mapping[str, object]:
+        """Return the claims of a security event token whose signature holds; raises `SetError`, `KeysUnavailable`."""
+
+
 class ConsentLinks(Protocol):
     """The links that lead an owner to the re-consent workflow."""
 

@@ -188,7 +188,20 @@ def _check_emulators(s: Settings) -> str | None:
     return None
 
 
+def _check_jwks(s: Settings) -> str | None:
+    try:
+        url = urlsplit(s.risc_jwks_url)
+        host = url.hostname or ""
+    except ValueError:
+        return "RISC_JWKS_URL is not a URL"
+    if not host or not (url.scheme == "https" or (url.scheme == "http" and host in _LOOPBACK)):
+        # Who answers there decides whose events count.
+        return "RISC_JWKS_URL must be https (http only for loopback)"
+    return None
+
+
 _CHECKS: Final[tuple[Callable[[Settings], str | None], ...]] = (
+    _check_jwks,
     _check_consent,
     _check_key,
     _check_names,

@@ -36,6 +36,7 @@ from token_refresh.notify import Notifier, read_urls
 from token_refresh.overview import Overview
 from token_refresh.providers import load_providers
 from token_refresh.refresh.refresher import Refresher
+from token_refresh.risc import SecurityEventReceiver
 from token_refresh.run.clean import Janitor
 from token_refresh.run.holds import Holds
 from token_refresh.run.runner import Runner
@@ -139,6 +140,17 @@ class Parts:
     def refusals(self) -> Refusals:
         """Return the limit of `token`: sixty refusals a minute, then only callers that it has served."""
         return Refusals(60, 60.0, time.monotonic)
+
+    @cached_property
+    def security_events(self) -> SecurityEventReceiver:
+        """Return the receiver of security event tokens; raises `BadEnvironment` when it would refuse all of them."""
+        from token_refresh.adapters.security_events import JwksVerifier  # noqa: PLC0415 - only `risc` verifies
+
+        s = self.settings
+        if not s.risc_audiences:
+            raise BadEnvironment("RISC_AUDIENCES is unset: name the client ids that the tokens are meant for")
+        verifier = JwksVerifier(s.risc_jwks_url, s.http_timeout, time.monotonic)
+        return SecurityEventReceiver(verifier, self.publisher, s, time.time)
 
     @cached_property
     def overview(self) -> Overview:
