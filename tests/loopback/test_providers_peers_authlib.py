@@ -67,9 +67,7 @@ def revoker() -> Iterator[Revoker]:
 
 
 @pytest.mark.parametrize(
-    ("auth", "secret"),
-    # Authlib does not form-decode Basic credentials (RFC 6749, section 2.3.1), so odd characters go in the body only.
-    [("client_secret_basic", SECRET), ("client_secret_post", ODD_SECRET), ("none", "")],
+    ("auth", "secret"), [("client_secret_basic", ODD_SECRET), ("client_secret_post", ODD_SECRET), ("none", "")]
 )
 def test_authlib_rotates_and_calls_a_second_use_dead(
     authlib: AuthlibServer, endpoint: Exchange, auth: str, secret: str
