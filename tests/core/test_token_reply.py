@@ -194,6 +194,7 @@ def test_another_refresh_token_is_a_rotation() -> None:
     ("fields", "authorization", "timeout", "own"),
     [
         ({"authorization_expires_in": 60}, NOW + 60, None, None),
+        ({"x_refresh_token_hard_expires_in": 60, "x_refresh_token_expires_in": 9}, NOW + 60, None, None),
         ({"refresh_token_timeout": "30"}, None, 30, None),
         (
             {"authorization_expires_in": 60, "refresh_token_timeout": 30, "refresh_token_expires_in": 9},

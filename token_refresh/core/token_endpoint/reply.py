@@ -26,6 +26,8 @@ _MAX_SCOPE: Final = 16_384
 
 _FORM = re.compile(r"[A-Za-z_][\w.-]*=")
 _REFRESH_TOKEN_LIVES: Final = ("refresh_token_expires_in", "x_refresh_token_expires_in", "refresh_expires_in")
+# Of the draft, and QuickBooks' five years (github.com/intuit/QuickBooks-V3-Java-SDK/releases/tag/v6.5.4).
+_AUTHORIZATION_LIVES: Final = ("authorization_expires_in", "x_refresh_token_hard_expires_in")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -67,7 +69,8 @@ def parse_refreshed(
     if access_token is None:
         return None
     refresh_token = _token(look_up(data, paths.refresh_token))
-    authorization = _life(data.get("authorization_expires_in"))
+    ends = (_life(data.get(name)) for name in _AUTHORIZATION_LIVES)
+    authorization = next((life for life in ends if life), None)
     timeout = _life(data.get("refresh_token_timeout"))
     lives = (_life(data.get(name)) for name in _REFRESH_TOKEN_LIVES)
     # The older names mean either of the two, so they say nothing beside them.
