@@ -135,6 +135,7 @@
       const asof = content.querySelector(".asof time");
       if (asof) { asof.dateTime = new Date(answer.as_of * 1000).toISOString(); asof.title = ""; }
       content.classList.remove("stale");
+      content.querySelector(".cut")?.remove();
       tick();
       if (announce) say(content.querySelector(".found, .nothing")?.textContent ?? content.querySelector("h1").textContent);
     } catch (fault) {
