@@ -164,3 +164,22 @@ def test_reminders_come_after_a_day_three_days_and_then_every_week_for_three_mon
     assert seen[:4] == [24, 72, 240, 408]
     assert all(later - earlier == 168 for earlier, later in itertools.pairwise(seen[1:]))
     assert 83 * 24 < seen[-1] <= 90 * 24
+
+
+@pytest.mark.parametrize(
+    ("row", "warning"),
+    [
+        (ill(owner=""), "It names no owner, so no consent is accepted"),
+        (ill(owner="octocat"), "Its owner cannot be written to"),
+        (ill(owner="a@example.com, b@example.com"), "Its owner cannot be written to"),
+    ],
+)
+def test_what_will_stand_in_the_way(row: Row, warning: str) -> None:
+    assert warning in (explained(row).warning or "")
+
+
+@pytest.mark.parametrize(
+    "row", [ill(), ill(owner="*"), build(fresh()), build(owner="", status=render_status(status()), subject="1")]
+)
+def test_nothing_stands_in_the_way(row: Row) -> None:
+    assert explained(row).warning is None

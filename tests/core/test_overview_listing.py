@@ -39,6 +39,7 @@ REFUSED: dict[str, Any] = {
 ROWS = [
     row("well-b", fresh(60)),
     row("well-a", fresh(90), owner="zoe@example.com"),
+    row("well-c", fresh(10, 400)),
     row("late", fresh(9000)),
     row("dead", reason="idle_expiry", since=NOW - 500),
     *(row(f"crm-{n}", **REFUSED) for n in range(7)),
@@ -63,12 +64,12 @@ def test_trouble_comes_first_by_incident_and_what_is_well_is_folded_away() -> No
     assert names(single.rows) == ["dead", "late", "hidden"]
     assert [(g.fold, names(g.rows)) for g in (new, healthy, paused)] == [
         ("new", ["fresh-one"]),
-        ("healthy", ["well-a", "well-b"]),
+        ("healthy", ["well-a", "well-b", "well-c"]),
         ("paused", ["holiday"]),
     ]
-    assert (listing.found, listing.attention, listing.total) == (None, 10, 14)
+    assert (listing.found, listing.attention, listing.total) == (None, 10, 15)
     assert dict(listing.counts)["rejected"] == 7
-    assert headline(listing) == "10 of 14 connections need attention"
+    assert headline(listing) == "10 of 15 connections need attention"
 
 
 def test_an_incident_of_one_connection_is_no_group() -> None:
@@ -79,16 +80,17 @@ def test_an_incident_of_one_connection_is_no_group() -> None:
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        (Query(state="healthy"), ["well-a", "well-b"]),
+        (Query(state="healthy"), ["well-a", "well-b", "well-c"]),
         (Query(state="attention", words="crm-1"), ["crm-1"]),
         (Query(words="  ZOE  example "), ["well-a"]),
         (Query(words="idle"), ["dead"]),
         (Query(words="well a"), ["well-a"]),
         (Query(words="nothing"), []),
         (Query(incident="client_rejected.1.client", words="6"), ["crm-6"]),
-        (Query(state="healthy", sort="expires"), ["well-a", "well-b"]),
-        (Query(state="healthy", sort="owner"), ["well-a", "well-b"]),
+        (Query(state="healthy", sort="expires"), ["well-c", "well-a", "well-b"]),
+        (Query(state="healthy", sort="owner"), ["well-a", "well-b", "well-c"]),
         (Query(state="needs_consent", sort="since"), ["dead"]),
+        (Query(state="cannot_keep_fresh"), ["well-c"]),
     ],
 )
 def test_only_what_was_asked_for(query: Query, found: list[str]) -> None:

@@ -39,7 +39,7 @@ CORRECT = "--update-annotations=token-refresh.owner=alice@example.com"
     ],
 )
 def test_what_the_state_asks_for_comes_first(standing: str, first: str) -> None:
-    commands = build_commands(build().connection, standing, HERE)
+    commands = build_commands(build(owner="alice@example.com").connection, standing, HERE)
     assert commands[0].line == first
     assert any("versions access latest --secret=gmail-alice-access-token" in c.line for c in commands)
 
@@ -89,3 +89,7 @@ def test_the_permission_to_list_is_granted_to_the_pages_own_account() -> None:
     line = build_grant_command(HERE).line
     assert "token-refresh-status@some-project.iam.gserviceaccount.com" in line
     assert "roles/token_refresh_lister" in line
+
+
+def test_a_connection_without_an_owner_is_given_one_first() -> None:
+    assert CORRECT in build_commands(build().connection, "needs_consent", HERE)[0].line

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -110,7 +111,17 @@ def test_the_head_tells_the_project_and_the_readers_own_zone(world: World, page:
     expect(page.locator(".place")).to_contain_text(f"Project {world.stack.project}")
     expect(page.locator(".place")).to_contain_text("Secrets global")
     expect(page.locator(".zone")).to_have_text("Asia/Tokyo")
-    expect(page).to_have_title(re.compile(r"^\(14\) Connections · "), timeout=40_000)
+    expect(page).to_have_title(re.compile(r"^\(14\) Connections · "))
+
+
+def test_a_view_costs_two_lists_and_accesses(world: World, context: BrowserContext) -> None:
+    world.stack.secret_manager.calls.clear()
+    page = context.new_page()
+    page.goto(world.url)
+    expect(page.locator("h1")).to_contain_text("attention")
+    calls = Counter(call.rpc for call in world.stack.secret_manager.calls)
+    assert calls.pop("AccessSecretVersion") >= 50
+    assert calls == {"ListSecrets": 2}
 
 
 def test_trouble_comes_first_by_incident_and_what_is_well_is_folded(page: Page) -> None:

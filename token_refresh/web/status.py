@@ -64,8 +64,7 @@ class StatusPage:
             body, digest = self._view.body(look, query, requested=None, opened=request.args.get("open", ""))
             news = {} if request.args.get("seen") == digest else {"html": body}
             pending = sum(row.reading.pending for row in look.rows)
-            facts = {"digest": digest, "as_of": look.at, "title": self._view.title(look), "pending": pending}
-            return json_answer({**facts, **news}, 200)
+            return json_answer({"digest": digest, "as_of": look.at, "pending": pending, **news}, 200)
         if view == "history" and name:
             return json_answer({"html": self._view.history(name)}, 200)
         if name:

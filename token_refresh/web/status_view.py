@@ -21,6 +21,7 @@ from token_refresh.core.overview.listing import (
     ATTENTION,
     BY_STANDING,
     SORTS,
+    TOO_SHORT,
     Group,
     Listing,
     Query,
@@ -55,6 +56,7 @@ WORDS: Final = {
     "new": "Not run yet",
     "healthy": "Healthy",
     "paused": "Paused",
+    TOO_SHORT: "Cannot be kept fresh",
 }
 _MARK: Final = "<!--rows-->"
 # Signatures and the moment of the look are new each time: they are not news.
@@ -111,6 +113,7 @@ class StatusView:
         silent = is_silent(view.rows, view.at, rules.run_every)
         facts = {
             "as_of": view.at,
+            "title": self.title(view),
             "headline": headline(listing),
             "listing": listing,
             "query": query,

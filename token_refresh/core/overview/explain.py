@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from token_refresh.core.connection import ANYBODY
+from token_refresh.core.incident.address import parse_address
 from token_refresh.core.incident.events import CLIENT_REJECTED, CONSENT_EXPIRING, INVALID_GRANT, REFRESH_FAILING
 from token_refresh.core.incident.incident import event_type_of
 from token_refresh.core.incident.operator_words import operator_words
@@ -74,12 +76,13 @@ class Explanation:
     next: Sentence
     told: tuple[Told, ...] = ()
     fix: Fix | None = None
+    warning: str | None = None  # what will stand in the way of a consent or a message
 
 
 def explain(row: Row, *, project: str, run_every: float, now: float) -> Explanation:
     """Explain one connection; `run_every` in seconds, `now` in epoch seconds."""
     told = tuple(_told(row))
-    return Explanation(_why(row), _next(row, told, run_every, now), told, _fix(row, project))
+    return Explanation(_why(row), _next(row, told, run_every, now), told, _fix(row, project), _warning(row))
 
 
 def say(sentence: Sentence, write: Callable[[float], str]) -> str:
@@ -126,6 +129,15 @@ def _fix(row: Row, project: str) -> Fix | None:
         client=c.client_secret_id,
     )
     return Fix(words.do, words.where, words.section)
+
+
+def _warning(row: Row) -> str | None:
+    c = row.connection
+    if row.state == NEEDS_CONSENT and not c.owner and not c.subject:
+        return "It names no owner, so no consent is accepted: set its annotation token-refresh.owner first."
+    if c.owner and c.owner != ANYBODY and not parse_address(c.owner):
+        return "Its owner cannot be written to (not exactly one address): messages go to the operators."
+    return None
 
 
 def _next(row: Row, told: tuple[Told, ...], run_every: float, now: float) -> Sentence:
@@ -187,7 +199,7 @@ def _told(row: Row) -> Iterator[Told]:
     status = row.status
     if status is None or row.reason == _REVOKED:
         return
-    asked = OWNER if "@" in (row.connection.owner or "") else OPERATORS
+    asked = OWNER if parse_address(row.connection.owner or "") else OPERATORS
     for event_id in dict.fromkeys(filter(None, (status.event_id, status.client_event_id))):
         kind = event_type_of(event_id)
         who = asked if kind in _FOR_OWNERS else OPERATORS

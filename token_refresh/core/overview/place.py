@@ -71,9 +71,9 @@ def build_commands(connection: Connection, state: str, place: Place) -> tuple[Co
             place, "secrets", "versions", "add", connection.client_secret_id, "--data-file=client_secret.json"
         )
         commands.insert(0, Command("Mend the client registration", mend))
-    elif state == "misconfigured":
+    elif state == "misconfigured" or (state == "needs_consent" and not connection.owner and not connection.subject):
         commands.insert(
-            0, Command("Correct an annotation", f"{update} --update-annotations={PREFIX}owner=alice@example.com")
+            0, Command("Set or correct an annotation", f"{update} --update-annotations={PREFIX}owner=alice@example.com")
         )
     elif state == "unreadable":
         policy = _gcloud(place, "secrets", "get-iam-policy", token)

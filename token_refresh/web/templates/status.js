@@ -130,7 +130,6 @@
       if (answer.html !== undefined) show(answer.html);
       digest = answer.digest;
       looked = Date.now();
-      document.title = answer.title;
       soon = answer.pending > 0;
       const asof = content.querySelector(".asof time");
       if (asof) { asof.dateTime = new Date(answer.as_of * 1000).toISOString(); asof.title = ""; }
@@ -219,6 +218,7 @@
 
   // What a script can do better than a plain page, on elements that have just come.
   const dress = () => {
+    document.title = content.querySelector("[data-title]")?.dataset.title ?? document.title;
     for (const button of all(".copies")) button.hidden = !navigator.clipboard;
     if (navigator.clipboard) {
       for (const link of all("a.copy:not([role])")) { link.textContent = "Copy consent link"; link.setAttribute("role", "button"); }
