@@ -110,9 +110,9 @@ def declare(scene: Scene) -> None:
     scene.tell.chapter("Twelve connections, each declared by one labelled secret")
     for owner in {sample.owner for sample in SAMPLES}:
         server.create_user(owner)
-    secrets.declare_client("mailbox")
-    secrets.declare_client("crm", rotates_refresh_tokens=True, reuse_protection=True)
-    secrets.declare_client("billing", client_secret="mistyped")  # noqa: S106
+    secrets.declare_client("mailbox", provider=GOOGLE)
+    secrets.declare_client("crm", provider=ROTATING, rotates_refresh_tokens=True, reuse_protection=True)
+    secrets.declare_client("billing", provider=GOOGLE, client_secret="mistyped")  # noqa: S106
     for sample in SAMPLES:
         never = sample.shows == "never consented"
         refresh_token = "" if never else server.create_grant(sample.client, sample.owner)
@@ -204,7 +204,7 @@ def correct_the_client(scene: Scene) -> None:
     """Play the operator's part: a new version of the client registration."""
     scene.tell.chapter("The operator corrects the client secret of `billing`: no restart")
     known = scene.stack.authorization_server.ask("client", client_id="billing")
-    scene.secrets.add("oauth-client-billing", json.dumps(known))
+    scene.secrets.add("oauth-client-billing", json.dumps({**known, "provider": GOOGLE}))
     samples = [sample for sample in SAMPLES if sample.client == "billing"]
     outcomes = run(scene, samples, force=True)
     expect(set(outcomes.values()) == {"refreshed"}, f"the run says {outcomes}")
