@@ -9,6 +9,7 @@ TokenRefreshError
 │   ├── SecretMissing         no such secret
 │   ├── VersionMissing        the secret exists, the version does not
 │   ├── VersionUnusable       the version is disabled or destroyed
+│   ├── SecretExists          the command was to create a secret, and there is one
 │   ├── EtagConflict          somebody else wrote first: read again, decide again
 │   ├── CallerNotAccepted     `token`: Secret Manager does not accept the caller's own token
 │   ├── CallerNotAllowed      `token`: the caller may not read the secret, or there is nothing to read
@@ -60,6 +61,10 @@ class VersionMissing(StoreError):
 
 class VersionUnusable(StoreError):
     """The version is disabled or destroyed."""
+
+
+class SecretExists(StoreError):
+    """There is a secret of that name already."""
 
 
 class EtagConflict(StoreError):

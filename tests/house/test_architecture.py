@@ -49,7 +49,7 @@ def room_of(module: str) -> str:
 
     A command puts parts together, as the wiring does for functions.
     """
-    if module.endswith(".__main__"):
+    if module.endswith(".__main__") or module.startswith("token_refresh.cli"):
         return "token_refresh.wiring"
     if module in ("main", "token_refresh.wiring"):
         return module
@@ -72,7 +72,15 @@ MAY_IMPORT = {
     },
     # Pages and their answers: the part of main that a browser sees.
     "web": {"web", "adapters", "use case", "token_refresh.ports", "token_refresh.errors", "core"},
-    "token_refresh.wiring": {"adapters", "web", "use case", "token_refresh.ports", "token_refresh.errors", "core"},
+    "token_refresh.wiring": {
+        "token_refresh.wiring",
+        "adapters",
+        "web",
+        "use case",
+        "token_refresh.ports",
+        "token_refresh.errors",
+        "core",
+    },
     # Settings, and the documents that a page or an answer shows, are use cases' own.
     "adapters": {"adapters", "use case", "token_refresh.ports", "token_refresh.errors", "core"},
     "use case": {"use case", "token_refresh.ports", "token_refresh.errors", "core"},

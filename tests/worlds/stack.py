@@ -53,7 +53,7 @@ class World:
                 access_token_seconds=1 if name.startswith("brief") else 3600,
             )
             self.create(f"oauth-client-{name}")
-            self.add(f"oauth-client-{name}", json.dumps(vars(registered)))
+            self.add(f"oauth-client-{name}", json.dumps({**vars(registered), "provider": provider}))
             pair = f"{registered.client_id}:{registered.client_secret}"
             self.canaries |= {registered.client_secret, base64.b64encode(pair.encode()).decode()}
 

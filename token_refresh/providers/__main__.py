@@ -36,18 +36,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     match arguments.command:
         case "check":
-            code, lines = _check(arguments.file)
+            code, lines = check_file(arguments.file)
         case "discover":
-            code, lines = _discover(arguments.issuer, arguments.name)
+            code, lines = discover_issuer(arguments.issuer, arguments.name)
         case "schema":
             code, lines = 0, render_schema().splitlines()
         case _:
-            code, lines = 0, list(_table())
+            code, lines = 0, list(write_table())
     sys.stdout.write("\n".join(lines) + "\n")
     return code
 
 
-def _check(file: Path) -> tuple[int, list[str]]:
+def check_file(file: Path) -> tuple[int, list[str]]:
+    """Say what is wrong with a file of definitions, or what they would send; the number is the exit code."""
     try:
         tables = read_tables(file)
         providers = parse_providers(tables, read_tables(BUILT_IN))
@@ -67,7 +68,8 @@ def _check(file: Path) -> tuple[int, list[str]]:
     return 0, [*lines, f"{len(tables)} provider{'s' if len(tables) != 1 else ''}, nothing wrong."]
 
 
-def _discover(issuer: str, name: str | None) -> tuple[int, list[str]]:
+def discover_issuer(issuer: str, name: str | None) -> tuple[int, list[str]]:
+    """Write a definition from an issuer's metadata; the number is the exit code."""
     transport = RequestsTransport(_TIMEOUT)
     try:
         text = discover(issuer, transport, name=name, today=dt.datetime.now(dt.UTC).date().isoformat())
@@ -90,7 +92,8 @@ def _indented(text: str) -> Iterator[str]:
     return (f"    {line}".rstrip() for line in text.splitlines())
 
 
-def _table() -> Iterator[str]:
+def write_table() -> Iterator[str]:
+    """Write the built-in providers as a Markdown table."""
     yield "| provider | client | request | refresh token | access token | refresh token lives | account | variables |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for name, provider in sorted(load_providers().items()):

@@ -1,0 +1,139 @@
+"""`check`: use the stored access token once. That a refresh succeeds does not prove that the token works."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import click
+
+from token_refresh.adapters.http import RequestsTransport
+from token_refresh.cli.look import find_row
+from token_refresh.cli.session import UNREACHABLE, Session, Stop, command
+from token_refresh.core import boundaries
+from token_refresh.core.connection import Connection
+from token_refresh.core.grant import Client, parse_client, parse_grant
+from token_refresh.core.http import HttpReply, HttpRequest
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.url import UrlError, is_plaintext, variables_of
+from token_refresh.core.secrecy import Secret, shown
+from token_refresh.core.token_exchange import HandedOut, build_answer
+from token_refresh.core.token_request import TokenRequest
+from token_refresh.errors import SecretMissing, StoreError, TransportError, VersionMissing, VersionUnusable
+
+_SECONDS: Final = 30.0
+_REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """Where to use the token; `needs_openid`: the place serves only tokens with the scope `openid`."""
+
+    url: str
+    needs_openid: bool = False
+
+
+@click.command("check")
+@click.argument("name")
+@command
+def check_connection(session: Session, name: str) -> None:
+    """Use the stored access token once, at the provider's userinfo endpoint or `probe_url`: say whether it works."""
+    connection = find_row(session, name).connection
+    provider = session.parts.providers.get(connection.provider)
+    if provider is None:
+        raise Stop(f"provider {connection.provider} is not defined: say PROVIDERS_FILE")
+    token, scope = _read_token(session, connection)
+    probe = _find_probe(session, connection, provider)
+    reply = _send(probe.url, provider, token)
+    works = reply.status in range(200, 300)
+    if works:
+        document = {"connection": name, "url": probe.url, "status": reply.status, "works": True}
+        session.show(document, [f"{name}: the access token works ({reply.status} from {probe.url})"])
+        return
+    if reply.status in _REFUSED and not (probe.needs_openid and "openid" not in scope.split()):
+        says = shown(reply.body.decode(errors="replace"), (token,), 200)
+        raise Stop(
+            f"{name}: the access token does not work: {reply.status} from {probe.url}: {says}. "
+            f"Refresh it (token-refresh refresh {name}), then look why (token-refresh explain {name})"
+        )
+    hint = " (the connection has no scope openid: set probe_url in PROVIDERS_FILE)" if reply.status in _REFUSED else ""
+    raise Stop(f"{name}: cannot tell: {reply.status} from {probe.url}{hint}", UNREACHABLE)
+
+
+def _find_probe(session: Session, connection: Connection, provider: Provider) -> _Probe:
+    template = provider.probe_url
+    if not template and provider.subject and provider.subject.source == "userinfo":
+        template = provider.subject.url
+    if template:
+        return _Probe(_fill(session, connection, provider, template))
+    if provider.openid and provider.issuer:
+        issuer = _fill(session, connection, provider, provider.issuer)
+        return _Probe(_userinfo_of(issuer, provider), needs_openid=True)
+    raise Stop(
+        f"provider {provider.name} has neither probe_url nor a userinfo endpoint: add "
+        f'`probe_url = "https://..."` to its table in PROVIDERS_FILE (`extends = "{provider.name}"`)'
+    )
+
+
+def _userinfo_of(issuer: str, provider: Provider) -> str:
+    """Ask the issuer for its userinfo endpoint (OpenID Connect Discovery 1.0, section 4)."""
+    reply = _send(f"{issuer.rstrip('/')}/.well-known/openid-configuration", provider, None)
+    try:
+        url = json.loads(reply.body)["userinfo_endpoint"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        url = None
+    if not isinstance(url, str) or not url.startswith(("https://", "http://")) or is_plaintext(url):
+        raise Stop(f"{issuer} names no userinfo endpoint: set probe_url in PROVIDERS_FILE")
+    return url
+
+
+def _fill(session: Session, connection: Connection, provider: Provider, template: str) -> str:
+    if not any(variables_of(template)):
+        return template
+    # What decides where the token may go stands in the payload or the registration.
+    store = session.parts.store
+    grant = parse_grant(store.access(connection.secret_id).payload)
+    registration: Client | None = None
+    if not TokenRequest(connection, provider, grant).has_own_client:
+        try:
+            registration = parse_client(store.access(connection.client_secret_id).payload)
+        except StoreError:
+            registration = None
+    try:
+        return boundaries.resolve(template, TokenRequest(connection, provider, grant, registration))[0]
+    except UrlError as fault:
+        raise Stop(str(fault)) from None
+
+
+def _read_token(session: Session, connection: Connection) -> tuple[Secret, str]:
+    """Return the stored access token and its scope."""
+    name, secret_id = connection.name, connection.access_token_secret_id
+    try:
+        payload = session.parts.store.access(secret_id).payload
+    except (SecretMissing, VersionMissing, VersionUnusable) as fault:
+        raise Stop(f"{fault}: token-refresh refresh {name}") from None
+    if connection.is_text:
+        return Secret(payload.decode(errors="replace").strip()), " ".join(connection.scopes)
+    answer = build_answer(payload, name, time.time())
+    if isinstance(answer, HandedOut):
+        return answer.access_token, answer.scope
+    if answer.retry_after:
+        raise Stop(f"{name}: the stored access token has run out: token-refresh explain {name}")
+    raise Stop(f"{secret_id} does not hold the document of {name}: token-refresh refresh {name}")
+
+
+def _send(url: str, provider: Provider, token: Secret | None) -> HttpReply:
+    headers = {"Accept": "application/json", "User-Agent": "token-refresh"}
+    headers |= {name: value for name, value in provider.headers.items() if "{" not in value}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token.reveal()}"
+    transport = RequestsTransport(_SECONDS)
+    try:
+        return transport.send(HttpRequest("GET", url, headers))
+    except TransportError as fault:
+        raise Stop(f"{fault}: try again later", UNREACHABLE) from None
+    finally:
+        transport.close()

@@ -1,0 +1,84 @@
+"""`list` and `explain`: how connections stand. They write nothing."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from token_refresh.cli.session import Session, Stop, command
+from token_refresh.cli.words import write_moment, write_table
+from token_refresh.core.overview.explain import Explanation, Sentence, explain, say
+from token_refresh.core.overview.listing import Query, select
+from token_refresh.core.overview.row import Row
+
+
+@click.command("list")
+@command
+def list_connections(session: Session) -> None:
+    """Show every connection and its state."""
+    rows = select(session.parts.overview.look().rows, Query())
+    table = [
+        (row.name, row.connection.provider, row.connection.owner or "", row.standing, row.reason or "", _expiry(row))
+        for row in rows
+    ]
+    lines = write_table(("NAME", "PROVIDER", "OWNER", "STATE", "REASON", "ACCESS TOKEN UNTIL"), table)
+    if not rows:
+        lines = ["There is no connection yet: token-refresh import FILE --name NAME"]
+    session.show({"connections": [row.as_json(None) for row in rows]}, lines)
+
+
+@click.command("explain")
+@click.argument("name")
+@command
+def explain_connection(session: Session, name: str) -> None:
+    """Say why a connection is in its state, who was told, what happens next, and what would fix it."""
+    row = find_row(session, name)
+    now = time.time()
+    found = explain(row, project=session.settings.project, run_every=session.settings.run_every, now=now)
+    session.show(_explanation_json(row, found), _explanation_lines(row, found, now))
+
+
+def find_row(session: Session, name: str) -> Row:
+    """Look at one connection; raises `Stop` where there is none."""
+    row = session.parts.overview.look_at(name)
+    if row is None:
+        raise Stop(f"there is no connection {name}: token-refresh list")
+    return row
+
+
+def _expiry(row: Row) -> str:
+    return write_moment(row.expires_at) if row.expires_at is not None else (row.reading.problem or "")
+
+
+def _explanation_lines(row: Row, found: Explanation, now: float) -> list[str]:
+    def write(sentence: Sentence) -> str:
+        return say(sentence, lambda moment: write_moment(moment, now))
+
+    state = f"{row.name}: {row.standing}" + (f", {row.reason}" if row.reason and row.reason != row.standing else "")
+    lines = [state, f"  why    {write(found.why)}"]
+    if row.since:
+        lines.append(f"  since  {write_moment(row.since, now)}")
+    lines += [f"  told   {t.who}: {t.what} {write_moment(t.at, now) or 'about to leave'}" for t in found.told]
+    lines.append(f"  next   {write(found.next)}")
+    if found.fix:
+        where = f" ({found.fix.where})" if found.fix.where else ""
+        lines.append(f"  fix    {found.fix.do}{where}")
+        if found.fix.section:
+            lines.append(f"         docs/runbook.md#{found.fix.anchor}")
+    return lines
+
+
+def _explanation_json(row: Row, found: Explanation) -> dict[str, object]:
+    def write(sentence: Sentence) -> str:
+        return say(sentence, write_moment)
+
+    fix = found.fix
+    return {
+        **row.as_json(None),
+        "standing": row.standing,
+        "why": write(found.why),
+        "next": write(found.next),
+        "told": [{"who": t.who, "what": t.what, "at": t.at} for t in found.told],
+        "fix": {"do": fix.do, "where": fix.where, "section": fix.section} if fix else None,
+    }

@@ -1,0 +1,148 @@
+"""What every subcommand has: project and location, the parts, a way to speak, and the meaning of each fault.
+
+Exit codes (contract 11): 0 done, 1 the answer is no, 2 wrong use, 3 cannot reach or not allowed.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NoReturn, TypeVar
+
+import click
+from google.auth.exceptions import GoogleAuthError
+
+from token_refresh.adapters.secret_admin import SecretAdmin
+from token_refresh.adapters.secret_manager import build_client, parent_of
+from token_refresh.core.grant import PayloadError
+from token_refresh.core.provider.definition import Provider
+from token_refresh.errors import (
+    BadEnvironment,
+    PublishError,
+    SecretMissing,
+    StoreUnavailable,
+    TokenRefreshError,
+    TransportError,
+)
+from token_refresh.providers import load_providers
+from token_refresh.settings import Settings, read_settings
+from token_refresh.wiring import Parts
+
+NO: Final = 1
+WRONG_USE: Final = 2
+UNREACHABLE: Final = 3
+_CANNOT: Final = (StoreUnavailable, PublishError, TransportError, GoogleAuthError)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Stop(click.ClickException):
+    """End with an exit code and a message that names the next command."""
+
+    def __init__(self, message: str, code: int = NO) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click declares it for the class
+
+
+@dataclass
+class Session:
+    """One call of the command. `environ` is the environment; options outrank it."""
+
+    project: str = ""
+    location: str = ""
+    as_json: bool = False
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def merged(self, project: str | None, location: str | None, *, as_json: bool) -> Session:
+        """Return the session with the options of a subcommand, which outrank those before it."""
+        return replace(
+            self,
+            project=project or self.project,
+            location=location or self.location,
+            as_json=as_json or self.as_json,
+        )
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """Return the settings; raises `Stop` where no project is known."""
+        options = {"GOOGLE_CLOUD_PROJECT": self.project, "SECRET_MANAGER_LOCATION": self.location}
+        settings = read_settings({**self.environ, **{name: value for name, value in options.items() if value}})
+        return settings if settings.project else replace(settings, project=_default_project())
+
+    @functools.cached_property
+    def known_providers(self) -> dict[str, Provider]:
+        """Return the built-in providers and those of PROVIDERS_FILE."""
+        return load_providers(self.environ.get("PROVIDERS_FILE") or None)
+
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """Return the parts that functions have, too: with the rights of the person at the terminal."""
+        return Parts(self.settings, self.known_providers)
+
+    @functools.cached_property
+    def admin(self) -> SecretAdmin:
+        """Return what only the command does to Secret Manager."""
+        s = self.settings
+        return SecretAdmin(build_client(s), parent_of(s.project, s.location))
+
+    def show(self, document: object, lines: Sequence[str]) -> None:
+        """Print the document with `--json`, else the lines."""
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else "\n".join(lines))
+
+    def progress(self, line: str) -> None:
+        """Say what is going on; standard output stays clean."""
+        if not self.as_json:
+            click.echo(line, err=True)
+
+
+def command(function: F) -> F:
+    """Give a subcommand the common options, the session, and exit codes for faults."""
+
+    @click.option("--project", help="Project of the secrets (GOOGLE_CLOUD_PROJECT, else that of your credentials).")
+    @click.option("--location", help="Location of regional secrets (SECRET_MANAGER_LOCATION).")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @click.pass_context
+    @functools.wraps(function)
+    def run(ctx: click.Context, /, project: str | None, location: str | None, as_json: bool, **options: Any) -> Any:  # noqa: FBT001
+        session: Session = ctx.find_object(Session) or Session()
+        session = session.merged(project, location, as_json=as_json)
+        try:
+            return function(session, **options)
+        except (TokenRefreshError, PayloadError, GoogleAuthError, Stop) as fault:
+            _end(session, fault)
+
+    return run  # type: ignore[return-value]
+
+
+def _end(session: Session, fault: Exception) -> NoReturn:
+    stop = fault if isinstance(fault, Stop) else Stop(_words(fault), _code(fault))
+    if session.as_json:
+        click.echo(json.dumps({"error": stop.message, "exit_code": stop.exit_code}, ensure_ascii=False))
+    raise stop
+
+
+def _code(fault: Exception) -> int:
+    if isinstance(fault, BadEnvironment):
+        return WRONG_USE
+    return UNREACHABLE if isinstance(fault, _CANNOT) and not isinstance(fault, SecretMissing) else NO
+
+
+def _words(fault: Exception) -> str:
+    if isinstance(fault, GoogleAuthError):
+        return "Google does not know who you are: run `gcloud auth application-default login`"
+    return str(fault)
+
+
+def _default_project() -> str:
+    import google.auth  # noqa: PLC0415 - may ask the metadata server
+    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
+
+    try:
+        project = google.auth.default()[1]
+    except DefaultCredentialsError:
+        project = None
+    if not project:
+        raise Stop("Which project? Say --project, or run `gcloud config set project PROJECT`", WRONG_USE)
+    return str(project)
