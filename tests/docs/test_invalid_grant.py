@@ -79,7 +79,7 @@ def test_googles_own_words_are_recorded(cause: str, how: str) -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in ("invalid-grant", "which-one"):
+    for page in ("invalid-grant", "consumers", "which-one"):
         text = (ROOT / "docs" / f"{page}.md").read_text()
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
             assert (ROOT / "docs" / target).resolve().exists(), f"{page}: {target}"

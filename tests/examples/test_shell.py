@@ -25,22 +25,15 @@ SHELL = EXAMPLES / "shell"
 @pytest.fixture
 def tools(cloud: Cloud, tmp_path: Path) -> dict[str, str]:
     """Give an environment where curl finds Google's hosts on this machine, and gcloud is the job's service account."""
-    rules = "".join(
-        f"a=${{a/#{scheme}:\\/\\/{host}/{url}}}; " for host, url in cloud.hosts.items() for scheme in ("https", "http")
-    )
-    curl = tmp_path / "bin" / "curl"
-    curl.parent.mkdir()
-    curl.write_text(
-        f'#!/bin/bash\nargs=()\nfor a in "$@"; do {rules} args+=("$a"); done\n'
-        f'exec {shutil.which("curl")} --noproxy "*" "${{args[@]}}"\n'
-    )
-    curl.chmod(curl.stat().st_mode | stat.S_IXUSR)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    cloud.write_curl(tools)
     caller = tmp_path / "caller"
     caller.write_text(cloud.world.stack.secret_manager.callers.issue(cloud.account))
     home = tmp_path / "home"
     home.mkdir()
     return {
-        "PATH": f"{curl.parent}:{os.environ['PATH']}",
+        "PATH": f"{tools}:{os.environ['PATH']}",
         "HOME": str(home),
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER": f"{cloud.world.stack.secret_manager.rest_url}/",
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB": f"http://{cloud.world.stack.pubsub.address}/",

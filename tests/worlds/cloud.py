@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -117,6 +118,19 @@ class Cloud:
         )
         self.world.bodies.append(done.stdout + done.stderr)
         return done
+
+    def write_curl(self, folder: Path) -> None:
+        """Write a curl that finds Google's hosts on this machine."""
+        curl = folder / "curl"
+        urls = {f"{scheme}://{host}": url for host, url in self.hosts.items() for scheme in ("https", "http")}
+        # Google's token endpoint has another path here.
+        urls = {"https://oauth2.googleapis.com/token": self.world.stack.authorization_server.token_url, **urls}
+        rules = "".join(f'a="${{a/#{there.replace("/", chr(92) + "/")}/{here}}}"; ' for there, here in urls.items())
+        curl.write_text(
+            f'#!/bin/bash\nargs=()\nfor a in "$@"; do {rules} args+=("$a"); done\n'
+            f'exec {shutil.which("curl")} --noproxy "*" "${{args[@]}}"\n'
+        )
+        curl.chmod(0o755)
 
     def python(self, example: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a Python example as it stands."""
