@@ -33,9 +33,13 @@ public sealed class ConnectionCredential : ServiceCredential
     {
         var client = await SecretManagerServiceClient.CreateAsync(cancellation).ConfigureAwait(false);
         var version = await client.AccessSecretVersionAsync(_secret, cancellation).ConfigureAwait(false);
-        using var document = JsonDocument.Parse(version.Payload.Data.ToStringUtf8());
-        var token = document.RootElement.GetProperty("access_token").GetString();
-        var end = DateTimeOffset.FromUnixTimeSeconds(document.RootElement.GetProperty("expires_at").GetInt64());
+        string token;
+        DateTimeOffset end;
+        using (var document = JsonDocument.Parse(version.Payload.Data.ToStringUtf8()))
+        {
+            token = document.RootElement.GetProperty("access_token").GetString();
+            end = DateTimeOffset.FromUnixTimeSeconds(document.RootElement.GetProperty("expires_at").GetInt64());
+        }
         if (token == _last && end - DateTimeOffset.UtcNow > TimeSpan.FromMinutes(6))
         {
             throw new InvalidOperationException(

@@ -13,7 +13,12 @@ using System.Threading.Tasks;
 
 public static class ClientCredentials
 {
-    public static async Task<int> Main()
+    public static int Main()
+    {
+        return Ask().GetAwaiter().GetResult();
+    }
+
+    private static async Task<int> Ask()
     {
         var form = new Dictionary<string, string>
         {
