@@ -12,5 +12,5 @@
 set -eu
 umask 077
 document=$(gcloud secrets versions access latest --secret="$CONNECTION-access-token" | jq -ec .)
-rclone config update "$REMOTE" token="$document" --non-interactive >/dev/null
+rclone config update "$REMOTE" token="$document" config_refresh_token=false --non-interactive >/dev/null
 exec rclone "$@"

@@ -154,6 +154,21 @@ def test_other_shapes_are_made_at_the_readers_side(  # noqa: PLR0913, PLR0917 - 
     assert list(path.parent.iterdir()) == [path], "nothing is left beside it"
 
 
+@pytest.mark.skipif(shutil.which("rclone") is None, reason="rclone is missing")
+def test_the_document_is_a_token_of_rclone_as_it_stands(cloud: Cloud, name: str, tools: dict[str, str]) -> None:
+    cloud.connect(name)
+    config = Path(tools["HOME"], "rclone.conf")
+    environment = {**tools, "CONNECTION": name, "REMOTE": "alice", "RCLONE_CONFIG": str(config)}
+    declare = "rclone config create alice drive scope=drive.readonly config_is_local=false token={} --non-interactive"
+    assert declare.replace("{}", "'{}'") in (EXAMPLES / "rclone" / "rclone.sh").read_text()
+    assert cloud.run(declare.split(), environment).returncode == 0
+    done = run(cloud, "rclone/rclone.sh", environment, "listremotes")
+    assert (done.returncode, done.stdout) == (0, "alice:\n"), done.stderr
+    written = next(line for line in config.read_text().splitlines() if line.startswith("token = "))
+    document = json.loads(cloud.world.read(f"{name}-access-token"))
+    assert json.loads(written.removeprefix("token = ")) == document
+
+
 def test_the_executable_says_who_one_is_as_the_libraries_want_it(
     cloud: Cloud, tools: dict[str, str], tmp_path: Path
 ) -> None:
