@@ -19,7 +19,7 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.errors import CallerNotAccepted, CallerNotAllowed, StoreUnavailable
 from token_refresh.settings import Settings
 
-_CALL_SECONDS: Final = 5.0
+_CALL_SECONDS: Final = 4.0
 # A caller waits for it: one more try or two, not more.
 _RETRY: Final = Retry(
     predicate=if_exception_type(
@@ -28,7 +28,7 @@ _RETRY: Final = Retry(
     initial=0.1,
     maximum=1.0,
     multiplier=2.0,
-    timeout=8.0,
+    timeout=5.0,
 )
 
 
