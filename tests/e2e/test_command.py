@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +291,57 @@ def test_a_grant_is_not_revoked_without_a_yes(run: Command, world: World) -> Non
     done = run("revoke", "x", "--url", url, stdin=b"")
     assert done.exit_code == 2
     assert "--yes" in done.output
+
+
+class Refresher:
+    """A refresh_http that answers a revocation with a given outcome, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.outcome, self.asked = "revoked", list[Any]()
+        refresher = self
+
+        class Exchange(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                refresher.asked.append(body)
+                connections = [{"name": name, "outcome": refresher.outcome} for name in body["revoke"]]
+                payload = json.dumps({"run_id": "r", "counts": {}, "connections": connections}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(payload)))
+                self.end_headers()
+                self.wfile.write(payload)
+
+            def log_message(self, *_: object) -> None:
+                """Keep quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Exchange)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+@pytest.fixture
+def refresher() -> Iterator[Refresher]:
+    refresher = Refresher()
+    yield refresher
+    refresher.server.shutdown()
+    refresher.server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"), [("revoked", 0), ("planned", 0), ("unavailable", 3), ("busy", 3), ("misconfigured", 1)]
+)
+def test_revoke_is_done_only_when_the_provider_has_confirmed(
+    run: Command, refresher: Refresher, outcome: str, code: int
+) -> None:
+    refresher.outcome = outcome
+    assert run("revoke", "gmail-ada", "--yes", "--url", refresher.url).exit_code == code
+    assert refresher.asked == [{"revoke": ["gmail-ada"]}]
+
+
+def test_a_dry_revoke_asks_for_a_dry_run(run: Command, refresher: Refresher) -> None:
+    refresher.outcome = "planned"
+    assert run("revoke", "gmail-ada", "--dry-run", TOKEN_REFRESH_URL=refresher.url).exit_code == 0
+    assert refresher.asked == [{"revoke": ["gmail-ada"], "dry_run": True}]
 
 
 @pytest.fixture

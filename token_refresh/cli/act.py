@@ -104,7 +104,8 @@ def _run_by_http(session: Session, url: str, body: dict[str, object]) -> None:
     session.progress("running")
     status, document = call(url, body=body)
     if status != HTTPStatus.OK:
-        raise Stop(f"{document.get('message') or document.get('error') or status}: token-refresh list")
+        said = str(document.get("message") or document.get("error") or status)
+        raise Stop(f"{said}: token-refresh list" if status == HTTPStatus.NOT_FOUND else said)
     connections: list[dict[str, Any]] = document.get("connections") or []
     rows = [
         (str(c.get("name")), str(c.get("outcome")), str(c.get("reason") or ""), write_moment(_time_of(c)))
