@@ -1,0 +1,108 @@
+"""What an apply changes once a deployment stands: by plans over a state, made with the stand-in provider."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.plans import OFFLINE, ROOT
+
+pytestmark = pytest.mark.timeout(600)
+
+ALICE = {"owner": "alice@example.com", "scopes": ["openid", "email"]}
+BOB = {"owner": "bob@example.com"}
+
+
+class Deployment:
+    """A deployment that was applied once; each plan is against that state."""
+
+    def __init__(self, scratch: Path, connections: dict[str, Any]) -> None:
+        self._environment = os.environ | {"TERRAFORM_OFFLINE_SCRATCH": str(scratch), "CHECKPOINT_DISABLE": "1"}
+        self._terraform("apply", "-auto-approve", "-input=false", *_variables(connections, {}))
+
+    def changes(self, connections: dict[str, Any], **settings: object) -> dict[str, dict[str, Any]]:
+        """Return what a plan would change: address -> actions, before and after."""
+        out = Path(self._environment["TERRAFORM_OFFLINE_SCRATCH"]) / "plan"
+        self._terraform("plan", "-input=false", f"-out={out}", *_variables(connections, settings))
+        document = json.loads(self._terraform("show", "-json", str(out)))
+        return {
+            change["address"].removeprefix("module.token_refresh."): change["change"]
+            for change in document["resource_changes"]
+            if change["change"]["actions"] not in (["no-op"], ["read"])
+        }
+
+    def _terraform(self, *arguments: str) -> str:
+        command = [str(OFFLINE), "--scratch", f"-chdir={ROOT / 'tests/infra/trial'}", *arguments]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def _variables(connections: dict[str, Any], settings: dict[str, object]) -> list[str]:
+    return [f"-var=connections={json.dumps(connections)}", f"-var=settings={json.dumps(settings)}"]
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """Apply once."""
+    if not shutil.which("terraform") or not OFFLINE.exists():
+        pytest.skip("no terraform, or no stand-in for its providers")
+    return Deployment(tmp_path_factory.mktemp("scratch"), {"alice": ALICE, "bob": BOB})
+
+
+def actions(changes: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    return {address: change["actions"] for address, change in changes.items()}
+
+
+def test_the_same_configuration_changes_nothing(deployment: Deployment) -> None:
+    assert actions(deployment.changes({"alice": ALICE, "bob": BOB})) == {}
+
+
+def test_a_removed_connection_takes_its_four_resources_and_no_other(deployment: Deployment) -> None:
+    assert actions(deployment.changes({"alice": ALICE})) == {
+        f'module.connection["bob"].module.{module}.google_secret_manager_secret{kind}[0]': ["delete"]
+        for module in ("grant", "access_token")
+        for kind in (".secret", "_iam_policy.policy")
+    }
+
+
+def test_a_new_connection_adds_four_resources_and_changes_no_other(deployment: Deployment) -> None:
+    changes = actions(deployment.changes({"alice": ALICE, "bob": BOB, "carol": {}}))
+    assert set(map(tuple, changes.values())) == {("create",)}
+    assert len(changes) == 4
+
+
+def test_unprotecting_one_connection_concerns_that_one_only(deployment: Deployment) -> None:
+    changes = deployment.changes({"alice": ALICE, "bob": BOB | {"deletion_protection": False}})
+    ((address, change),) = changes.items()
+    assert address == 'module.connection["bob"].module.grant.google_secret_manager_secret.secret[0]'
+    assert (change["before"]["deletion_protection"], change["after"]["deletion_protection"]) == (True, False)
+
+
+def test_pausing_changes_the_label_and_no_annotation(deployment: Deployment) -> None:
+    """Labels alone are sent, so that no lease can be set back."""
+    ((_, change),) = deployment.changes({"alice": ALICE | {"paused": True}, "bob": BOB}).items()
+    assert change["after"]["labels"]["token-refresh"] == "paused"
+    assert change["after"]["annotations"] == change["before"]["annotations"]
+
+
+def test_another_signing_key_changes_functions_and_no_secret(deployment: Deployment) -> None:
+    """The version in use stays: it is neither destroyed nor replaced."""
+    changes = actions(deployment.changes({"alice": ALICE, "bob": BOB}, signing_key_version=2))
+    signers = ("consent", "refresh_http", "status")
+    assert changes == {f'google_cloud_run_v2_service.function["{signer}"]': ["update"] for signer in signers}
+
+
+def test_notification_urls_come_to_a_container_that_is_there(deployment: Deployment) -> None:
+    changes = actions(deployment.changes({"alice": ALICE, "bob": BOB}, notify_urls_version=1))
+    assert changes['google_cloud_run_v2_service.function["notify"]'] == ["create"]
+    assert not [address for address, what in changes.items() if "delete" in what]
+    assert not [
+        address for address in changes if address.startswith("module.notify_urls.google_secret_manager_secret.")
+    ]
