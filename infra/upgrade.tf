@@ -58,3 +58,11 @@ removed {
     destroy = false
   }
 }
+
+# The service policies have replaced these: to destroy one would take its role out of them.
+removed {
+  from = google_cloud_run_v2_service_iam_binding.invoker
+  lifecycle {
+    destroy = false
+  }
+}
