@@ -14,7 +14,15 @@ from cloudevents.http import CloudEvent
 
 from token_refresh.core.incident.notice import parse_notice
 from token_refresh.core.trigger import parse_event_data, parse_http_body
-from token_refresh.errors import BadEnvironment, BadRequest, StoreError, TokenRefreshError, UnknownConnection
+from token_refresh.errors import (
+    BadEnvironment,
+    BadRequest,
+    StoreError,
+    TokenRefreshError,
+    Unfinished,
+    UnknownConnection,
+)
+from token_refresh.run.report import RETRY_SECONDS
 from token_refresh.web.consent import broken, handle_consent
 from token_refresh.web.headers import protect_every_answer
 from token_refresh.web.pages import Pages
@@ -31,13 +39,16 @@ def refresh(event: CloudEvent) -> None:
     """Carry out a refresh run for a Pub/Sub message.
 
     Raises `BadRequest` for a malformed message and `StoreUnavailable` for a run that could not be carried out: Pub/Sub
-    delivers it again and, in the end, to the dead-letter topic. An unknown connection is logged and acknowledged.
+    delivers it again and, in the end, to the dead-letter topic. So it does after `Unfinished`: a connection whose new
+    version was named is busy, or left for the next run. An unknown connection is logged and acknowledged.
     """
     with _logged():
         runner = parts().runner
         trigger = parse_event_data(event.get_data())
         if trigger is not None:
-            runner.run(replace(trigger, only_known=True))
+            report = runner.run(replace(trigger, only_known=True))
+            if report.is_unfinished:
+                raise Unfinished("a connection whose new version was named is busy or deferred: deliver it again")
 
 
 @functions_framework.http
@@ -45,7 +56,7 @@ def refresh_http(request: flask.Request) -> flask.typing.ResponseReturnValue:
     """Carry out a refresh run for Cloud Scheduler, an operator or a Pub/Sub push subscription; answers JSON.
 
     The status says whether the caller should try again: 200 carried out, 400 malformed, 404 unknown connection,
-    405 not POST, 500 the environment is wrong, 503 could not be carried out.
+    405 not POST, 500 the environment is wrong, 503 could not be carried out, or not for a version that was named.
     """
     if request.method != "POST":
         return flask.jsonify(error="method_not_allowed", message="use POST"), 405, {"Allow": "POST"}
@@ -54,7 +65,10 @@ def refresh_http(request: flask.Request) -> flask.typing.ResponseReturnValue:
         trigger = parse_http_body(request.get_data(cache=False))
         if trigger is None:
             return flask.jsonify(run_id=None, counts={}, connections=[])
-        return flask.jsonify(runner.run(trigger).document())
+        report = runner.run(trigger)
+        if report.is_unfinished:
+            return flask.jsonify(report.document()), 503, {"Retry-After": str(RETRY_SECONDS)}
+        return flask.jsonify(report.document())
     except BadRequest as fault:
         return _error("bad_request", fault, 400)
     except UnknownConnection as fault:

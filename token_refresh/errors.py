@@ -13,8 +13,13 @@ TokenRefreshError
 │   ├── EtagConflict          somebody else wrote first: read again, decide again
 │   ├── CallerNotAccepted     `token`: Secret Manager does not accept the caller's own token
 │   ├── CallerNotAllowed      `token`: the caller may not read the secret, or there is nothing to read
-│   └── StoreUnavailable      quota, outage: try again later                                        503
-│       └── StoreForbidden        our service account lacks a permission
+│   ├── StoreDenied           a permission is missing, which the message names: grant it
+│   ├── StoreRefused          the request itself is refused, and will be again
+│   └── StoreUnavailable      outage: try again later                                               503
+│       └── QuotaExceeded         the project's quota is used up: slow down
+├── Unfinished            a named version was not acted on: the message is delivered again          503
+├── Busy                  another holder has the lease, or another run works on the connection
+│   └── NotNow                the attempt is left for the next run
 ├── PublishError          the topic did not take the event: owed, published by a later run
 ├── KeysUnavailable       an issuer's public keys cannot be read: send the token again                503
 ├── Undeliverable         a message did not leave: the event is delivered again
@@ -79,12 +84,32 @@ class CallerNotAllowed(StoreError):
     """The caller of `token` may not read the secret, or there is nothing to read."""
 
 
+class StoreDenied(StoreError):
+    """A permission is missing, or there is no such secret: without the permission Secret Manager does not say."""
+
+
+class StoreRefused(StoreError):
+    """Secret Manager refuses the request itself: a precondition, an argument, a limit."""
+
+
 class StoreUnavailable(StoreError):
-    """Secret Manager cannot be reached, refuses, or is out of quota."""
+    """Secret Manager cannot be reached, or is out of quota."""
 
 
-class StoreForbidden(StoreUnavailable):
-    """Our service account lacks a permission; one that has it on single secrets only also hears this of no secret."""
+class QuotaExceeded(StoreUnavailable):
+    """The project's quota of Secret Manager calls is used up for this minute."""
+
+
+class Unfinished(TokenRefreshError):
+    """A run was asked for by a new version and has not acted on it."""
+
+
+class Busy(TokenRefreshError):
+    """Another holder has the connection's lease, or another run of this instance works on it."""
+
+
+class NotNow(Busy):
+    """The attempt is left for the next run; the message is the reason that the report shows."""
 
 
 class PublishError(TokenRefreshError):

@@ -18,7 +18,7 @@ from token_refresh.core.overview.place import Place
 from token_refresh.core.overview.row import Reading, Row, Rules, build_row
 from token_refresh.core.provider.definition import LIFETIME_STARTS, Provider
 from token_refresh.core.state.due import margins
-from token_refresh.errors import SecretMissing, StoreError, StoreForbidden
+from token_refresh.errors import SecretMissing, StoreDenied, StoreError
 from token_refresh.instance.readings import Readings
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore, VersionInfo
 from token_refresh.settings import Settings
@@ -66,7 +66,7 @@ class History:
 class Overview:
     """Look at all connections, or at one; threads may share it.
 
-    Every method raises `StoreUnavailable` where the secrets cannot be listed or read (`StoreForbidden`: not allowed).
+    Every method raises `StoreUnavailable` where the secrets cannot be listed or read (`StoreDenied`: not allowed).
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts of an overview
@@ -218,5 +218,5 @@ class Overview:
         try:
             versions = self._store.list_versions(secret_id)
         except StoreError as fault:
-            return Versions(secret_id, problem=str(fault), is_forbidden=isinstance(fault, StoreForbidden))
+            return Versions(secret_id, problem=str(fault), is_forbidden=isinstance(fault, StoreDenied))
         return Versions(secret_id, tuple(versions[:_HISTORY]), max(0, len(versions) - _HISTORY))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,6 +15,8 @@ from token_refresh.errors import BadEnvironment
 
 _UNSET: Final = Secret("")
 _RUN_SHARE: Final = 0.95
+_LEASE_TIMEOUTS: Final = 4
+_LONGEST_LEASE: Final = 1800
 _SHORTEST_KEY: Final = 32
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -37,13 +39,15 @@ class Settings:
     refresh_before_expiry: float = _setting(
         "REFRESH_BEFORE_EXPIRY", 900.0, "refresh this long before the access token runs out; at most 25 % of its life"
     )
-    confirm_after: float = _setting("CONFIRM_AFTER", 60.0, "wait before the second attempt that confirms a dead grant")
-    breaker_min: float = _setting(
-        "BREAKER_MIN", 5.0, "so many dead grants of one client in one run point at the client"
+    confirm_after: float = _setting(
+        "CONFIRM_AFTER", 900.0, "a refusal this long after the first one confirms a dead grant"
     )
-    breaker_hold: float = _setting("BREAKER_HOLD", 3600.0, "no owner is asked for consent for so long after that")
+    breaker_min: float = _setting("BREAKER_MIN", 5.0, "so many unexplained suspects of one client point at the client")
+    breaker_hold: float = _setting(
+        "BREAKER_HOLD", 3600.0, "and none of them is confirmed for so long after its own first refusal"
+    )
     lease_seconds: float = _setting(
-        "LEASE_SECONDS", 120.0, "lease of a connection whose refresh token is replaced; more than 2 x HTTP_TIMEOUT + 2"
+        "LEASE_SECONDS", 120.0, "lease of a connection whose refresh token is replaced; 4 x HTTP_TIMEOUT to 1800"
     )
     http_timeout: float = _setting("HTTP_TIMEOUT", 10.0, "token endpoint")
     refresh_workers: float = _setting("REFRESH_WORKERS", 32.0, "threads of one run")
@@ -93,6 +97,11 @@ class Settings:
     )
     pubsub_emulator_host: str = _setting("PUBSUB_EMULATOR_HOST", "", "`host:port` of a local Pub/Sub")
 
+    def __post_init__(self) -> None:
+        """Derive what is unset and depends on another setting."""
+        if not self.run_seconds:
+            object.__setattr__(self, "run_seconds", _RUN_SHARE * self.run_every)
+
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read the environment; raises `BadEnvironment` with one message that lists every problem."""
@@ -114,7 +123,6 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         else:
             values[f.name] = text.rstrip("/") if name == "CONSENT_URL" else text
     settings = Settings(**values)  # type: ignore[arg-type]  # each value was made for its field
-    settings = replace(settings, run_seconds=settings.run_seconds or _RUN_SHARE * settings.run_every)
     _check_key_lengths(environ.get("CONSENT_SIGNING_KEY", ""), problems)
     for check in _CHECKS:
         problem = check(settings)
@@ -200,10 +208,22 @@ def _check_jwks(s: Settings) -> str | None:
     return None
 
 
+def _check_lease(s: Settings) -> str | None:
+    if math.isnan(s.http_timeout + s.lease_seconds):  # said already
+        return None
+    if not _LEASE_TIMEOUTS * s.http_timeout <= s.lease_seconds <= _LONGEST_LEASE:
+        return (
+            f"LEASE_SECONDS must be between 4 x HTTP_TIMEOUT ({_LEASE_TIMEOUTS * s.http_timeout:g}) and "
+            f"{_LONGEST_LEASE}, not {s.lease_seconds:g}"
+        )
+    return None
+
+
 _CHECKS: Final[tuple[Callable[[Settings], str | None], ...]] = (
     _check_jwks,
     _check_consent,
     _check_key,
     _check_names,
+    _check_lease,
     _check_emulators,
 )

@@ -18,7 +18,6 @@ from token_refresh.adapters.secret_manager import SecretManager, build_client, p
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.adapters.tickets import Tickets
 from token_refresh.connections.incidents import Incidents
-from token_refresh.connections.memory import Memory
 from token_refresh.consent.answers import Asker
 from token_refresh.consent.limits import Limits
 from token_refresh.consent.new_link import NewLink
@@ -29,19 +28,17 @@ from token_refresh.consent.request import Cases
 from token_refresh.consent.save import NewGrantSaver
 from token_refresh.core.incident.message import House
 from token_refresh.core.provider.definition import Provider
+from token_refresh.core.status import CONSENT_HOLDER
 from token_refresh.errors import BadEnvironment
 from token_refresh.instance.pace import Pace, Paces
 from token_refresh.instance.refusals import Refusals
+from token_refresh.instance.termination import on_termination
 from token_refresh.notify import Notifier, read_urls
 from token_refresh.overview import Overview
 from token_refresh.providers import load_providers
-from token_refresh.refresh.refresher import Refresher
 from token_refresh.risc import SecurityEventReceiver
-from token_refresh.run.clean import Janitor
-from token_refresh.run.holds import Holds
+from token_refresh.run.build import Outside, build_runner
 from token_refresh.run.runner import Runner
-from token_refresh.run.verdicts import Verdicts
-from token_refresh.run.visit import Worker
 from token_refresh.settings import Settings, read_settings
 from token_refresh.token_endpoint.exchange import Exchange
 from token_refresh.web.pages import Pages
@@ -78,26 +75,17 @@ class Parts:
         return Tickets(s.consent_signing_key, s.consent_url, s.consent_ticket_ttl, time.time)
 
     @cached_property
-    def known(self) -> Memory:
-        """Return the memory of a warm instance."""
-        return Memory(self.store, self.providers, self.settings)
+    def runner(self) -> Runner:
+        """Return the use case of a refresh run; what it could not store is tried once more when the process ends."""
+        outside = Outside(self.store, self.endpoint, self.publisher, self.tickets)
+        runner = build_runner(outside, self.providers, self.settings)
+        on_termination(runner.saver.end_all)
+        return runner
 
     @cached_property
     def incidents(self) -> Incidents:
-        """Return the keeper of statuses and events."""
+        """Return the keeper of statuses and events, for those who are not a run."""
         return Incidents(self.store, self.publisher, self.tickets, time.time)
-
-    @cached_property
-    def runner(self) -> Runner:
-        """Return the use case of a refresh run."""
-        refresher = Refresher(
-            self.store, self.endpoint, self.providers, self.settings, self.known, time.time, time.sleep
-        )
-        janitor = Janitor(self.store, self.known, Pace(self.settings.secret_writes_per_minute / 60), time.time)
-        worker = Worker(self.store, refresher, self.incidents, self.known, self.settings, time.time)
-        holds = Holds(self.known, self.incidents, self.settings, time.time)
-        verdicts = Verdicts(worker, self.incidents, holds, time.time)
-        return Runner(self.store, worker, verdicts, self.settings, time.time, janitor.clean)
 
     @cached_property
     def pages(self) -> Pages:
@@ -111,7 +99,7 @@ class Parts:
         cases = Cases(self.store, self.providers)
         progress = Progress(self.store, cases, time.time)
         saver = NewGrantSaver(
-            self.store, self.publisher, s, time.time, time.sleep, lambda: f"consent-{uuid.uuid4().hex}"
+            self.store, self.publisher, s, time.time, time.sleep, lambda: f"{CONSENT_HOLDER}{uuid.uuid4().hex}"
         )
         return Reconsent(
             cases,

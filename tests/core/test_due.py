@@ -15,8 +15,12 @@ HOUR_LONG = AccessTokenFacts(expires_at=3600, refreshed_at=0, connection_version
     ("own", "of_provider", "default", "life", "margin"),
     [
         pytest.param(None, None, 900, 3600, 900, id="default"),
-        pytest.param(None, None, 900, 1800, 450, id="default-at-most-a-quarter"),
-        pytest.param(None, None, 60, 3600, 60, id="default-as-it-is"),
+        pytest.param(None, None, 900, 7200, 900, id="default-of-a-long-life"),
+        pytest.param(None, None, 9000, 7200, 1800, id="default-at-most-a-quarter"),
+        pytest.param(None, None, 900, 1800, 600, id="default-but-room-for-a-run"),
+        pytest.param(None, None, 900, 600, 300, id="room-for-a-run-at-most-half"),
+        pytest.param(None, None, 60, 3600, 600, id="a-small-default-leaves-room-for-a-run"),
+        pytest.param(60, None, 900, 3600, 60, id="own-as-it-is"),
         pytest.param(None, 1200, 900, 3600, 1200, id="provider-over-default"),
         pytest.param(None, 3000, 900, 3600, 1800, id="provider-at-most-half"),
         pytest.param(600, 1200, 900, 3600, 600, id="own-over-provider"),
@@ -37,6 +41,20 @@ def test_the_margin_is_the_nearest_wish_capped_by_the_token_s_life(
 
 def test_an_unknown_provider_leaves_the_default() -> None:
     assert margins("alice", None, None, 900, HOUR_LONG).margin == 900
+
+
+@pytest.mark.parametrize(
+    ("life", "run_every", "cannot"),
+    [
+        pytest.param(3600, 300, False, id="an-hour"),
+        pytest.param(300, 300, True, id="five-minutes-with-a-run-every-five"),
+        pytest.param(300, 60, False, id="five-minutes-with-a-run-every-minute"),
+        pytest.param(600, 300, True, id="half-the-life-is-not-above-the-period"),
+    ],
+)
+def test_what_a_schedule_is_too_slow_for_is_said(life: float, run_every: float, *, cannot: bool) -> None:
+    facts = AccessTokenFacts(expires_at=1000 + life, refreshed_at=1000, connection_version=1)
+    assert margins("alice", None, None, 900, facts, run_every).cannot_keep_fresh is cannot
 
 
 def test_without_an_access_token_it_is_due_at_once() -> None:

@@ -34,6 +34,8 @@ def test_an_event_is_a_binary_cloudevent() -> None:
         "ce-time": "2027-01-15T08:00:00.250Z",
         "content-type": "application/json",
     }
+    urgent = Event("1", "recovered", "alice", 0, {"severity": "info"})
+    assert urgent.attributes("//x")["severity"] == "info"
     assert json.loads(EVENT.body()) == {"message": "ü", "version": 3}
 
 

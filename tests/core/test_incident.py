@@ -12,22 +12,30 @@ from token_refresh.core.incident.events import build_event_id
 from token_refresh.core.incident.incident import (
     announce,
     announce_client,
+    announce_unwritten,
     build_event,
+    end_client_incident,
     event_type_of,
+    incident_of,
+    is_mass,
     is_of_client,
     join_client,
+    leave_client,
     owe,
     recover,
     remind,
     reminder_due,
     settle,
+    severity_of,
 )
-from token_refresh.core.status import Status
+from token_refresh.core.status import State, Status
 
 NOW = 1_000_000.0
 HOUR = 3600.0
-DEAD = Status("needs_consent", "revoked_or_expired", NOW, version=5, first_failed_at=NOW - 60, error="invalid_grant")
-REFUSED = Status("rejected", "invalid_client", NOW, version=5, client="oauth-client-google", client_version=2)
+DEAD = Status(
+    State.NEEDS_CONSENT, "revoked_or_expired", NOW, version=5, first_failed_at=NOW - 60, error="invalid_grant"
+)
+REFUSED = Status(State.REJECTED, "invalid_client", NOW, version=5, client="oauth-client-google", client_version=2)
 FACTS = AccessTokenFacts(NOW + 100.9, NOW, 6)
 
 
@@ -50,9 +58,9 @@ def test_an_announced_incident_owes_its_event() -> None:
 
 
 def test_two_connections_that_report_one_client_at_the_same_moment_give_one_id() -> None:
-    one = announce_client(replace(REFUSED, since=960_000.1))
-    other = announce_client(replace(REFUSED, since=960_059.9, version=9))
-    later = announce_client(replace(REFUSED, since=960_060.0))
+    one = announce_client(replace(REFUSED, tried_at=960_000.1), "invalid_client")
+    other = announce_client(replace(REFUSED, tried_at=960_059.9, version=9), "invalid_client")
+    later = announce_client(replace(REFUSED, tried_at=960_060.0), "invalid_client")
     assert one.client_event_id == other.client_event_id != later.client_event_id
     assert is_of_client(one.client_event_id)
     assert one.owed == (one.client_event_id,)
@@ -73,31 +81,80 @@ def test_what_is_owed_is_owed_once_and_settled_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "ends_client", "types"),
+    ("status", "types"),
     [
-        pytest.param(replace(DEAD, event_id="invalid_grant.x"), False, ["recovered"], id="of-the-connection"),
-        pytest.param(join_client(REFUSED, "c.x.client"), False, [], id="one-of-the-client-s-many"),
-        pytest.param(join_client(REFUSED, "c.x.client"), True, ["recovered"], id="the-client-s-last"),
+        pytest.param(replace(DEAD, event_id="invalid_grant.x"), ["recovered"], id="of-the-connection"),
+        pytest.param(join_client(REFUSED, "c.x.client"), [], id="one-of-the-client-s-many"),
         pytest.param(
-            replace(join_client(REFUSED, "c.x.client"), event_id="refresh_failing.x"),
-            True,
+            end_client_incident(join_client(REFUSED, "c.x.client"), "c.x.client"), ["recovered"], id="its-end"
+        ),
+        pytest.param(
+            end_client_incident(
+                replace(join_client(REFUSED, "c.x.client"), event_id="refresh_failing.x"), "c.x.client"
+            ),
             ["recovered", "recovered"],
             id="both",
         ),
-        pytest.param(Status("suspect", "why", NOW), True, [], id="a-suspicion-nobody-heard-of"),
+        pytest.param(Status(State.SUSPECT, "why", NOW), [], id="a-suspicion-nobody-heard-of"),
         pytest.param(
             replace(DEAD, event_id="invalid_grant.x", owed=("invalid_grant.x",)),
-            False,
             ["invalid_grant", "recovered"],
             id="in-order-after-what-is-still-owed",
         ),
     ],
 )
-def test_recovery_is_told_once(status: Status, *, ends_client: bool, types: list[str]) -> None:
-    over = recover(status, NOW + 5, ends_client=ends_client)
+def test_recovery_is_told_once(status: Status, types: list[str]) -> None:
+    over = recover(status, NOW + 5)
     assert [event_type_of(i) for i in over.owed] == types
     assert (over.state, over.since, over.event_id, over.client_event_id) == ("healthy", NOW + 5, "", "")
-    assert recover(over, NOW + 6, ends_client=True).owed == over.owed, "a second recovery says nothing new"
+    assert recover(over, NOW + 6).owed == over.owed, "a second recovery says nothing new"
+
+
+def test_a_recovery_s_id_tells_which_incident_it_ends() -> None:
+    status = announce(DEAD, "invalid_grant", "alice")
+    (_, recovered) = recover(status, NOW).owed
+    assert incident_of(recovered, recover(status, NOW)) == status.event_id
+    assert incident_of(status.event_id, status) == status.event_id
+    assert incident_of(remind(status, "alice", 24).owed[-1], status) == status.event_id
+    assert incident_of("consent_expiring.x", status) is None
+
+
+def test_a_burst_of_deaths_is_told_by_its_id() -> None:
+    status = announce_client(replace(DEAD, client="oauth-client-google", tried_at=NOW), "mass_invalid_grant")
+    assert is_mass(status.client_event_id)
+    assert is_of_client(status.client_event_id)
+    left = leave_client(status)
+    assert (left.event_id, left.client_event_id) == ("", "")
+    assert not is_mass(announce_client(REFUSED, "invalid_client").client_event_id)
+
+
+def test_a_state_that_cannot_be_written_has_one_event_a_day() -> None:
+    status = announce(DEAD, "invalid_grant", "alice")
+    midday = NOW - NOW % 86_400 + 43_200
+    ids = [announce_unwritten(status, status.event_id, "alice", midday + s) for s in (0, 43_000, 44_000)]
+    assert ids[0] == ids[1] != ids[2]
+    again = announce(replace(DEAD, since=NOW + 99), "invalid_grant", "alice")
+    assert announce_unwritten(again, again.event_id, "alice", midday) == ids[0]
+    client = announce_client(REFUSED, "invalid_client")
+    assert is_of_client(announce_unwritten(client, client.client_event_id, "alice", midday))
+
+
+@pytest.mark.parametrize(
+    ("event_type", "reason", "facts", "severity"),
+    [
+        pytest.param("recovered", "revoked_or_expired", None, "info", id="over"),
+        pytest.param("invalid_grant", "revoked_or_expired", None, "critical", id="no-token"),
+        pytest.param("invalid_grant", "revoked_or_expired", FACTS, "warning", id="time-left"),
+        pytest.param("refresh_failing", "refresh_failing", FACTS, "warning", id="silence-and-time-left"),
+        pytest.param("client_rejected", "invalid_client", FACTS, "error", id="the-operator-s"),
+        pytest.param("client_rejected", "invalid_client", None, "critical", id="the-operator-s-and-no-token"),
+        pytest.param("consent_expiring", "consent_expiring", None, "warning", id="an-end-is-near"),
+    ],
+)
+def test_severity_is_the_first_that_holds(
+    event_type: str, reason: str, facts: AccessTokenFacts | None, severity: str
+) -> None:
+    assert severity_of(event_type, reason, facts, NOW) == severity
 
 
 @pytest.mark.parametrize(
@@ -108,7 +165,10 @@ def test_recovery_is_told_once(status: Status, *, ends_client: bool, types: list
         pytest.param(replace(DEAD, reminded=24), 71, None, id="reminded-once"),
         pytest.param(replace(DEAD, reminded=24), 72, 72, id="after-three-days"),
         pytest.param(DEAD, 99, 72, id="the-first-was-missed"),
-        pytest.param(replace(DEAD, reminded=72), 9999, None, id="reminded-twice"),
+        pytest.param(replace(DEAD, reminded=72), 239, None, id="reminded-twice"),
+        pytest.param(replace(DEAD, reminded=72), 240, 240, id="then-every-week"),
+        pytest.param(replace(DEAD, reminded=2088), 9999, None, id="for-ninety-days"),
+        pytest.param(replace(DEAD, reason="revoked_by_operator"), 99, None, id="nobody-waits-for-what-was-revoked"),
         pytest.param(REFUSED, 99, None, id="not-the-owner-s-matter"),
     ],
 )
@@ -143,7 +203,10 @@ def test_the_event_of_a_dead_grant(connection: Connection) -> None:
         "remedy": "reconsent",
         "message": ("connection alice: The provider no longer honours the grant: it was revoked or has expired."),
         "consent_url": "https://c/1",
+        "incident": status.event_id,
+        "severity": "warning",
         "connection_secret": "alice-refresh-token",
+        "access_token_secret": "alice-access-token",
         "version": 5,
         "access_token_expires_at": int(NOW + 100),
         "first_failed_at": int(NOW - 60),
@@ -153,9 +216,13 @@ def test_the_event_of_a_dead_grant(connection: Connection) -> None:
 
 
 def test_the_event_of_a_client_names_no_connection(connection: Connection) -> None:
-    status = announce_client(REFUSED)
-    event = build_event(status.event_id, connection, status, now=NOW, facts=FACTS, consent_url="https://c/1")
+    status = announce_client(REFUSED, "invalid_client")
+    names = [f"c{n:02}" for n in range(30)]
+    event = build_event(
+        status.event_id, connection, status, now=NOW, facts=FACTS, consent_url="https://c/1", affected=names
+    )
     assert event.subject == "oauth-client-google"
+    assert (event.data["connections"], event.data["connection_names"]) == (30, names[:20])
     assert event.data["reason"] == "invalid_client"
     assert event.data["remedy"] == "fix_client"
     absent = {"connection", "consent_url", "connection_secret", "version", "access_token_expires_at"}
@@ -166,18 +233,22 @@ def test_the_event_of_a_client_names_no_connection(connection: Connection) -> No
     ("event_id", "status", "reason", "words"),
     [
         pytest.param(
-            "refresh_failing.x", Status("unavailable", "http_503", NOW), "refresh_failing", "(http_503)", id="silence"
+            "refresh_failing.x",
+            Status(State.UNAVAILABLE, "http_503", NOW),
+            "refresh_failing",
+            "(http_503)",
+            id="silence",
         ),
         pytest.param(
             "client_rejected.x",
-            Status("misconfigured", "misconfigured", NOW, message="create it"),
+            Status(State.MISCONFIGURED, "misconfigured", NOW, message="create it"),
             "misconfigured",
             "create it",
             id="our-own-fault",
         ),
         pytest.param(
             "consent_expiring.x",
-            Status("healthy", "healthy", NOW, message="ends soon"),
+            Status(State.HEALTHY, "healthy", NOW, message="ends soon"),
             "consent_expiring",
             "ends soon",
             id="an-end-is-near",

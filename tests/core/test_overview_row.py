@@ -11,7 +11,7 @@ from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import SecretRecord, parse_connection
 from token_refresh.core.overview.row import Reading, Row, Rules, build_row
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.status import Lease, Status, render_lease, render_status
+from token_refresh.core.status import Lease, State, Status, render_lease, render_status
 
 NOW = 1_795_000_000.0
 RULES = Rules(refresh_before_expiry=900, run_every=300)
@@ -36,7 +36,7 @@ PROVIDERS = {
 
 
 def status(**changes: Any) -> Status:
-    plain = Status(state="needs_consent", reason="revoked_or_expired", since=NOW - 60, version=1, tried_at=NOW - 60)
+    plain = Status(state=State.NEEDS_CONSENT, reason="revoked_or_expired", since=NOW - 60, version=1, tried_at=NOW - 60)
     return replace(plain, **changes)
 
 
@@ -87,7 +87,7 @@ def fresh(refreshed: float = 60, life: float = 3600) -> Reading:
             id="dead, which says more than overdue",
         ),
         pytest.param(
-            build(fresh(), status=render_status(status(state="healthy", reason="x", owed=("recovered.1",)))),
+            build(fresh(), status=render_status(status(state=State.HEALTHY, reason="x", owed=("recovered.1",)))),
             "healthy",
             "healthy",
             False,
@@ -145,7 +145,7 @@ def test_an_attempt_changes_the_mark_and_nothing_else_does() -> None:
 
 
 def test_a_providers_silence_has_many_names_and_one_remedy() -> None:
-    silent = build(status=render_status(status(state="unavailable", reason="http_503")))
+    silent = build(status=render_status(status(state=State.UNAVAILABLE, reason="http_503")))
     assert (silent.reason, silent.cause, silent.remedy) == ("http_503", "refresh_failing", "wait")
     assert silent.message == "The provider does not answer; the access token is about to run out."
 
@@ -159,6 +159,6 @@ def test_the_last_trace_of_a_run_is_a_refresh_or_an_attempt() -> None:
 def test_a_healthy_connection_has_neither_incident_nor_remedy() -> None:
     row = build(fresh())
     assert (row.since, row.incident, row.remedy, row.next_attempt_at) == (None, None, None, row.due_at)
-    shared = build(status=render_status(status(state="rejected", client_event_id="client_rejected.1.client")))
+    shared = build(status=render_status(status(state=State.REJECTED, client_event_id="client_rejected.1.client")))
     assert shared.incident == "client_rejected.1.client"
     assert build(state="paused").next_attempt_at is None

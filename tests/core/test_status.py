@@ -9,6 +9,7 @@ import pytest
 from token_refresh.core.connection import STATUS, SecretRecord, parse_connection
 from token_refresh.core.status import (
     Lease,
+    State,
     Status,
     parse_lease,
     parse_status,
@@ -18,7 +19,7 @@ from token_refresh.core.status import (
 )
 
 FULL = Status(
-    state="rejected",
+    state=State.REJECTED,
     reason="invalid_client",
     since=100.5,
     version=3,
@@ -34,7 +35,10 @@ FULL = Status(
     client="oauth-client-google",
     client_version=4,
     client_event_id="client_rejected.abc.client",
-    hold_until=300.0,
+    refused_at=300.0,
+    answer="http_503",
+    answer_since=10.0,
+    needs_exchange=True,
     reminded=24,
 )
 
@@ -44,7 +48,7 @@ def test_a_status_survives_being_written() -> None:
 
 
 def test_a_small_status_is_small_and_has_the_fields_of_the_contract() -> None:
-    text = render_status(Status("needs_consent", "never_consented", 1.0))
+    text = render_status(Status(State.NEEDS_CONSENT, "never_consented", 1.0))
     assert json.loads(text) == {
         "state": "needs_consent",
         "reason": "never_consented",
@@ -54,11 +58,11 @@ def test_a_small_status_is_small_and_has_the_fields_of_the_contract() -> None:
         "next_attempt_at": 0,
         "event_id": "",
     }
-    assert parse_status(text) == Status("needs_consent", "never_consented", 1.0)
+    assert parse_status(text) == Status(State.NEEDS_CONSENT, "never_consented", 1.0)
 
 
 def test_long_words_are_cut() -> None:
-    status = parse_status(render_status(Status("rejected", "x", 1.0, message="m" * 9999, error="e" * 9999)))
+    status = parse_status(render_status(Status(State.REJECTED, "x", 1.0, message="m" * 9999, error="e" * 9999)))
     assert status is not None
     assert (len(status.message), len(status.error)) == (300, 300)
 
@@ -96,7 +100,7 @@ def test_nonsense_in_a_status_reads_as_absent(text: str | None) -> None:
 
 
 def test_a_status_may_carry_fields_of_a_later_release() -> None:
-    assert parse_status(status_json(colour="red", version=2.0)) == Status("suspect", "revoked_or_expired", 1.0, 2)
+    assert parse_status(status_json(colour="red", version=2.0)) == Status(State.SUSPECT, "revoked_or_expired", 1.0, 2)
 
 
 def test_a_connection_tells_its_status() -> None:

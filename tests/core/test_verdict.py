@@ -8,18 +8,18 @@ import pytest
 
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.state.policy import BackOff
+from token_refresh.core.state.back_off import BackOff, doubling, next_probe, of_silence
+from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import (
-    Case,
     Verdict,
-    back_off_delay,
-    doubling,
     judge,
+    judge_busy,
     judge_misconfigured,
     judge_never_consented,
+    judge_revoked,
     judge_waiting,
 )
-from token_refresh.core.status import Status
+from token_refresh.core.status import State, Status
 from token_refresh.core.token_endpoint.outcome import (
     ClientRejected,
     ErrorDetail,
@@ -41,7 +41,7 @@ def token_with(seconds_left: float) -> AccessTokenFacts:
     return AccessTokenFacts(expires_at=NOW + seconds_left, refreshed_at=NOW + seconds_left - 3600, connection_version=5)
 
 
-def case(state: str = "", *, seconds_left: float | None = 800, **fields: object) -> Case:
+def case(state: State | None = None, *, seconds_left: float | None = 800, **fields: object) -> Situation:
     """The fifth version's turn; in a state if one is named, entered ten minutes ago."""
     client = "oauth-client-google"
     previous = (
@@ -53,6 +53,7 @@ def case(state: str = "", *, seconds_left: float | None = 800, **fields: object)
             attempts=1,
             tried_at=NOW - 600,
             first_failed_at=NOW - 900,
+            refused_at=NOW - 900 if state == State.SUSPECT else 0,
             client=client,
             event_id="event",
             owed=("owed",),
@@ -62,49 +63,56 @@ def case(state: str = "", *, seconds_left: float | None = 800, **fields: object)
     )
     facts = None if seconds_left is None else token_with(seconds_left)
     return replace(
-        Case("alice", NOW, 5, previous=previous, facts=facts, margin=900, client=client, client_version=2),
+        Situation("alice", NOW, status=previous, facts=facts, margin=900, version=5, client=client, client_version=2),
         **fields,  # type: ignore[arg-type]
     )
 
 
-def was(a_case: Case, **fields: object) -> Case:
-    assert a_case.previous
-    return replace(a_case, previous=replace(a_case.previous, **fields))  # type: ignore[arg-type]
+def was(a_case: Situation, **fields: object) -> Situation:
+    assert a_case.status
+    return replace(a_case, status=replace(a_case.status, **fields))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("a_case", "answer", "outcome", "state", "begins"),
     [
         pytest.param(case(), Refreshed(Secret("t"), 1), "refreshed", None, None, id="refreshed"),
-        pytest.param(case("suspect"), Refreshed(Secret("t"), 1), "refreshed", None, None, id="recovered"),
+        pytest.param(case(State.SUSPECT), Refreshed(Secret("t"), 1), "refreshed", None, None, id="recovered"),
         pytest.param(case(), DEAD, "suspect", "suspect", None, id="dead-once"),
-        pytest.param(case("unavailable"), DEAD, "suspect", "suspect", None, id="back-and-dead-once"),
-        pytest.param(case("suspect"), DEAD, "needs_consent", "needs_consent", "invalid_grant", id="dead-twice"),
+        pytest.param(case(State.UNAVAILABLE), DEAD, "suspect", "suspect", None, id="back-and-dead-once"),
+        pytest.param(case(State.SUSPECT), DEAD, "needs_consent", "needs_consent", "invalid_grant", id="dead-twice"),
         pytest.param(
-            was(case("suspect"), tried_at=NOW - 59), DEAD, "suspect", "suspect", None, id="dead-twice-too-soon"
+            was(case(State.SUSPECT), refused_at=NOW - 899), DEAD, "suspect", "suspect", None, id="dead-twice-too-soon"
         ),
         pytest.param(
-            was(case("suspect", confirm_now=True), tried_at=NOW),
+            was(case(State.UNAVAILABLE), refused_at=NOW - 900),
             DEAD,
             "needs_consent",
             "needs_consent",
             "invalid_grant",
-            id="dead-twice-in-one-run",
+            id="dead-twice-with-silence-in-between",
         ),
-        pytest.param(was(case("suspect"), version=4), DEAD, "suspect", "suspect", None, id="another-version-dead-once"),
-        pytest.param(case("needs_consent"), DEAD, "needs_consent", "needs_consent", None, id="still-dead"),
         pytest.param(
-            was(case("needs_consent"), version=4), DEAD, "suspect", "suspect", None, id="the-new-grant-dead-once"
+            was(case(State.SUSPECT), version=4), DEAD, "suspect", "suspect", None, id="another-version-dead-once"
+        ),
+        pytest.param(case(State.NEEDS_CONSENT), DEAD, "needs_consent", "needs_consent", None, id="still-dead"),
+        pytest.param(
+            was(case(State.NEEDS_CONSENT), version=4), DEAD, "suspect", "suspect", None, id="the-new-grant-dead-once"
         ),
         pytest.param(case(), REFUSED, "rejected", "rejected", "client_rejected", id="refused"),
-        pytest.param(case("suspect"), REFUSED, "rejected", "rejected", "client_rejected", id="suspect-refused"),
-        pytest.param(case("rejected"), REFUSED, "rejected", "rejected", None, id="still-refused"),
+        pytest.param(case(State.SUSPECT), REFUSED, "rejected", "rejected", "client_rejected", id="suspect-refused"),
+        pytest.param(case(State.REJECTED), REFUSED, "rejected", "rejected", None, id="still-refused"),
         pytest.param(
-            was(case("rejected"), client="other"), REFUSED, "rejected", "rejected", "client_rejected", id="new-client"
+            was(case(State.REJECTED), client="other"),
+            REFUSED,
+            "rejected",
+            "rejected",
+            "client_rejected",
+            id="new-client",
         ),
-        pytest.param(case("needs_consent"), REFUSED, "rejected", "needs_consent", None, id="probe-refused"),
+        pytest.param(case(State.NEEDS_CONSENT), REFUSED, "rejected", "needs_consent", None, id="probe-refused"),
         pytest.param(
-            was(case("needs_consent"), version=4),
+            was(case(State.NEEDS_CONSENT), version=4),
             REFUSED,
             "rejected",
             "rejected",
@@ -127,40 +135,32 @@ def was(a_case: Case, **fields: object) -> Case:
             "refresh_failing",
             id="unknown-outcome",
         ),
-        pytest.param(case("unavailable"), SILENT, "unavailable", "unavailable", None, id="still-silent"),
-        pytest.param(case("suspect"), SILENT, "unavailable", "suspect", None, id="silence-acquits-nobody"),
+        pytest.param(case(State.UNAVAILABLE), SILENT, "unavailable", "unavailable", None, id="still-silent"),
+        pytest.param(case(State.SUSPECT), SILENT, "unavailable", "suspect", None, id="silence-acquits-nobody"),
         pytest.param(
-            case("suspect", seconds_left=449),
+            case(State.SUSPECT, seconds_left=449),
             SILENT,
             "unavailable",
             "unavailable",
             "refresh_failing",
             id="suspect-silent-and-low",
         ),
+        pytest.param(case(State.NEEDS_CONSENT), SILENT, "unavailable", "needs_consent", None, id="probe-unanswered"),
+        pytest.param(case(State.REJECTED), SILENT, "unavailable", "rejected", None, id="refused-then-silent"),
+        pytest.param(case(State.MISCONFIGURED), SILENT, "unavailable", "misconfigured", None, id="mended-but-silent"),
         pytest.param(
-            was(case("suspect", seconds_left=449), hold_until=NOW + 1),
-            SILENT,
-            "unavailable",
-            "suspect",
-            None,
-            id="held-silent-and-low",
-        ),
-        pytest.param(case("needs_consent"), SILENT, "unavailable", "needs_consent", None, id="probe-unanswered"),
-        pytest.param(case("rejected"), SILENT, "unavailable", "rejected", None, id="refused-then-silent"),
-        pytest.param(case("misconfigured"), SILENT, "unavailable", "misconfigured", None, id="mended-but-silent"),
-        pytest.param(
-            case("misconfigured", seconds_left=5),
+            case(State.MISCONFIGURED, seconds_left=5),
             SILENT,
             "unavailable",
             "unavailable",
             "refresh_failing",
             id="mended-but-silent-and-low",
         ),
-        pytest.param(case("healthy"), SILENT, "unavailable", "healthy", None, id="silent-while-owing-an-event"),
+        pytest.param(case(State.HEALTHY), SILENT, "unavailable", "healthy", None, id="silent-while-owing-an-event"),
     ],
 )
 def test_every_answer_in_every_state_has_a_next_state(
-    a_case: Case, answer: TokenOutcome, outcome: str, state: str | None, begins: str | None
+    a_case: Situation, answer: TokenOutcome, outcome: str, state: str | None, begins: str | None
 ) -> None:
     verdict = judge(a_case, answer)
     assert verdict.outcome == outcome
@@ -168,7 +168,7 @@ def test_every_answer_in_every_state_has_a_next_state(
     assert verdict.announce == begins
     assert verdict.is_death == isinstance(answer, GrantDead)
     if verdict.status and state != "healthy":
-        assert verdict.status.next_attempt_at > NOW
+        assert verdict.status.next_attempt_at >= NOW
         assert verdict.status.tried_at == NOW
 
 
@@ -179,9 +179,9 @@ def status_after(verdict: Verdict | None) -> Status:
 
 
 def test_a_new_state_keeps_what_the_unhealthy_time_has_gathered() -> None:
-    status = status_after(judge(case("unavailable"), DEAD))
+    status = status_after(judge(case(State.UNAVAILABLE), DEAD))
     assert status == Status(
-        "suspect",
+        State.SUSPECT,
         "revoked_or_expired",
         NOW,
         version=5,
@@ -190,6 +190,7 @@ def test_a_new_state_keeps_what_the_unhealthy_time_has_gathered() -> None:
         event_id="event",
         tried_at=NOW,
         first_failed_at=NOW - 900,
+        refused_at=NOW,
         error="invalid_grant",
         owed=("owed",),
         client="oauth-client-google",
@@ -198,21 +199,21 @@ def test_a_new_state_keeps_what_the_unhealthy_time_has_gathered() -> None:
 
 
 def test_a_new_unhealthy_time_begins_now_even_if_an_old_one_is_still_to_be_told() -> None:
-    assert status_after(judge(case("healthy"), DEAD)).first_failed_at == NOW
+    assert status_after(judge(case(State.HEALTHY), DEAD)).first_failed_at == NOW
 
 
 def test_a_lost_rotation_stays_the_reason_of_the_death() -> None:
-    assert judge(was(case("suspect"), reason="lost_rotation"), DEAD).reason == "lost_rotation"
+    assert judge(was(case(State.SUSPECT), reason="lost_rotation"), DEAD).reason == "lost_rotation"
 
 
 def test_a_probe_that_finds_a_dead_grant_dead_changes_nothing_but_the_next_probe() -> None:
-    before = case("needs_consent")
+    before = case(State.NEEDS_CONSENT)
     status = status_after(judge(before, DEAD))
-    assert status == replace(before.previous, attempts=2, next_attempt_at=NOW + DAY, tried_at=NOW)  # type: ignore[type-var]
+    assert status == replace(before.status, attempts=2, next_attempt_at=NOW + 300, tried_at=NOW)  # type: ignore[type-var]
 
 
 def test_a_refusal_in_other_words_is_the_same_incident() -> None:
-    status = status_after(judge(case("rejected"), ClientRejected("unauthorized_client", ErrorDetail("x"))))
+    status = status_after(judge(case(State.REJECTED), ClientRejected("unauthorized_client", ErrorDetail("x"))))
     assert (status.reason, status.error, status.event_id, status.attempts) == ("unauthorized_client", "x", "event", 2)
 
 
@@ -229,25 +230,25 @@ def test_a_refusal_in_other_words_is_the_same_incident() -> None:
 def test_a_refusal_is_retried_after_one_minute_doubling_to_an_hour(attempts: int, minutes: int) -> None:
     assert doubling(attempts) == minutes * 60
     if attempts > 1:
-        refused = was(case("rejected"), attempts=attempts - 1)
+        refused = was(case(State.REJECTED), attempts=attempts - 1)
         assert status_after(judge(refused, REFUSED)).next_attempt_at == NOW + minutes * 60
 
 
 def test_silence_backs_off_with_a_jitter_up_to_a_quarter_of_an_hour() -> None:
-    delays = [back_off_delay("alice", n, 0) for n in range(1, 2000)]
+    delays = [of_silence("alice", n, 0) for n in range(1, 2000)]
     assert 30 <= delays[0] < 60
     assert 450 <= min(delays[10:]) < max(delays) < 900
-    assert len({back_off_delay(f"c{n}", 1, 0) for n in range(50)}) == 50
+    assert len({of_silence(f"c{n}", 1, 0) for n in range(50)}) == 50
 
 
 def test_retry_after_outranks_the_back_off_but_not_for_longer_than_a_day() -> None:
-    assert back_off_delay("alice", 1, 300) == 300
-    assert back_off_delay("alice", 1, 10**9) == DAY
+    assert of_silence("alice", 1, 300) == 300
+    assert of_silence("alice", 1, 10**9) == DAY
 
 
 def test_a_first_silence_is_kept_in_memory_and_counts_on() -> None:
     first = judge(case(), Unavailable("http_429", retry_after=120)).back_off
-    assert first == BackOff(1, NOW + 120, "http_429", 5)
+    assert first == BackOff(1, NOW + 120, "http_429", 5, NOW)
     second = judge(case(back_off=first), SILENT).back_off
     assert second is not None
     assert second.attempts == 2
@@ -259,11 +260,11 @@ def test_a_first_silence_is_kept_in_memory_and_counts_on() -> None:
     [
         pytest.param(case(), None, id="time-enough"),
         pytest.param(case(seconds_left=449), "refresh_failing", id="low"),
-        pytest.param(case("healthy", seconds_left=449), "refresh_failing", id="low-while-owing-an-event"),
-        pytest.param(case("suspect", seconds_left=449), None, id="in-another-state"),
+        pytest.param(case(State.HEALTHY, seconds_left=449), "refresh_failing", id="low-while-owing-an-event"),
+        pytest.param(case(State.SUSPECT, seconds_left=449), None, id="in-another-state"),
     ],
 )
-def test_a_long_back_off_is_told_once_half_the_margin_is_gone(a_case: Case, begins: str | None) -> None:
+def test_a_long_back_off_is_told_once_half_the_margin_is_gone(a_case: Situation, begins: str | None) -> None:
     verdict = judge_waiting(a_case, BackOff(3, NOW + 500, "http_429"))
     assert (verdict and verdict.announce) == begins
     if verdict:
@@ -275,11 +276,11 @@ def test_nobody_has_consented_yet() -> None:
     verdict = judge_never_consented(case(seconds_left=None))
     assert (verdict.outcome, verdict.reason, verdict.announce) == ("needs_consent", "never_consented", "invalid_grant")
     status = status_after(verdict)
-    assert (status.version, status.next_attempt_at) == (0, NOW + DAY)
-    again = judge_never_consented(replace(case(seconds_left=None), previous=status))
+    assert (status.version, status.next_attempt_at) == (0, 0)
+    again = judge_never_consented(replace(case(seconds_left=None), status=status))
     assert (again.status, again.announce) == (status, None)
-    assert judge_never_consented(case("unavailable")).announce == "invalid_grant"
-    assert judge_never_consented(case("needs_consent")).announce == "invalid_grant"
+    assert judge_never_consented(case(State.UNAVAILABLE)).announce == "invalid_grant"
+    assert judge_never_consented(case(State.NEEDS_CONSENT)).announce == "invalid_grant"
 
 
 def test_a_fault_of_ours_is_told_once_and_noted_when_it_changes() -> None:
@@ -288,25 +289,89 @@ def test_a_fault_of_ours_is_told_once_and_noted_when_it_changes() -> None:
     status = status_after(first)
     assert (status.message, status.next_attempt_at) == ("create it", NOW + 60)
 
-    same = judge_misconfigured(replace(case(), previous=status), "create it")
+    same = judge_misconfigured(replace(case(), status=status), "create it")
     assert (same.status, same.announce) == (status, None)
 
-    other = judge_misconfigured(replace(case(), previous=status), "name it")
+    other = judge_misconfigured(replace(case(), status=status), "name it")
     assert (status_after(other).message, status_after(other).attempts, other.announce) == ("name it", 2, None)
 
-    later = judge_misconfigured(replace(case(), previous=status, now=NOW + 60), "create it")
+    later = judge_misconfigured(replace(case(), status=status, now=NOW + 60), "create it")
     assert status_after(later).next_attempt_at == NOW + 60 + 120
 
 
 def test_a_suspicion_that_silence_keeps_from_being_confirmed_is_told_when_the_access_token_runs_out() -> None:
-    verdict = judge(case("suspect", seconds_left=1), SILENT)
+    verdict = judge(case(State.SUSPECT, seconds_left=1), SILENT)
     assert verdict.status
     assert (verdict.status.state, verdict.announce) == ("unavailable", "refresh_failing")
 
 
-def test_a_suspicion_that_is_held_stays_one_for_the_operator_knows() -> None:
-    a_case = case("suspect", seconds_left=1)
-    assert a_case.previous
-    verdict = judge(replace(a_case, previous=replace(a_case.previous, hold_until=NOW + 1)), SILENT)
-    assert verdict.status
-    assert (verdict.status.state, verdict.announce) == ("suspect", None)
+def test_a_probe_comes_after_a_quarter_of_an_hour_one_hour_four_and_then_daily() -> None:
+    assert [next_probe(NOW, NOW + s) - NOW for s in (0, 900, 3600, 14_400, 90_000)] == [
+        900,
+        3600,
+        14_400,
+        14_400 + DAY,
+        90_000 + DAY,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        pytest.param(SILENT, "rejected", id="the-same-answer-for-a-day"),
+        pytest.param(Unavailable("http_502"), "unavailable", id="another-answer"),
+        pytest.param(Unavailable("rate_limited"), "unavailable", id="patience-is-asked-for"),
+        pytest.param(UnknownOutcome("reply_lost"), "unavailable", id="no-answer"),
+    ],
+)
+def test_an_answer_that_is_the_same_for_a_day_is_not_a_passing_one(answer: TokenOutcome, state: str) -> None:
+    ill = was(case(State.UNAVAILABLE, seconds_left=None), answer="http_503", answer_since=NOW - DAY)
+    verdict = judge(ill, answer)
+    assert status_after(verdict).state == state
+    assert verdict.announce == ("client_rejected" if state == "rejected" else None)
+    assert verdict.reason == ("invalid_request" if state == "rejected" else getattr(answer, "reason", ""))
+
+
+def test_what_was_answered_before_a_state_was_written_counts_as_well() -> None:
+    first = judge(case(), SILENT).back_off
+    assert first
+    low = judge(case(back_off=first, seconds_left=1, now=NOW + 600), SILENT)
+    assert status_after(low).answer_since == NOW
+
+
+@pytest.mark.parametrize(
+    ("held_for", "seconds_left", "outcome"),
+    [
+        pytest.param(0, 1, "busy", id="just-now"),
+        pytest.param(119, 1, "busy", id="not-longer-than-a-lease"),
+        pytest.param(120, 1, "unavailable", id="longer-and-the-token-runs-out"),
+        pytest.param(9999, 800, "busy", id="long-and-time-enough"),
+    ],
+)
+def test_a_lease_that_stays_held_becomes_a_fault(held_for: float, seconds_left: float, outcome: str) -> None:
+    waiting = BackOff(1, NOW, "lease_held", 5, NOW - held_for)
+    verdict = judge_busy(case(back_off=waiting, seconds_left=seconds_left), 120)
+    assert (verdict.outcome, verdict.reason) == (outcome, "lease_held")
+    assert verdict.announce == ("refresh_failing" if outcome == "unavailable" else None)
+    assert verdict.back_off
+    assert verdict.back_off.began_at == NOW - held_for
+    assert judge_busy(case(back_off=waiting, seconds_left=seconds_left), 120, is_unsaved=True).outcome == "busy"
+
+
+def test_an_operator_s_revocation_tells_nobody() -> None:
+    verdict = judge_revoked(case(State.REJECTED))
+    status = status_after(verdict)
+    assert (verdict.outcome, verdict.announce) == ("revoked", None)
+    assert (status.state, status.reason, status.owed, status.event_id) == (
+        "needs_consent",
+        "revoked_by_operator",
+        (),
+        "",
+    )
+
+
+def test_what_only_an_exchange_can_tell_is_remembered_as_such() -> None:
+    verdict = judge_misconfigured(case(), "grant it", needs_exchange=True)
+    assert status_after(verdict).needs_exchange
+    again = judge_misconfigured(replace(case(), status=status_after(verdict)), "grant it")
+    assert not status_after(again).needs_exchange

@@ -11,22 +11,16 @@ from typing import Final
 
 from tests.fakes.faults import Crash, Faults
 from tests.fakes.store import CLIENT_PAYLOAD, Cloud, FakeStore
-from token_refresh.connections.incidents import Incidents
-from token_refresh.connections.memory import Memory
 from token_refresh.core.grant import Grant, RefreshTokenGrant
 from token_refresh.core.incident.events import Event
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import PublishError
-from token_refresh.instance.pace import Pace
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore, TokenEndpoint
-from token_refresh.refresh.refresher import Refresher
-from token_refresh.run.clean import Janitor
-from token_refresh.run.holds import Holds
+from token_refresh.run.build import Outside
+from token_refresh.run.build import build_runner as build_instance
 from token_refresh.run.runner import Runner
-from token_refresh.run.verdicts import Verdicts
-from token_refresh.run.visit import Worker
 from token_refresh.settings import Settings
 
 __all__ = [
@@ -147,10 +141,5 @@ def build_runner(  # noqa: PLR0913 - the parts of an instance
     """Put one instance together, as `wiring` does, with the memory of a fresh one."""
     settings = settings or Settings(project="some-project", refresh_workers=4)
     known_providers = {p.name: p for p in providers or (build_provider(), build_provider("google", rotates="never"))}
-    known = Memory(store, known_providers, settings)
-    refresher = Refresher(store, exchange, known_providers, settings, known, clock, clock.sleep)
-    incidents = Incidents(store, publisher, FakeLinks(), clock)
-    worker = Worker(store, refresher, incidents, known, settings, clock)
-    janitor = Janitor(store, known, Pace(settings.secret_writes_per_minute / 60, clock, clock.sleep), clock)
-    verdicts = Verdicts(worker, incidents, Holds(known, incidents, settings, clock), clock)
-    return Runner(store, worker, verdicts, settings, clock, janitor.clean)
+    outside = Outside(store, exchange, publisher, FakeLinks(), clock, clock.sleep, clock)
+    return build_instance(outside, known_providers, settings)

@@ -64,7 +64,7 @@ class Instance:
 
     @property
     def unsaved(self) -> set[str]:
-        return set(self.runner.worker.known.unsaved)
+        return set(self.runner.unsaved.all())
 
     def run(self, trigger: Trigger) -> None:
         """Run, and come back to life if that was deadly."""

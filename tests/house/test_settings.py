@@ -16,7 +16,7 @@ CONSENT = {"CONSENT_URL": "https://consent.example.com", "CONSENT_SIGNING_KEY": 
 def test_the_defaults_are_those_of_the_contract() -> None:
     s = read_settings({})
     assert (s.events_topic, s.refresh_topic) == ("token-refresh-events", "token-refresh")
-    assert (s.refresh_before_expiry, s.confirm_after, s.breaker_min, s.breaker_hold) == (900, 60, 5, 3600)
+    assert (s.refresh_before_expiry, s.confirm_after, s.breaker_min, s.breaker_hold) == (900, 900, 5, 3600)
     assert (s.lease_seconds, s.http_timeout, s.refresh_workers) == (120, 10, 32)
     assert (s.secret_writes_per_minute, s.token_requests_per_second) == (480, 5)
     assert s.secret_reads_per_minute == 480
@@ -32,7 +32,10 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 
 def test_every_variable_is_read() -> None:
     values = {f.metadata["env"]: "17" for f in fields(Settings) if isinstance(f.default, float)}
-    assert {getattr(read_settings(values), f.name) for f in fields(Settings) if isinstance(f.default, float)} == {17.0}
+    values["LEASE_SECONDS"] = "68"
+    read = {f.name: getattr(read_settings(values), f.name) for f in fields(Settings) if isinstance(f.default, float)}
+    assert read.pop("lease_seconds") == 68
+    assert set(read.values()) == {17.0}
     others = {
         "GOOGLE_CLOUD_PROJECT": " p ",
         "SECRET_MANAGER_LOCATION": "europe-west1",
@@ -66,7 +69,6 @@ def test_every_variable_is_read() -> None:
         risc_audiences=("a.apps.example", "b.apps.example"),
         risc_issuer="https://issuer.example",
         risc_jwks_url="https://issuer.example/keys",
-        run_seconds=285.0,
         secret_manager_emulator_host="127.0.0.1:8080",
         pubsub_emulator_host="[::1]:8085",
     )
@@ -74,7 +76,7 @@ def test_every_variable_is_read() -> None:
 
 @pytest.mark.parametrize("text", ["0.5", "1e3", "7", " 12 "])
 def test_numbers_are_any_positive_number(text: str) -> None:
-    for name in ("LEASE_SECONDS", "HTTP_TIMEOUT", "REFRESH_WORKERS", "BREAKER_MIN"):
+    for name in ("RUN_EVERY", "CONFIRM_AFTER", "REFRESH_WORKERS", "BREAKER_MIN"):
         assert read_settings({name: text})
 
 
@@ -96,6 +98,9 @@ def test_numbers_are_any_positive_number(text: str) -> None:
         pytest.param({"CONSENT_WARNINGS": "soon"}, "CONSENT_WARNINGS must be durations", id="no-duration"),
         pytest.param({"CONSENT_WARNINGS": "1d,"}, "CONSENT_WARNINGS must be durations", id="a-comma-too-many"),
         pytest.param({"CONSENT_WARNINGS": "0d"}, "CONSENT_WARNINGS must be durations", id="no-time-at-all"),
+        pytest.param({"LEASE_SECONDS": "39"}, "LEASE_SECONDS must be between 4 x HTTP_TIMEOUT (40)", id="short-lease"),
+        pytest.param({"LEASE_SECONDS": "1801"}, "LEASE_SECONDS must be between", id="long-lease"),
+        pytest.param({"HTTP_TIMEOUT": "60"}, "LEASE_SECONDS must be between", id="no-exchange-fits-the-lease"),
         pytest.param({"EVENTS_TOPIC": "a/b"}, "EVENTS_TOPIC is neither", id="topic"),
         pytest.param({"REFRESH_TOPIC": "1"}, "REFRESH_TOPIC is neither", id="short-topic"),
         pytest.param({"PUBSUB_EMULATOR_HOST": "http://x"}, "PUBSUB_EMULATOR_HOST must be host:port", id="emulator"),

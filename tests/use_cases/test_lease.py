@@ -15,7 +15,6 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import Lease, parse_lease, render_lease
 from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed, TokenOutcome, UnknownOutcome
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import StoreUnavailable
 from token_refresh.run.runner import Runner
 
 GRANT, TOKEN = "alice-refresh-token", "alice-access-token"
@@ -56,7 +55,7 @@ class Scene:
 
 
 def outcome(runner: Runner, trigger: Trigger = FORCED) -> tuple[str, str]:
-    work = runner.run(trigger).works[0]
+    work = runner.run(trigger).visits[0]
     return work.outcome, work.reason
 
 
@@ -103,9 +102,12 @@ def test_a_takeover_without_a_newer_version_tries_the_same_token_once_and_calls_
     scene.newest = "rt-that-died-with-the-process"
     scene.hold_lease(scene.clock() - 1, 1)
     outcome(scene.runner)
+    assert scene.exchange.sent == ["rt-0"]
+    scene.clock.advance(900)
+    outcome(scene.runner)
     status = json.loads(scene.store.annotations(GRANT)[STATUS])
     assert (status["state"], status["reason"]) == ("needs_consent", "lost_rotation")
-    assert scene.exchange.sent == ["rt-0", "rt-0"], "once, and once more to confirm: there was no access token to lose"
+    assert scene.exchange.sent == ["rt-0", "rt-0"], "once, and once more to confirm"
 
 
 def test_a_takeover_of_a_token_that_was_never_sent_ends_well() -> None:
@@ -135,20 +137,17 @@ def test_a_holder_that_was_slow_starts_no_exchange() -> None:
 def test_a_holder_whose_lease_was_taken_over_overwrites_nothing() -> None:
     scene = Scene()
     runner = scene.runner
-    leases = runner.worker.refresher._leases
-    connection = runner._list()[0]
-    taken = leases.take(connection, 1, lambda _: False)
     theirs = render_lease(Lease("", 0, 7))
-    scene.store.set_annotations(GRANT, {LEASE: theirs})
-    leases.release(taken.connection, taken.lease, 2)
+    with runner.saver._leases.held(runner.directory.list()[0], 1) as held:
+        scene.store.set_annotations(GRANT, {LEASE: theirs})
+        held.version = 2
     assert scene.store.annotations(GRANT)[LEASE] == theirs
 
 
 def test_a_look_that_fails_under_the_lease_gives_it_back() -> None:
     scene = Scene()
     scene.store.faults.fail("access", secret_id=GRANT, skip=1)
-    with pytest.raises(StoreUnavailable):
-        scene.runner.run(FORCED)
+    assert outcome(scene.runner) == ("unavailable", "secret_manager")
     assert scene.lease() == Lease("", 0, 1)
     assert scene.exchange.sent == []
 
@@ -190,14 +189,29 @@ def test_a_new_refresh_token_that_cannot_be_stored_is_loud_and_kept_until_it_is(
     assert scene.publisher.types() == ["refresh_failing", "recovered"]
 
 
-def test_a_lease_that_ended_while_storing_leaves_the_access_token_to_the_next_holder() -> None:
+def test_a_lease_that_ended_while_storing_is_taken_again_before_the_access_token_is_written() -> None:
     scene = Scene()
     scene.store.on_call = lambda operation: scene.clock.advance(121 if operation == "add" else 0)
-    with pytest.raises(StoreUnavailable):
-        scene.runner.run(FORCED)
-    assert scene.store.payloads(TOKEN) == {}
-    assert outcome(scene.start(), Trigger()) == ("refreshed", "refreshed")
+    assert outcome(scene.runner) == ("refreshed", "refreshed")
+    assert scene.lease() == Lease("", 0, 2)
+
+
+def test_a_lease_that_ended_while_storing_leaves_the_access_token_to_the_one_who_took_it_over() -> None:
+    scene = Scene()
+    other = scene.start()
+    pending = [other]
+
+    def freeze(operation: str) -> None:
+        if operation == "add" and pending:
+            scene.clock.advance(121)
+            assert outcome(pending.pop(), Trigger()) == ("refreshed", "refreshed")
+
+    scene.store.on_call = freeze
+    assert outcome(scene.runner)[0] == "deferred"
     assert scene.exchange.sent == ["rt-0", "rt-1"]
+    (document,) = scene.store.payloads(TOKEN).values()
+    assert json.loads(document)["access_token"] == "at-2"
+    assert scene.lease() == Lease("", 0, 3)
 
 
 @pytest.mark.parametrize("note", ["nonsense", '{"holder": 7}', "[]", '{"holder": "x", "until": "soon", "version": 1}'])
@@ -216,7 +230,7 @@ def test_an_annotation_edited_into_nonsense_is_treated_as_absent_logged_once_and
 
 def test_annotations_near_the_limit_are_refused_before_anything_is_spent() -> None:
     scene = Scene(padding="x" * 15_000)
-    work = scene.runner.run(FORCED).works[0]
+    work = scene.runner.run(FORCED).visits[0]
     assert work.outcome == "misconfigured"
     assert "16 KiB" in work.message
     assert scene.exchange.sent == []

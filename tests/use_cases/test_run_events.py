@@ -11,6 +11,7 @@ from tests.fakes.instance import Crash, build_provider
 from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, World
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import Refreshed
+from token_refresh.errors import SecretMissing, StoreDenied, StoreRefused
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,7 @@ def test_what_the_topic_did_not_take_is_published_by_a_later_run(world: World) -
     world.add("refused", '{"refresh_token": "refused-token", "client_id": "c", "client_secret": "s"}')
     world.answers |= {"dead-token": DEAD, "refused-token": REFUSED}
     world.publisher.down = True
-    world.run()
+    world.confirmed()
     assert world.events() == []
     assert len((world.status("dead") or {})["owed"]) == 1
     world.publisher.down = False
@@ -48,7 +49,7 @@ def test_an_incident_that_began_and_ended_while_the_topic_was_down_is_told_in_or
     world.add("dead")
     world.answers["dead-token"] = DEAD
     world.publisher.down = True
-    world.run()
+    world.confirmed()
     world.store.put("dead-refresh-token", "second")
     assert world.run()["dead"] == "refreshed: refreshed"
     status = world.status("dead")
@@ -66,13 +67,14 @@ def test_an_incident_that_began_and_ended_while_the_topic_was_down_is_told_in_or
 def test_a_connection_that_still_owes_an_event_may_fall_ill_again(world: World) -> None:
     world.add("dead")
     world.answers["dead-token"] = DEAD
-    world.run()
+    world.confirmed()
     world.publisher.down = True
     world.answers.clear()
     world.later(DAY)
     world.publisher.down = False
     world.answers["dead-token"] = DEAD
-    assert world.later(LIFE)["dead"].startswith("needs_consent")
+    world.clock.advance(LIFE)
+    assert world.confirmed()["dead"].startswith("needs_consent")
     assert world.events() == ["invalid_grant dead", "recovered dead", "invalid_grant dead"]
     assert len({e.id for e in world.publisher.events}) == 3
 
@@ -83,7 +85,7 @@ def test_a_crash_around_a_publication_repeats_it_with_the_same_id_at_worst(world
     world.answers["dead-token"] = DEAD
     world.publisher.faults.fail("publish", Crash(), when=when)
     with pytest.raises(Crash):
-        world.run()
+        world.confirmed()
     world.publisher.faults.dead = False
     world.new_instance()
     world.later(60)
@@ -98,7 +100,7 @@ def test_a_defect_met_while_telling_harms_no_other_and_loses_nothing(
         world.add(name)
         world.answers[f"{name}-token"] = DEAD
     world.publisher.faults.fail("publish", RuntimeError("CANARY"), secret_id="dead")
-    world.run()
+    world.confirmed()
     assert world.events() == ["invalid_grant gone"]
     assert "CANARY" not in caplog.text
     world.run()
@@ -112,8 +114,28 @@ def test_a_status_that_could_not_be_written_is_decided_again(world: World) -> No
     world.run()
     assert (world.events(), world.status("dead")) == ([], None)
     world.later(60)
-    world.later(60)
+    world.later(900)
     assert world.events() == ["invalid_grant dead"]
+
+
+@pytest.mark.parametrize("fault", [StoreDenied("no"), StoreRefused("full"), SecretMissing("gone")])
+def test_a_death_whose_state_cannot_be_written_is_told_all_the_same_once_a_day(world: World, fault: Exception) -> None:
+    world.add("dead")
+    world.answers["dead-token"] = DEAD
+    world.store.faults.fail("annotate", fault, secret_id="dead-refresh-token", times=10**9)
+    for _ in range(12):
+        world.later(300)
+    assert world.events() == ["invalid_grant dead"]
+    world.new_instance()
+    world.store.faults.fail("annotate", fault, secret_id="dead-refresh-token", times=10**9)
+    for _ in range(12):
+        world.later(300)
+    assert world.events() == ["invalid_grant dead"] * 2
+    assert len({e.id for e in world.publisher.events}) == 1, "whoever finds it out that day"
+    world.healed("dead")
+    world.later(DAY)
+    assert world.events()[-1] == "recovered dead"
+    assert world.last().data["incident"] == world.publisher.events[0].id
 
 
 def test_an_owner_is_warned_before_a_grant_ends_by_itself(world: World) -> None:
@@ -151,7 +173,7 @@ def test_a_warning_that_the_topic_did_not_take_is_published_later(world: World) 
 def test_a_recovery_and_a_warning_at_once_are_both_told(world: World) -> None:
     world.add("limited")
     world.answers["limited-token"] = DEAD
-    world.run()
+    world.confirmed()
     world.store.put("limited-refresh-token", json.dumps({"refresh_token": "t", "expires_at": world.clock() + 3 * DAY}))
     world.publisher.down = True
     world.run()

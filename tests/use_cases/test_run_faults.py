@@ -138,7 +138,7 @@ def test_a_newest_version_that_is_gone_is_never_replaced_by_an_older_one(world: 
 def test_a_grant_that_is_disabled_while_it_is_dead_is_the_operator_s_matter(world: World) -> None:
     world.add("bad")
     world.answers["bad-token"] = DEAD
-    world.run()
+    world.confirmed()
     world.store.set_state("bad-refresh-token", 1, "DISABLED")
     assert entry(world, "bad")["outcome"] == "misconfigured"
     assert world.events() == ["invalid_grant bad", "client_rejected bad"]

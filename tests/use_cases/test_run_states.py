@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, SILENT, World
-from token_refresh.core.grant import Grant, RefreshTokenGrant
+from token_refresh.core.grant import Grant
 from token_refresh.core.token_endpoint.outcome import GrantDead, TokenOutcome
 from token_refresh.core.trigger import Trigger
 
@@ -17,9 +17,11 @@ def world() -> World:
     return world
 
 
-def test_a_dead_grant_without_a_token_is_confirmed_in_the_same_run(world: World) -> None:
+def test_a_dead_grant_is_confirmed_by_a_second_refusal_whether_or_not_there_is_a_token(world: World) -> None:
     world.dying("alice")
-    assert world.run() == {"alice": "needs_consent: revoked_or_expired"}
+    assert world.run() == {"alice": "suspect: revoked_or_expired"}
+    assert world.events() == []
+    assert world.later(900) == {"alice": "needs_consent: revoked_or_expired"}
     assert len(world.exchange.sent) == 2
     assert world.events() == ["invalid_grant alice"]
     data = world.last().data
@@ -39,16 +41,21 @@ def test_a_dead_grant_with_a_valid_token_is_confirmed_after_confirm_after_due_or
     assert world.events() == []
     assert world.run(force=True) == {"alice": "suspect: revoked_or_expired"}
     assert world.later(59, force=True) == {"alice": "suspect: revoked_or_expired"}
-    assert len(world.exchange.sent) == 2
-    assert world.later(1) == {"alice": "needs_consent: revoked_or_expired"}
+    assert len(world.exchange.sent) == 2, "force is no reason to ask at once again"
+    assert world.later(1) == {"alice": "suspect: revoked_or_expired"}
+    assert world.later(300) == {"alice": "suspect: revoked_or_expired"}
+    assert len(world.exchange.sent) == 4, "tried in every run, due or not"
+    assert world.events() == []
+    assert world.later(540) == {"alice": "needs_consent: revoked_or_expired"}
     assert world.events() == ["invalid_grant alice"]
     assert world.last().data["access_token_expires_at"] == world.token("alice")["expires_at"]
 
 
-def test_a_token_that_has_run_out_is_no_reason_to_wait(world: World) -> None:
+def test_a_token_that_has_run_out_is_no_reason_to_ask_the_owner_at_once(world: World) -> None:
     world.run()
     world.dying("alice")
-    assert world.later(LIFE) == {"alice": "needs_consent: revoked_or_expired"}
+    assert world.later(LIFE) == {"alice": "suspect: revoked_or_expired"}
+    assert world.events() == []
 
 
 def test_one_wrong_answer_harms_nobody(world: World) -> None:
@@ -70,15 +77,15 @@ def test_the_second_attempt_reads_the_newest_version_first(world: World) -> None
     assert world.events() == []
 
 
-def test_a_dead_grant_is_probed_once_a_day_and_told_once(world: World) -> None:
+def test_a_dead_grant_is_probed_soon_then_once_a_day_and_told_once(world: World) -> None:
     world.dying("alice")
-    world.run()
-    sent = len(world.exchange.sent)
-    for _ in range(24 * 12 - 1):
+    world.confirmed()
+    verdict_at, probed = world.clock(), []
+    for _ in range(3 * 24 * 12):
+        sent = len(world.exchange.sent)
         world.later(300)
-    assert len(world.exchange.sent) == sent
-    assert world.later(300) == {"alice": "needs_consent: revoked_or_expired"}
-    assert len(world.exchange.sent) == sent + 1
+        probed += [(world.clock() - verdict_at) / 3600] * (len(world.exchange.sent) - sent)
+    assert probed == [0.25, 1, 4, 28, 52]
     assert world.events().count("invalid_grant alice") == 1
     world.healed("alice")
     assert world.later(DAY) == {"alice": "refreshed: refreshed"}
@@ -88,14 +95,14 @@ def test_a_dead_grant_is_probed_once_a_day_and_told_once(world: World) -> None:
 
 def test_force_probes_a_dead_grant_at_once(world: World) -> None:
     world.dying("alice")
-    world.run()
+    world.confirmed()
     assert world.run(force=True) == {"alice": "needs_consent: revoked_or_expired"}
     assert len(world.exchange.sent) == 3
 
 
 def test_a_new_grant_is_found_by_the_next_run_and_ends_the_incident(world: World) -> None:
     world.dying("alice")
-    world.run()
+    world.confirmed()
     world.store.put("alice-refresh-token", "alice-second")
     world.calls()
     assert world.later(300) == {"alice": "refreshed: refreshed"}
@@ -106,7 +113,7 @@ def test_a_new_grant_is_found_by_the_next_run_and_ends_the_incident(world: World
 
 def test_a_dead_grant_costs_each_run_one_access(world: World) -> None:
     world.dying("alice")
-    world.run()
+    world.confirmed()
     world.calls()
     world.later(300)
     assert world.calls() == ["list_connections", "access"]
@@ -114,10 +121,11 @@ def test_a_dead_grant_costs_each_run_one_access(world: World) -> None:
 
 def test_a_new_grant_that_is_dead_too_is_told_again(world: World) -> None:
     world.dying("alice")
-    world.run()
+    world.confirmed()
     world.answers["alice-second"] = DEAD
     world.store.put("alice-refresh-token", "alice-second")
-    assert world.run() == {"alice": "needs_consent: revoked_or_expired"}
+    assert world.run() == {"alice": "suspect: revoked_or_expired"}
+    assert world.later(900) == {"alice": "needs_consent: revoked_or_expired"}
     assert world.events() == ["invalid_grant alice", "invalid_grant alice"]
     assert len({e.id for e in world.publisher.events}) == 2
 
@@ -134,18 +142,19 @@ def test_nobody_has_consented_yet(world: World) -> None:
     assert world.events()[-1] == "recovered new"
 
 
-def test_the_owner_is_reminded_after_one_day_and_three_and_never_again(world: World) -> None:
+def test_the_owner_is_reminded_after_one_day_and_three_then_weekly_for_ninety_days(world: World) -> None:
     world.dying("alice")
-    world.run()
-    told = []
-    for hour in range(1, 5 * 24):
+    world.confirmed()
+    opened, told = world.last(), []
+    for hour in range(1, 100 * 24):
         before = len(world.publisher.events)
         world.later(3600)
         told += [hour] * (len(world.publisher.events) - before)
-    assert told == [24, 72]
-    assert world.events() == ["invalid_grant alice", "consent_overdue alice", "consent_overdue alice"]
+    assert told == [24, 72, *range(240, 2161, 168)]
+    assert set(world.events()[1:]) == {"consent_overdue alice"}
     assert world.last().data["consent_url"]
-    assert len({e.id for e in world.publisher.events}) == 3
+    assert {e.data["incident"] for e in world.publisher.events} == {opened.id}
+    assert len({e.id for e in world.publisher.events}) == len(world.publisher.events)
 
 
 def test_of_two_instances_that_judge_a_grant_at_the_same_moment_one_tells(world: World) -> None:
@@ -162,6 +171,9 @@ def test_of_two_instances_that_judge_a_grant_at_the_same_moment_one_tells(world:
 
     world.exchange._answer = answer
     first.run(Trigger())
+    pending.append(second)
+    world.clock.advance(900)
+    first.run(Trigger())
     assert world.events() == ["invalid_grant alice"]
     world.later(60)
     assert world.events() == ["invalid_grant alice"]
@@ -170,14 +182,14 @@ def test_of_two_instances_that_judge_a_grant_at_the_same_moment_one_tells(world:
 @pytest.mark.parametrize("reason", ["reauth_required", "refresh_token_reused"])
 def test_what_the_provider_says_of_a_death_is_passed_on(world: World, reason: str) -> None:
     world.answers["alice-token"] = GrantDead(reason)
-    assert world.run() == {"alice": f"needs_consent: {reason}"}
+    assert world.confirmed() == {"alice": f"needs_consent: {reason}"}
     assert world.last().data["remedy"] == ("reauthenticate" if reason == "reauth_required" else "reconsent")
 
 
 def test_a_google_grant_that_dies_after_seven_days_was_in_testing_mode(world: World) -> None:
     world.clock.advance(7 * DAY + 600)
     world.dying("alice")
-    assert world.run() == {"alice": "needs_consent: testing_mode_expiry"}
+    assert world.confirmed() == {"alice": "needs_consent: testing_mode_expiry"}
 
 
 @pytest.mark.parametrize(
@@ -188,17 +200,47 @@ def test_a_google_grant_that_dies_after_seven_days_was_in_testing_mode(world: Wo
         pytest.param(SILENT, "unavailable: http_503", ["refresh_failing alice", "refresh_failing bob"], id="silent"),
     ],
 )
-def test_the_second_attempt_of_a_run_may_say_something_else(
+def test_the_second_attempt_may_say_something_else(
     world: World, second: TokenOutcome | None, outcome: str, events: list[str]
 ) -> None:
     world.add("bob")
-    answers = {"alice-token": [DEAD, second], "bob-token": [DEAD, second]}
+    world.dying("alice", "bob")
+    world.run()
+    for name in ("alice", "bob"):
+        world.healed(name)
+        world.answers |= {f"{name}-token": second} if second else {}
+    assert world.later(900) == {"alice": outcome, "bob": outcome}
+    assert sorted(world.events()) == events
+
+
+def test_an_instance_with_an_old_memory_reads_the_token_again_before_it_judges(world: World) -> None:
+    world.run()
+    old = world.runner
+    world.new_instance()
+    world.later(LIFE - 900)
+    world.answers["alice-token"] = SILENT
+    world.clock.advance(1000)
+    report = old.run(Trigger(force=True))
+    assert [(v.outcome, v.reason) for v in report.visits] == [("unavailable", "http_503")]
+    assert world.events() == [], "as far as the old instance knew the token had run out; it is good for half an hour"
+
+
+def test_what_another_instance_refreshed_meanwhile_drops_the_answer(world: World) -> None:
+    world.run()
+    old = world.runner
+    new = world.new_instance()
+    pending = [new]
     normal = world.exchange._answer
 
     def answer(grant: Grant) -> TokenOutcome:
-        assert isinstance(grant, RefreshTokenGrant)
-        return answers[grant.refresh_token.reveal()].pop(0) or normal(grant)
+        if pending:
+            pending.pop().run(Trigger(force=True))
+            return DEAD
+        return normal(grant)
 
     world.exchange._answer = answer
-    assert world.run() == {"alice": outcome, "bob": outcome}
-    assert sorted(world.events()) == events
+    world.clock.advance(LIFE)
+    report = old.run(Trigger())
+    assert [(v.outcome, v.reason) for v in report.visits] == [("fresh", "refreshed_elsewhere")]
+    assert world.status("alice") is None
+    assert world.events() == []

@@ -144,20 +144,22 @@ def test_naming_nobody_runs_nobody(world: World) -> None:
     assert world.exchange.sent == []
 
 
-def test_two_secrets_that_yield_one_name_are_both_misconfigured(world: World) -> None:
+def test_of_two_secrets_that_yield_one_name_the_one_with_the_suffix_is_the_connection(world: World) -> None:
     world.store.create("alice", "token", labels={"token-refresh": "enabled"})
     world.add("bob")
     entries = world.report().document()["connections"]
     assert isinstance(entries, list)
-    assert [(e["name"], e["outcome"]) for e in entries] == [
+    assert sorted((e["name"], e["outcome"]) for e in entries) == [
         ("alice", "misconfigured"),
-        ("alice", "misconfigured"),
+        ("alice", "refreshed"),
         ("bob", "refreshed"),
     ]
-    assert "alice and alice-refresh-token both declare" in entries[0]["message"]
-    assert world.events() == ["client_rejected alice"] * 2
-    assert len({(e.id, e.data["connection_secret"]) for e in world.publisher.events}) == 2
-    assert world.exchange.sent == ["bob-token"]
+    (refused,) = (e for e in entries if e["outcome"] == "misconfigured")
+    assert "alice and alice-refresh-token both declare" in refused["message"]
+    assert world.events() == ["client_rejected alice"]
+    assert world.last().data["connection_secret"] == "alice"
+    assert sorted(world.exchange.sent) == ["alice-token", "bob-token"]
+    assert world.run("alice", force=True) == {"alice": "refreshed: refreshed"}
 
 
 # -- Secret Manager's notifications ------------------------------------------------------------------------------------
@@ -211,10 +213,10 @@ def test_a_dry_run_tells_what_it_would_do_and_does_nothing(world: World) -> None
     world.calls()
     assert world.run(dry_run=True, clean=True) == {
         "alice": "planned: no_access_token",
-        "dead": "planned: probe",
+        "dead": "planned: confirm",
         "edited": "planned: no_access_token",
         "fresh": "planned: due",
-        "odd": "planned: misconfigured",
+        "odd": "misconfigured: misconfigured",
         "paused": "paused: paused",
     }
     assert set(world.calls()) <= {"list_connections", "access", "get"}
@@ -296,12 +298,15 @@ def test_one_connection_that_fails_at_secret_manager_is_unavailable(world: World
     world.add("bob")
     world.store.faults.fail("access", secret_id="alice-refresh-token")
     assert world.run() == {"alice": "unavailable: secret_manager", "bob": "refreshed: refreshed"}
-    assert world.status("alice") is None
-    assert world.run()["alice"] == "refreshed: refreshed"
+    assert world.events() == ["refresh_failing alice"], "there is no token yet"
+    assert world.run()["alice"] == "unavailable: secret_manager", "it backs off"
+    assert world.later(60)["alice"] == "refreshed: refreshed"
+    assert world.events() == ["refresh_failing alice", "recovered alice"]
 
 
 def test_when_every_connection_fails_at_secret_manager_the_caller_should_try_again(world: World) -> None:
     world.add("paused", state="paused")
+    world.add("bob")
     world.store.faults.fail("access", times=99)
     with pytest.raises(StoreUnavailable, match="every connection failed"):
         world.run()

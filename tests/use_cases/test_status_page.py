@@ -11,7 +11,7 @@ import pytest
 from tests.worlds.consents import ACCESS_TOKEN, CANARIES, DEAD, NAME, NOW, OWNER, World
 from token_refresh.core.access_token import build_annotation, build_document, parse_facts
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.status import STATES, Lease, Status, render_lease, render_status
+from token_refresh.core.status import STATES, Lease, State, Status, render_lease, render_status
 from token_refresh.core.token_endpoint.outcome import Refreshed
 
 pytestmark = pytest.mark.timeout(30)
@@ -119,7 +119,7 @@ def test_before_the_first_run_the_page_says_that_there_was_none(world: World) ->
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_every_state_is_shown(world: World, state: str) -> None:
+def test_every_state_is_shown(world: World, state: State) -> None:
     status = Status(state=state, reason="some_reason", since=NOW - 60, version=1, next_attempt_at=NOW + 60)
     world.store.note("status", render_status(status))
     (row,) = listed(world)
@@ -145,7 +145,7 @@ def test_paused_twins_and_nonsense_are_shown_as_what_they_are(world: World) -> N
 
 def test_an_owed_event_does_not_make_a_connection_ill(world: World) -> None:
     make_healthy(world)
-    status = Status(state="healthy", reason="x", since=NOW, version=1, owed=("recovered.1",))
+    status = Status(state=State.HEALTHY, reason="x", since=NOW, version=1, owed=("recovered.1",))
     world.store.note("status", render_status(status))
     (row,) = listed(world)
     assert (row["state"], row["reason"], row["since"]) == ("healthy", None, None)
@@ -195,7 +195,7 @@ def test_the_page_runs_its_own_script_and_nobody_elses(world: World) -> None:
 
 def test_markup_anywhere_is_text(world: World) -> None:
     world.store.note("owner", "<script>alert(1)</script>")
-    status = Status(state="misconfigured", reason="<b>x</b>", since=NOW, message="<img src=x onerror=alert(1)>")
+    status = Status(state=State.MISCONFIGURED, reason="<b>x</b>", since=NOW, message="<img src=x onerror=alert(1)>")
     world.store.note("status", render_status(status))
     text = page(world, "?requested=%3Cscript%3E")
     assert "<script>alert" not in text

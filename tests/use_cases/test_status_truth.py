@@ -12,7 +12,7 @@ from tests.worlds.consents import NAME, OWNER, World
 from token_refresh.core.access_token import build_document
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import Refreshed
-from token_refresh.errors import StoreForbidden
+from token_refresh.errors import StoreDenied
 
 pytestmark = pytest.mark.timeout(30)
 JSON = {"Accept": "application/json"}
@@ -71,7 +71,7 @@ def test_a_token_that_cannot_be_read_is_told_from_none(world: World) -> None:
     world.store.note("status", None)
     world.store.create(f"{NAME}-access-token")
     assert "none yet" in words(page(world))
-    world.store.faults.fail("access", StoreForbidden("permission denied"), times=10**6)
+    world.store.faults.fail("access", StoreDenied("permission denied"), times=10**6)
     said = words(page(world))
     assert "unknown (cannot be read)" in said
     assert "Cannot be read" in said
@@ -102,7 +102,7 @@ def test_project_and_region_are_in_the_head(world: World) -> None:
 
 
 def test_no_permission_to_list_is_told_from_no_connections(world: World) -> None:
-    world.store.faults.fail("list_connections", StoreForbidden("cannot list secrets: permission denied"), times=10**6)
+    world.store.faults.fail("list_connections", StoreDenied("cannot list secrets: permission denied"), times=10**6)
     response = world.browser.get("/status")
     assert response.status_code == 503
     said = words(response.get_data(as_text=True))

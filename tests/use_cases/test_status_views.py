@@ -12,7 +12,7 @@ from tests.use_cases.test_status_page import FIELDS, give_token, listed, make_he
 from tests.use_cases.test_status_truth import HOUR, JSON, asked, refreshed
 from tests.worlds.consents import CANARIES, DEAD, NAME, NOW, SECRET, World
 from token_refresh.core.status import render_status
-from token_refresh.errors import StoreForbidden
+from token_refresh.errors import StoreDenied
 from token_refresh.overview import FRESH_SECONDS, Overview
 from token_refresh.settings import Settings
 
@@ -203,7 +203,7 @@ def test_the_history_of_versions_comes_on_demand(world: World) -> None:
     for _ in range(20):
         world.store.put(SECRET, "x")
     assert "And 12 older ones." in asked(world, f"view=history&connection={NAME}")["html"]
-    world.store.faults.fail("list_versions", StoreForbidden("permission denied"), times=10**6)
+    world.store.faults.fail("list_versions", StoreDenied("permission denied"), times=10**6)
     html = asked(world, f"view=history&connection={NAME}")["html"]
     assert "They cannot be listed" in html
     assert "access-token" not in html

@@ -30,7 +30,7 @@ from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SecretR
 from token_refresh.core.incident.events import Event
 from token_refresh.core.provider.definition import Provider, SubjectSource
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.status import Status, render_status
+from token_refresh.core.status import State, Status, render_status
 from token_refresh.core.token_endpoint.outcome import Refreshed, TokenOutcome
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.core.units import DAY
@@ -209,7 +209,7 @@ def provider(name: str = "acme", **changes: Any) -> Provider:
 
 
 DEAD = Status(
-    state="needs_consent",
+    state=State.NEEDS_CONSENT,
     reason="revoked_or_expired",
     since=NOW - 9000,
     version=1,

@@ -37,6 +37,10 @@ REFUSED = ClientRejected("invalid_client", ErrorDetail("invalid_client"))
 SILENT = Unavailable("http_503")
 
 
+# The paces have tests of their own: here no virtual time passes for them.
+_UNPACED: Mapping[str, Any] = {"secret_reads_per_minute": 1e9, "token_requests_per_second": 1e9}
+
+
 class World:
     """One project. `answers` maps a refresh token to what the endpoint says of it; others are refreshed."""
 
@@ -47,7 +51,7 @@ class World:
         self.answers: dict[str, TokenOutcome] = {}
         self.exchange = ScriptedExchange(self._answer)
         self.providers = [build_provider(), build_provider("google", rotates="never")]
-        fields: Mapping[str, Any] = {"refresh_workers": 4.0, "secret_writes_per_minute": 1e9, **settings}
+        fields: Mapping[str, Any] = {"refresh_workers": 4.0, "secret_writes_per_minute": 1e9, **_UNPACED, **settings}
         self.settings = replace(Settings(project="some-project"), **fields)
         self._numbers = itertools.count(1)
         self.runner = self.new_instance()
@@ -103,6 +107,11 @@ class World:
         """Let time pass, then run."""
         self.clock.advance(seconds)
         return self.run(*connections, **trigger)
+
+    def confirmed(self, *connections: str) -> dict[str, str]:
+        """Run, and once more when a refusal confirms the first one."""
+        self.run(*connections)
+        return self.later(self.settings.confirm_after, *connections)
 
     def status(self, name: str) -> dict[str, Any] | None:
         text = self.store.annotations(f"{name}-refresh-token").get(STATUS)

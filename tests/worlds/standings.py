@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, STATUS, SUFFIX
-from token_refresh.core.status import Status, render_status
+from token_refresh.core.status import State, Status, render_status
 
 if TYPE_CHECKING:
     from infra.local.demo.samples import Secrets
@@ -57,7 +57,7 @@ def declare(  # noqa: PLR0913 - what a connection may have
 def declare_one_of_each(secrets: Secrets, now: float) -> None:
     """Declare the connections; `now` in epoch seconds."""
     dead = Status(
-        state="needs_consent",
+        state=State.NEEDS_CONSENT,
         reason="revoked_or_expired",
         since=now - 26 * HOUR,
         version=3,
@@ -71,7 +71,7 @@ def declare_one_of_each(secrets: Secrets, now: float) -> None:
         reminded=24,
     )
     refused = Status(
-        state="rejected",
+        state=State.REJECTED,
         reason="invalid_client",
         since=now - 2 * HOUR,
         version=1,
@@ -85,7 +85,7 @@ def declare_one_of_each(secrets: Secrets, now: float) -> None:
         error="invalid_client",
     )
     silent = Status(
-        state="unavailable",
+        state=State.UNAVAILABLE,
         reason="http_503",
         since=now - 1500,
         version=1,
@@ -114,7 +114,7 @@ def declare_one_of_each(secrets: Secrets, now: float) -> None:
         owner="bob@example.com",
         status=replace(
             refused,
-            state="misconfigured",
+            state=State.MISCONFIGURED,
             reason="misconfigured",
             event_id="client_rejected.1",
             client_event_id="",
@@ -128,7 +128,7 @@ def declare_one_of_each(secrets: Secrets, now: float) -> None:
         secrets,
         "mail-suspected",
         owner="dan@example.com",
-        status=replace(silent, state="suspect", reason="revoked_or_expired", event_id="", error="invalid_grant"),
+        status=replace(silent, state=State.SUSPECT, reason="revoked_or_expired", event_id="", error="invalid_grant"),
         refreshed_at=now - 1000,
     )
     declare(secrets, "sheets-late", owner="erin@example.com", refreshed_at=now - 1.5 * HOUR)

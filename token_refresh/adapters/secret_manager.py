@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,8 +21,10 @@ from google.cloud import secretmanager_v1 as sm
 from token_refresh.core.connection import LABEL, SecretRecord
 from token_refresh.errors import (
     EtagConflict,
+    QuotaExceeded,
     SecretMissing,
-    StoreForbidden,
+    StoreDenied,
+    StoreRefused,
     StoreUnavailable,
     VersionMissing,
     VersionUnusable,
@@ -54,6 +57,15 @@ _RETRY = Retry(
 )
 # gRPC only: over REST the library raises just base classes, which cannot tell a failed etag from a bad request.
 _PRECONDITION = (exceptions.FailedPrecondition,)
+_ABSENT_OR_UNUSABLE = (exceptions.NotFound, *_PRECONDITION)
+_QUOTA = (exceptions.ResourceExhausted, exceptions.TooManyRequests)
+# What a repetition does not mend.
+_LASTING = (
+    exceptions.BadRequest,
+    exceptions.NotFound,
+    exceptions.Conflict,
+    exceptions.MethodNotImplemented,
+)
 
 
 class SecretManager:
@@ -70,7 +82,7 @@ class SecretManager:
         records: dict[str, SecretRecord] = {}
         for value in ("enabled", "paused"):
             request = {"parent": self._parent, "filter": f"labels.{LABEL}={value}", "page_size": _PAGE}
-            for secret in self._call("list secrets", partial(self._list, request)):
+            for secret in self._call("list secrets", "secrets.list", partial(self._list, request), tells=()):
                 record = self._record(secret)
                 if record.labels.get(LABEL) in ("enabled", "paused"):
                     records[record.secret_id] = record
@@ -81,7 +93,11 @@ class SecretManager:
         try:
             name = self._name(secret_id)
             return self._record(
-                self._call(f"read secret {secret_id}", lambda: self._client.get_secret(name=name, **_options()))
+                self._call(
+                    f"read secret {secret_id}",
+                    "secrets.get",
+                    lambda: self._client.get_secret(name=name, **_options()),
+                )
             )
         except exceptions.NotFound:
             raise SecretMissing(f"secret {secret_id} does not exist") from None
@@ -93,8 +109,10 @@ class SecretManager:
         try:
             reply = self._call(
                 f"access secret {secret_id}",
+                "versions.access",
                 lambda: self._client.access_secret_version(name=name, **_options()),
-                secret_id,
+                tells=_ABSENT_OR_UNUSABLE,
+                secret_id=secret_id,
             )
         except exceptions.NotFound:
             # Of `latest`, the service says the same whether the secret or its version is missing.
@@ -115,7 +133,10 @@ class SecretManager:
         name = f"{self._name(secret_id)}/versions/latest"
         try:
             reply = self._call(
-                f"access secret {secret_id}", lambda: self._client.access_secret_version(name=name, **_options())
+                f"access secret {secret_id}",
+                "versions.access",
+                lambda: self._client.access_secret_version(name=name, **_options()),
+                tells=_ABSENT_OR_UNUSABLE,
             )
         except exceptions.NotFound:
             return None
@@ -130,8 +151,9 @@ class SecretManager:
         try:
             version = self._call(
                 f"add a version to secret {secret_id}",
+                "versions.add",
                 lambda: self._client.add_secret_version(parent=parent, payload=body, **_options()),
-                secret_id,
+                secret_id=secret_id,
             )
         except exceptions.NotFound:
             raise SecretMissing(f"secret {secret_id} does not exist") from None
@@ -143,9 +165,11 @@ class SecretManager:
         try:
             self._call(
                 f"destroy version {version} of secret {secret_id}",
+                "versions.destroy",
                 lambda: self._client.destroy_secret_version(name=name, **_options()),
+                tells=_ABSENT_OR_UNUSABLE,
             )
-        except (exceptions.NotFound, *_PRECONDITION):
+        except _ABSENT_OR_UNUSABLE:
             return
 
     def annotate(self, record: SecretRecord, changes: Mapping[str, str | None]) -> SecretRecord:
@@ -159,7 +183,10 @@ class SecretManager:
         }
         try:
             secret = self._call(
-                f"annotate secret {record.secret_id}", lambda: self._client.update_secret(request, **_options())
+                f"annotate secret {record.secret_id}",
+                "secrets.update",
+                lambda: self._client.update_secret(request, **_options()),
+                tells=(*_ABSENT_OR_UNUSABLE, exceptions.Conflict),
             )
         except exceptions.NotFound:
             raise SecretMissing(f"secret {record.secret_id} does not exist") from None
@@ -180,6 +207,7 @@ class SecretManager:
         try:
             versions = self._call(
                 f"list versions of secret {secret_id}",
+                "versions.list",
                 lambda: list(self._client.list_secret_versions(request, **_options())),
             )
         except exceptions.NotFound:
@@ -195,6 +223,7 @@ class SecretManager:
         try:
             info = self._call(
                 f"read version {version} of secret {secret_id}",
+                "versions.get",
                 lambda: self._client.get_secret_version(name=name, **_options()),
             )
         except exceptions.NotFound:
@@ -221,24 +250,42 @@ class SecretManager:
         superseded, written = self._own_writes.get(record.secret_id, ((), record))
         return written if record.etag in superseded else record
 
-    def _call(self, what: str, call: Callable[[], _T], secret_id: str | None = None) -> _T:
-        """Run one call; only the errors that its caller tells apart come through.
+    def _call(
+        self,
+        what: str,
+        permission: str,
+        call: Callable[[], _T],
+        *,
+        tells: tuple[type[Exception], ...] = (exceptions.NotFound,),
+        secret_id: str | None = None,
+    ) -> _T:
+        """Run one call; only the errors that its caller `tells` apart come through, the others are translated.
 
         Who is allowed single secrets only is denied those that do not exist: of `secret_id`, the metadata tell.
         """
         try:
             return call()
-        except (exceptions.NotFound, exceptions.Conflict, *_PRECONDITION):
+        except tells:
             raise
-        except exceptions.PermissionDenied:
+        except (exceptions.PermissionDenied, exceptions.Forbidden):
             if secret_id is not None:
-                self.get(secret_id)
-            raise StoreForbidden(f"cannot {what}: permission denied (or it does not exist)") from None
+                with suppress(StoreDenied):
+                    self.get(secret_id)
+            raise StoreDenied(
+                f"cannot {what}: grant secretmanager.{permission} (without it Secret Manager does not say whether the "
+                "secret exists)"
+            ) from None
+        except _LASTING as fault:
+            # The service's text may quote the request.
+            raise StoreRefused(f"cannot {what}: {type(fault).__name__}") from None
         except exceptions.RetryError as fault:
+            if isinstance(fault.cause, _QUOTA):
+                raise QuotaExceeded(f"cannot {what}: the project's quota is used up") from None
             cause = type(fault.cause).__name__ if fault.cause else "time ran out"
             raise StoreUnavailable(f"cannot {what}: {cause}") from None
+        except _QUOTA:
+            raise QuotaExceeded(f"cannot {what}: the project's quota is used up") from None
         except exceptions.GoogleAPIError as fault:
-            # The service's text may quote the request.
             raise StoreUnavailable(f"cannot {what}: {type(fault).__name__}") from None
 
 

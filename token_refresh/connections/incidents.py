@@ -1,86 +1,181 @@
-"""What the world is told: statuses beside the spec, events on the topic, each incident once and then one recovery."""
+"""What the world is told: statuses beside the spec, events on the topic, each incident once and then one recovery.
+
+A status is written before its events are published and again after, so that a crash repeats an event with the same id
+and never loses one. Where a status cannot be written for a lasting reason, the instance remembers it, and its events
+are published all the same.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from token_refresh.connections.swap import swap
 from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.connection import STATUS, Connection
-from token_refresh.core.incident.events import CONSENT_EXPIRING, build_event_id
-from token_refresh.core.incident.incident import build_event, owe, remind, reminder_due, settle
+from token_refresh.core.connection import CONSENTS, STATUS, Connection, SecretRecord
+from token_refresh.core.incident.events import CONSENT_EXPIRING, Event, build_event_id
+from token_refresh.core.incident.incident import (
+    announce_unwritten,
+    build_event,
+    owe,
+    recover,
+    remind,
+    reminder_due,
+    settle,
+)
 from token_refresh.core.incident.moments import render_moment
-from token_refresh.core.status import HEALTHY, Status, render_status
-from token_refresh.core.units import DAY, HOUR
-from token_refresh.errors import EtagConflict, PublishError, StoreError
+from token_refresh.core.status import State, Status, parse_status, render_status
+from token_refresh.core.units import DAY, HOUR, MINUTE
+from token_refresh.errors import PublishError, SecretMissing, StoreDenied, StoreError, StoreRefused
+from token_refresh.instance.recent import RecentKeys
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore
 
 log = logging.getLogger("token_refresh")
 
-_CAS_TRIES = 4
+_LASTING = (StoreDenied, StoreRefused, SecretMissing)
+_LASTS = 15 * MINUTE  # after which a fault that might pass is one that does not
 
 
-@dataclass(frozen=True, slots=True)
 class Incidents:
     """Write statuses and publish what they owe; threads may share it."""
 
-    store: SecretStore
-    publisher: Publisher
-    links: ConsentLinks
-    clock: Callable[[], float]
+    def __init__(
+        self, store: SecretStore, publisher: Publisher, links: ConsentLinks, clock: Callable[[], float]
+    ) -> None:
+        self.store = store
+        self.publisher = publisher
+        self.links = links
+        self.clock = clock
+        # Statuses that could not be written, with the annotation that stands there instead.
+        self._unwritten: dict[str, tuple[str | None, Status | None]] = {}
+        self._unwritten_since: dict[str, float] = {}
+        self._recent = RecentKeys(DAY, clock)
 
-    def write(self, connection: Connection, status: Status | None) -> Connection | None:
-        """Replace the status (None removes it); None when somebody else judged the connection first.
+    def status_of(self, connection: Connection) -> Status | None:
+        """Return the connection's status: what it carries, or what could not be written."""
+        text = connection.record.annotations.get(STATUS)
+        seen, status = self._unwritten.get(connection.secret_id, (None, None))
+        if connection.secret_id in self._unwritten and seen == text:
+            return status
+        return parse_status(text)
 
-        Raises `StoreError`.
+    def write(
+        self, connection: Connection, status: Status | None, also: Mapping[str, str | None] | None = None
+    ) -> Connection | None:
+        """Replace the status (None removes it); None when another writer judged the connection first.
+
+        `also` are annotations that change in the same write. Raises `StoreError`.
         """
         before = connection.record.annotations.get(STATUS)
         text = render_status(status) if status else None
-        if text == before:
+        if text == before and not also:
+            self._forget_unwritten(connection)
             return connection
-        for _ in range(_CAS_TRIES):
-            try:
-                return replace(connection, record=self.store.annotate(connection.record, {STATUS: text}))
-            except EtagConflict:
-                connection = replace(connection, record=self.store.get(connection.secret_id))
-                if connection.record.annotations.get(STATUS) != before:
-                    return None
-        return None
+        notes = {**(also or {}), STATUS: text}
+        record = swap(self.store, connection.record, lambda _: notes, lambda r: r.annotations.get(STATUS) == before)
+        self._forget_unwritten(connection)
+        return replace(connection, record=record) if record else None
 
-    def publish_owed(
+    def record(
         self,
         connection: Connection,
         status: Status,
         facts: AccessTokenFacts | None,
+        *,
         description: str | None = None,
-    ) -> tuple[Connection, Status | None]:
-        """Publish what the status owes and write what is left; returns connection and status as they then are.
+        affected: Sequence[str] = (),
+    ) -> Connection | None:
+        """Write a status and publish what it owes; None when another writer judged first. Raises `StoreError`."""
+        try:
+            written = self.write(connection, status)
+        except StoreError as fault:
+            log.error("the state of %s cannot be written: %s", connection.name, fault)  # noqa: TRY400 - no traceback
+            since = self._unwritten_since.setdefault(connection.secret_id, self.clock())
+            if isinstance(fault, _LASTING) or self.clock() - since >= _LASTS:
+                return self._publish_unwritten(connection, status, facts, description, affected)
+            self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), status)
+            return connection
+        if written is None:
+            log.info("the state of %s was written by another run", connection.name)
+            return None
+        if status.owed:
+            return self.publish_owed(written, status, facts, description=description, affected=affected)
+        return written
+
+    def publish_owed(  # noqa: PLR0913 - an event's data has many sources
+        self,
+        connection: Connection,
+        status: Status,
+        facts: AccessTokenFacts | None,
+        *,
+        description: str | None = None,
+        affected: Sequence[str] = (),
+        also: Mapping[str, str | None] | None = None,
+        is_account_unverified: bool = False,
+    ) -> Connection:
+        """Publish what the status owes and write what is left.
 
         What the topic does not take stays owed for a later run, and so does all that comes after it.
         """
         left = status
         for event_id in status.owed:
-            if not self._publish(event_id, connection, status, facts, description):
+            event = self._build(event_id, connection, status, facts, description, affected, is_account_unverified)
+            if not self.publish(event):
                 break
             left = settle(left, event_id)
-        kept = None if left.state == HEALTHY and not left.owed else left
+        kept = None if left.state == State.HEALTHY and not left.owed else left
         try:
-            connection = self.write(connection, kept) or connection
+            return self.write(connection, kept, also) or connection
+        except _LASTING as fault:
+            log.error("the state of %s cannot be written: %s", connection.name, fault)  # noqa: TRY400 - no traceback
+            self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), kept)
         except StoreError as fault:  # published again by a later run, with the same id
             log.warning("could not note what was published for %s: %s", connection.name, fault)
-        return connection, kept
+        return connection
 
-    def remind(
-        self, connection: Connection, status: Status, facts: AccessTokenFacts | None
-    ) -> tuple[Connection, Status | None]:
+    def end(
+        self, connection: Connection, status: Status, facts: AccessTokenFacts | None, *, has_consented: bool = False
+    ) -> Connection:
+        """End the connection's own incident: it was refreshed. Raises `StoreError`.
+
+        `has_consented`: a consent stored the grant and died before its last write, which is made up for here.
+        """
+        now = self.clock()
+        also = {CONSENTS: str(connection.consents + 1)} if has_consented else {}
+        ended = recover(status, now)
+        published: set[str] = set()
+        for event_id in ended.owed:
+            if not self.publish(self._build(event_id, connection, ended, facts)):
+                break
+            published.add(event_id)
+
+        def changes(record: SecretRecord) -> dict[str, str | None]:
+            seen = parse_status(record.annotations.get(STATUS))
+            owed = dict.fromkeys((*ended.owed, *(recover(seen, now).owed if seen else ())))
+            left = replace(ended, owed=tuple(i for i in owed if i not in published))
+            return {**also, STATUS: render_status(left) if left.owed else None}
+
+        def is_older(record: SecretRecord) -> bool:
+            """Tell whether what stands there was judged before: a refresh outranks it."""
+            seen = parse_status(record.annotations.get(STATUS))
+            return seen is None or seen.tried_at <= now
+
+        try:
+            record = swap(self.store, connection.record, changes, is_older)
+        except _LASTING as fault:
+            log.error("the state of %s cannot be written: %s", connection.name, fault)  # noqa: TRY400 - no traceback
+            self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), None)
+            return connection
+        self._forget_unwritten(connection)
+        return replace(connection, record=record) if record else connection
+
+    def remind(self, connection: Connection, status: Status, facts: AccessTokenFacts | None) -> Connection:
         """Publish `consent_overdue` when the owner has kept an incident waiting for so long. Raises `StoreError`."""
         hours = reminder_due(status, self.clock())
         if hours is None:
-            return connection, status
-        reminded = remind(status, connection.name, hours)
-        written = self.write(connection, reminded)
-        return self.publish_owed(written, reminded, facts) if written else (connection, status)
+            return connection
+        return self.record(connection, remind(status, connection.name, hours), facts) or connection
 
     def warn_of_end(
         self, connection: Connection, status: Status | None, facts: AccessTokenFacts | None, end: float, warning: float
@@ -92,27 +187,14 @@ class Incidents:
         now = self.clock()
         event_id = build_event_id(CONSENT_EXPIRING, connection.name, warning, round(end / HOUR))
         version = facts.connection_version if facts else 0
-        status = replace(status or Status(HEALTHY, HEALTHY, now), version=version, message=_words_of_end(end, now))
-        if not self._publish(event_id, connection, status, facts, None):
+        status = replace(
+            status or Status(State.HEALTHY, State.HEALTHY, now), version=version, message=_words_of_end(end, now)
+        )
+        if not self.publish(self._build(event_id, connection, status, facts)):
             self.write(connection, owe(status, event_id))
 
-    def _publish(
-        self,
-        event_id: str,
-        connection: Connection,
-        status: Status,
-        facts: AccessTokenFacts | None,
-        description: str | None,
-    ) -> bool:
-        event = build_event(
-            event_id,
-            connection,
-            status,
-            now=self.clock(),
-            facts=facts,
-            consent_url=self.links.url(connection.name, connection.consents),
-            error_description=description,
-        )
+    def publish(self, event: Event) -> bool:
+        """Publish an event and log it; False when the topic did not take it."""
         try:
             self.publisher.publish(event)
         except PublishError as fault:
@@ -125,6 +207,57 @@ class Incidents:
             extra={"json_fields": {"event": "published", "type": event.type, "subject": event.subject, "id": event.id}},
         )
         return True
+
+    def _publish_unwritten(
+        self,
+        connection: Connection,
+        status: Status,
+        facts: AccessTokenFacts | None,
+        description: str | None,
+        affected: Sequence[str],
+    ) -> Connection:
+        """Publish what a status owes that only this instance remembers: once a day, with ids that others share."""
+        left = status
+        for event_id in status.owed:
+            shared = announce_unwritten(status, event_id, connection.secret_id, self.clock())
+            if not self._recent.add(shared) or self.publish(
+                self._build(shared, connection, status, facts, description, affected)
+            ):
+                left = replace(
+                    settle(left, event_id),
+                    event_id=shared if left.event_id == event_id else left.event_id,
+                    client_event_id=shared if left.client_event_id == event_id else left.client_event_id,
+                )
+            else:
+                self._recent.forget(shared)
+        self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), left)
+        return connection
+
+    def _forget_unwritten(self, connection: Connection) -> None:
+        self._unwritten.pop(connection.secret_id, None)
+        self._unwritten_since.pop(connection.secret_id, None)
+
+    def _build(  # noqa: PLR0913, PLR0917 - an event's data has many sources
+        self,
+        event_id: str,
+        connection: Connection,
+        status: Status,
+        facts: AccessTokenFacts | None,
+        description: str | None = None,
+        affected: Sequence[str] = (),
+        is_account_unverified: bool = False,  # noqa: FBT001, FBT002 - passed on
+    ) -> Event:
+        return build_event(
+            event_id,
+            connection,
+            status,
+            now=self.clock(),
+            facts=facts,
+            consent_url=self.links.url(connection.name, connection.consents),
+            error_description=description,
+            affected=affected,
+            is_account_unverified=is_account_unverified,
+        )
 
 
 def _words_of_end(end: float, now: float) -> str:

@@ -1,40 +1,51 @@
 """The lease of a connection whose refresh token is single-use: at most one exchange in flight (contract 7).
 
-`UpdateSecret` with `etag` is compare-and-swap, and the only thing two instances can agree on.
+    with leases.held(connection, version=7) as held:
+        ...                       # exchange, save; `held.version` becomes the version to exchange next
+    connection = held.connection  # as written when the lease was given back
+
+A holder that was slow, or frozen, does nothing on old knowledge: it asks `held.has_time` before it sends, and
+`regain` before it writes a version.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from token_refresh.core.connection import LEASE, Connection
-from token_refresh.core.status import Lease, parse_lease, render_lease
-from token_refresh.errors import EtagConflict, StoreError
+from token_refresh.connections.swap import swap
+from token_refresh.core.connection import LEASE, Connection, SecretRecord
+from token_refresh.core.status import LONGEST_LEASE, Lease, lease_of, render_lease
+from token_refresh.errors import Busy, StoreError
 from token_refresh.ports import SecretStore
-from token_refresh.refresh.attempt import Turn
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
 
-_CAS_TRIES: Final = 4
+_UNSAVED_RUNS: Final = 3  # so many runs without a renewal end an unsaved lease
 
 
-class Busy(Exception):
-    """Somebody else holds the lease, or has just refreshed."""
+@dataclass(slots=True)
+class Held:
+    """A lease of ours, and what is to be written when it is given back.
 
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A lease of ours: the connection as written, and the lease that was there before."""
+    `before` is the lease that was there; `version` the one to exchange next. `maybe_spent`: the token may be spent, so
+    the lease is ended and not released, and the next holder knows. `changes` are other annotations that ride along.
+    """
 
     connection: Connection
     lease: Lease
     before: Lease
-    was_abandoned: bool
+    version: int
+    was_abandoned: bool = False
+    maybe_spent: bool = False
+    is_unsaved: bool = False
+    is_over: bool = False
+    changes: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,71 +56,111 @@ class Leases:
     settings: Settings
     clock: Callable[[], float]
 
-    def take(self, connection: Connection, version: int, is_done: Callable[[Connection], bool]) -> Taken:
-        """Become the one who may spend the refresh token.
-
-        When somebody else wrote the lease first, `is_done` tells whether there is anything left to do. Raises `Busy`.
-        """
-        for _ in range(_CAS_TRIES):
-            before, now = lease_of(connection), self.clock()
-            if before.is_held(now):
-                raise Busy
-            lease = Lease(uuid.uuid4().hex, now + self.settings.lease_seconds, max(version, before.version))
-            try:
-                record = self.store.annotate(connection.record, {LEASE: render_lease(lease)})
-            except EtagConflict:
-                connection = replace(connection, record=self.store.get(connection.secret_id))
-                if lease_of(connection) != before and is_done(connection):
-                    raise Busy from None
-                continue
-            return Taken(replace(connection, record=record), lease, before, before.is_abandoned(now))
-        raise Busy
-
-    def has_time(self, lease: Lease) -> bool:
-        """Tell whether enough of the lease is left for an exchange, twice if its outcome is unknown."""
-        return lease.until - self.clock() >= 2 * self.settings.http_timeout + 2
-
-    def release(
+    @contextmanager
+    def held(
         self,
         connection: Connection,
-        lease: Lease,
         version: int,
         *,
-        maybe_spent: bool = False,
-        changes: Mapping[str, str | None] | None = None,
-    ) -> Connection:
-        """Give the lease back, naming the version to exchange next; other annotations may ride along.
+        is_done: Callable[[SecretRecord], bool] = lambda _: False,
+        takes_unsaved: bool = False,
+    ) -> Iterator[Held]:
+        """Hold the lease, and give it back whatever happens; one that cannot be given back ends by itself.
 
-        After an unknown outcome it is ended without being released: the next holder must know. Raises `StoreError`.
+        When another holder wrote it first, `is_done` tells whether there is anything left to do. `takes_unsaved`: a
+        new grant need not wait for an old one that its holder cannot store. Raises `Busy`, `StoreError`.
         """
-        end = Lease(lease.holder, self.clock(), version) if maybe_spent else Lease("", 0, version)
-        return self.write(connection, {**(changes or {}), LEASE: render_lease(end)}, lease)
-
-    def give_back(self, turn: Turn) -> None:
-        """Release the lease of a turn that is over; one that cannot be released ends by itself."""
-        if turn.lease is None:
-            return
+        held = self._take(connection, version, is_done, takes_unsaved=takes_unsaved)
         try:
-            turn.connection = self.release(
-                turn.connection, turn.lease, turn.version.number, maybe_spent=turn.maybe_spent
-            )
-        except StoreError as fault:
-            log.warning("could not release the lease of %s: %s", turn.connection.secret_id, fault)
+            yield held
+        finally:
+            self.give_back(held)
 
-    def write(
-        self, connection: Connection, changes: Mapping[str, str | None], lease: Lease | None = None
-    ) -> Connection:
-        """Write annotations of our own, and with a `lease` only as long as it has not been taken over."""
-        for _ in range(_CAS_TRIES):
-            try:
-                return replace(connection, record=self.store.annotate(connection.record, changes))
-            except EtagConflict:
-                connection = replace(connection, record=self.store.get(connection.secret_id))
-                if lease and lease_of(connection).holder != lease.holder:
-                    return connection  # whoever took it over, and may have given it back, knows better
-        raise StoreError(f"the metadata of secret {connection.secret_id} keeps changing")
+    def _take(
+        self, connection: Connection, version: int, is_done: Callable[[SecretRecord], bool], *, takes_unsaved: bool
+    ) -> Held:
+        taken: list[tuple[Lease, Lease]] = []
+        seen = lease_of(connection.record)
 
+        def may_take(record: SecretRecord) -> bool:
+            lease = lease_of(record)
+            if lease.is_held(self.clock()) and not (takes_unsaved and lease.unsaved):
+                return False
+            return lease == seen or not is_done(record)
 
-def lease_of(connection: Connection) -> Lease:
-    """Return the lease that the connection carries; absent or nonsense reads as never taken."""
-    return parse_lease(connection.record.annotations.get(LEASE)) or Lease()
+        def changes(record: SecretRecord) -> dict[str, str | None]:
+            before = lease_of(record)
+            until = self.clock() + self.settings.lease_seconds
+            taken.append((before, Lease(uuid.uuid4().hex, until, max(version, before.version))))
+            return {LEASE: render_lease(taken[-1][1])}
+
+        record = swap(self.store, connection.record, changes, may_take) if may_take(connection.record) else None
+        if record is None:
+            raise Busy(f"the lease of {connection.secret_id} is held")
+        before, lease = taken[-1]
+        was_abandoned = before.is_abandoned(self.clock())
+        return Held(replace(connection, record=record), lease, before, lease.version, was_abandoned=was_abandoned)
+
+    def has_time(self, held: Held, *, for_sends: int = 1) -> bool:
+        """Tell whether enough of the lease is left for one more send, or for two and what comes after them."""
+        needed = for_sends * (self.settings.http_timeout + 1)
+        return held.lease.until - self.clock() >= needed
+
+    def regain(self, held: Held) -> None:
+        """Hold the lease again, or for longer. Raises `Busy` while another holder has it, `StoreError`.
+
+        What was known under the old lease may be old: look for newer versions by number.
+        """
+        self._renew(held, self.settings.lease_seconds, unsaved=False)
+
+    def keep_unsaved(self, held: Held) -> None:
+        """Mark the lease: its holder keeps a new refresh token in memory. Raises as `regain`."""
+        self._renew(held, min(_UNSAVED_RUNS * self.settings.run_every, LONGEST_LEASE), unsaved=True)
+
+    def _renew(self, held: Held, seconds: float, *, unsaved: bool) -> None:
+        def may_take(record: SecretRecord) -> bool:
+            lease = lease_of(record)
+            return lease.holder == held.lease.holder or not lease.is_held(self.clock())
+
+        lease = held.lease
+
+        def changes(record: SecretRecord) -> dict[str, str | None]:
+            nonlocal lease
+            version = max(held.version, lease_of(record).version)
+            lease = Lease(held.lease.holder, self.clock() + seconds, version, unsaved=unsaved)
+            return {LEASE: render_lease(lease)}
+
+        # What this instance knows of the metadata may be as old as its lease.
+        record = self.store.get(held.connection.secret_id)
+        written = swap(self.store, record, changes, may_take) if may_take(record) else None
+        if written is None:
+            raise Busy(f"the lease of {held.connection.secret_id} was taken over")
+        held.connection, held.lease = replace(held.connection, record=written), lease
+        held.version = lease.version
+        held.is_unsaved = unsaved
+
+    def give_back(self, held: Held) -> None:
+        """Release the lease, or end it where a token may be spent; an unsaved one stays marked."""
+        if held.is_unsaved or held.is_over:
+            return
+        held.is_over = True
+        lease = Lease(held.lease.holder, self.clock(), held.version) if held.maybe_spent else Lease("", 0, held.version)
+        notes = {**held.changes, LEASE: render_lease(lease)}
+        try:
+            record = swap(self.store, held.connection.record, lambda _: notes, lambda r: self.is_ours(held, r))
+        except Exception as fault:  # noqa: BLE001 - it ends by itself
+            said = fault if isinstance(fault, StoreError) else type(fault).__name__
+            log.warning("could not release the lease of %s: %s", held.connection.secret_id, said)
+        else:
+            if record:
+                held.connection = replace(held.connection, record=record)
+
+    def end(self, held: Held) -> None:
+        """End the lease now, without releasing it: the instance goes, and its token may be spent."""
+        held.is_unsaved, held.is_over, held.maybe_spent = False, False, True
+        self.give_back(held)
+
+    @staticmethod
+    def is_ours(held: Held, record: SecretRecord) -> bool:
+        """Tell whether the secret still carries this lease."""
+        return lease_of(record).holder == held.lease.holder

@@ -1,29 +1,37 @@
-"""What a warm instance remembers between runs: spares calls, decides nothing, may be lost at any time."""
+"""What a warm instance has read: spares calls, and may be lost at any time.
+
+Facts about access tokens, client registrations, and failures that no status tells of yet. What must *not* be lost with
+the process stands in `token_refresh.instance.unsaved`.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from token_refresh.core.access_token import AccessTokenFacts, parse_facts
 from token_refresh.core.connection import ACCESS_TOKEN, Connection
 from token_refresh.core.grant import Client, PayloadError, parse_client
 from token_refresh.core.provider.definition import Provider
+from token_refresh.core.state.back_off import BackOff
 from token_refresh.core.state.due import Margins, margins
-from token_refresh.core.state.policy import BackOff
-from token_refresh.core.token_endpoint.outcome import Refreshed
 from token_refresh.errors import Misconfigured, SecretMissing, VersionMissing, VersionUnusable
 from token_refresh.ports import SecretStore
 from token_refresh.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """The newest access token, as far as known; `version` 0 = none or unreadable."""
+class StoredToken:
+    """The newest access token, as far as known; `version` 0 = none or unreadable.
+
+    `previous` is the version before it, whose token runs out at `previous_ends`: None = not known, 0 = destroyed.
+    """
 
     facts: AccessTokenFacts | None
     version: int
+    previous: int | None = None
+    previous_ends: float = 0
 
 
 @dataclass(slots=True)
@@ -34,24 +42,26 @@ class Memory:
     providers: Mapping[str, Provider]
     settings: Settings
     back_offs: dict[str, BackOff] = field(default_factory=dict)
-    # Rotated refresh tokens that could not be stored, with the version that was spent for them.
-    unsaved: dict[str, tuple[int, Refreshed]] = field(default_factory=dict)
-    _access_tokens: dict[str, _Stored] = field(default_factory=dict)
+    # Subject of events about the client, by connection secret: a payload may carry a client of its own.
+    clients: dict[str, str] = field(default_factory=dict)
+    _access_tokens: dict[str, StoredToken] = field(default_factory=dict)
     _clients: dict[str, tuple[Client, int]] = field(default_factory=dict)
     # Many connections share a client registration: the first thread reads it, the others wait for that.
-    _locks: dict[str, threading.Lock] = field(default_factory=dict)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _reading: threading.Lock = field(default_factory=threading.Lock)
 
-    def facts(self, connection: Connection, *, reread: bool = False) -> AccessTokenFacts | None:
-        """Return what is known of the stored access token; the first look reads it, `reread` reads it again.
+    # -- access tokens -------------------------------------------------------------------------------------------------
+
+    def is_known(self, connection: Connection) -> bool:
+        """Tell whether a look at the access token needs no call."""
+        return bool(connection.problem) or connection.access_token_secret_id in self._access_tokens
+
+    def facts(self, connection: Connection) -> AccessTokenFacts | None:
+        """Return what is known of the stored access token; the first look reads it.
 
         None when there is none, it cannot be read, or its secret does not exist or is not even a secret's name.
         """
         if connection.problem:
             return None
-        secret_id = connection.access_token_secret_id
-        if reread:
-            self._access_tokens.pop(secret_id, None)
         try:
             stored = self._stored(connection)
         except SecretMissing:
@@ -61,6 +71,19 @@ class Memory:
         noted = parse_facts(connection.record.annotations.get(ACCESS_TOKEN)) if stored.version else None
         both = [f for f in (stored.facts, noted) if f]
         return max(both, key=lambda f: f.refreshed_at, default=None)
+
+    def reread(self, connection: Connection) -> AccessTokenFacts | None:
+        """Read the stored access token again: another instance may have written it."""
+        if connection.problem:
+            return None
+        if connection.is_text:
+            connection = replace(connection, record=self.store.get(connection.secret_id))
+        before = self._access_tokens.pop(connection.access_token_secret_id, None)
+        facts = self.facts(connection)
+        after = self._access_tokens.get(connection.access_token_secret_id)
+        if before and after and after.version == before.version:
+            self._access_tokens[connection.access_token_secret_id] = before
+        return facts
 
     def require_access_token_secret(self, connection: Connection) -> None:
         """Make sure that there is a place for the access token; raises `Misconfigured`."""
@@ -72,74 +95,104 @@ class Memory:
                 f"(gcloud secrets create {connection.access_token_secret_id})"
             ) from None
 
-    def remember_access_token(self, connection: Connection, facts: AccessTokenFacts, version: int) -> int:
-        """Note the version just written; returns the number of the one before it as far as known, else 0."""
-        before = self._access_tokens.get(connection.access_token_secret_id)
-        self._access_tokens[connection.access_token_secret_id] = _Stored(facts, version)
-        return before.version if before else 0
+    def remember_access_token(self, connection: Connection, facts: AccessTokenFacts, version: int) -> StoredToken:
+        """Note the version just written; returns what was known before."""
+        before = self._access_tokens.get(connection.access_token_secret_id) or StoredToken(None, 0)
+        previous = before.version if before.version == version - 1 else None
+        ends = before.facts.expires_at if before.facts and previous else 0.0
+        self._access_tokens[connection.access_token_secret_id] = StoredToken(facts, version, previous, ends)
+        return before
+
+    def outlived(self, connection: Connection, now: float) -> int:
+        """Return the version before the newest if its token has run out and it is not destroyed yet; else 0."""
+        stored = self._access_tokens.get(connection.access_token_secret_id)
+        return stored.previous if stored and stored.previous and stored.previous_ends <= now else 0
+
+    def forget_outlived(self, connection: Connection) -> None:
+        """Note that the version before the newest is destroyed."""
+        stored = self._access_tokens.get(connection.access_token_secret_id)
+        if stored:
+            self._access_tokens[connection.access_token_secret_id] = replace(stored, previous=0)
 
     def forget_access_token(self, connection: Connection) -> None:
-        """Look again next time."""
+        """Forget the access token; the next look reads it."""
         self._access_tokens.pop(connection.access_token_secret_id, None)
 
-    def client(self, secret_id: str, *, reread: bool = False) -> tuple[Client, int]:
-        """Return a client registration and its version; raises `Misconfigured`."""
-        with self._lock_of(secret_id):
-            if reread:
-                self._clients.pop(secret_id, None)
-            if secret_id not in self._clients:
-                self._clients[secret_id] = self._read_client(secret_id)
-            return self._clients[secret_id]
-
-    def forget_clients(self, secret_ids: Iterable[str]) -> None:
-        """Read these client registrations afresh at their next use."""
-        for secret_id in secret_ids:
-            self._clients.pop(secret_id, None)
-
-    def _read_client(self, secret_id: str) -> tuple[Client, int]:
-        try:
-            version = self.store.access(secret_id)
-            return parse_client(version.payload), version.number
-        except SecretMissing:
-            raise Misconfigured(
-                f"client registration {secret_id} does not exist: create the secret, or name another one in the "
-                'annotation "token-refresh.client"'
-            ) from None
-        except VersionMissing:
-            raise Misconfigured(f"client registration {secret_id} has no version: add one") from None
-        except VersionUnusable as fault:
-            raise Misconfigured(f"client registration: {fault}") from None
-        except PayloadError as fault:
-            raise Misconfigured(f"client registration {secret_id}: {fault}") from None
-
-    def client_version(self, secret_id: str) -> int:
-        """Return the version that this instance uses; 0 when it has none."""
-        known = self._clients.get(secret_id)
-        return known[1] if known else 0
-
-    def margins(self, connection: Connection) -> Margins:
-        """Return when the connection is due."""
+    def margins(self, connection: Connection, facts: AccessTokenFacts | None) -> Margins:
+        """Return when a connection with such an access token is due."""
         return margins(
             connection.name,
             connection.refresh_before_expiry,
             self.providers.get(connection.provider),
             self.settings.refresh_before_expiry,
-            self.facts(connection),
+            facts,
+            self.settings.run_every,
         )
 
-    def _stored(self, connection: Connection) -> _Stored:
+    def _stored(self, connection: Connection) -> StoredToken:
         secret_id = connection.access_token_secret_id
         stored = self._access_tokens.get(secret_id)
         if stored is None:
             try:
                 version = self.store.access(secret_id)
             except (VersionMissing, VersionUnusable):
-                stored = _Stored(None, 0)
+                stored = StoredToken(None, 0)
             else:
-                stored = _Stored(parse_facts(version.payload), version.number)
+                stored = StoredToken(parse_facts(version.payload), version.number)
             self._access_tokens[secret_id] = stored
         return stored
 
-    def _lock_of(self, secret_id: str) -> threading.Lock:
-        with self._guard:
-            return self._locks.setdefault(secret_id, threading.Lock())
+    # -- providers and client registrations ----------------------------------------------------------------------------
+
+    def provider(self, connection: Connection) -> Provider:
+        """Return the connection's provider; raises `Misconfigured`."""
+        provider = self.providers.get(connection.provider)
+        if provider is None:
+            raise Misconfigured(f'provider "{connection.provider}" is not defined: built in or in PROVIDERS_FILE')
+        return provider
+
+    def client(self, secret_id: str, *, reread: bool = False) -> tuple[Client, int]:
+        """Return a client registration and its version; raises `Misconfigured`, `StoreError`."""
+        with self._reading:
+            if reread:
+                self._clients.pop(secret_id, None)
+            if secret_id not in self._clients:
+                self._clients[secret_id] = read_client(self.store, secret_id)
+            return self._clients[secret_id]
+
+    def client_version(self, secret_id: str) -> int:
+        """Return the version that this instance uses; 0 when it has none."""
+        known = self._clients.get(secret_id)
+        return known[1] if known else 0
+
+    def forget_clients(self, secret_ids: Iterable[str]) -> None:
+        """Read these client registrations afresh at their next use."""
+        for secret_id in secret_ids:
+            self._clients.pop(secret_id, None)
+
+    # -- failures ------------------------------------------------------------------------------------------------------
+
+    def remember_failure(self, name: str, back_off: BackOff | None) -> None:
+        """Note a failure, or (None) that there is none."""
+        if back_off:
+            self.back_offs[name] = back_off
+        else:
+            self.back_offs.pop(name, None)
+
+
+def read_client(store: SecretStore, secret_id: str) -> tuple[Client, int]:
+    """Read a client registration and its version; raises `Misconfigured`, `StoreError`."""
+    try:
+        version = store.access(secret_id)
+        return parse_client(version.payload), version.number
+    except SecretMissing:
+        raise Misconfigured(
+            f"client registration {secret_id} does not exist: create the secret, or name another one in the "
+            'annotation "token-refresh.client"'
+        ) from None
+    except VersionMissing:
+        raise Misconfigured(f"client registration {secret_id} has no version: add one") from None
+    except VersionUnusable as fault:
+        raise Misconfigured(f"client registration: {fault}") from None
+    except PayloadError as fault:
+        raise Misconfigured(f"client registration {secret_id}: {fault}") from None

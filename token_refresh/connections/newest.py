@@ -7,6 +7,7 @@ uses the highest enabled one above the number it knows (contract 7).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from token_refresh.errors import VersionMissing, VersionUnusable
@@ -38,29 +39,24 @@ def read_newest(  # noqa: PLR0913 - what is known and how sure one must be
     if floor > (best.number if best else 0):
         try:
             best, unusable = store.access(secret_id, floor), None
-        except VersionMissing:  # whoever named it was wrong: numbers are given out one by one
+        except VersionMissing:  # the number was wrong: numbers are given out one by one
             floor = 0
         except VersionUnusable as fault:
             best, unusable, probe = None, fault, True
     if probe or takeover:
-        best, unusable = _probe_above(store, secret_id, best, unusable, best.number if best else floor)
+        for found in read_above(store, secret_id, best.number if best else floor):
+            best, unusable = (best, found) if isinstance(found, VersionUnusable) else (found, None)
     if best and (not unusable or (takeover and best.number > floor)):
         return best
     raise unusable or VersionMissing(f"secret {secret_id} has no version")
 
 
-def _probe_above(
-    store: SecretStore,
-    secret_id: str,
-    best: AccessedVersion | None,
-    unusable: VersionUnusable | None,
-    start: int,
-) -> tuple[AccessedVersion | None, VersionUnusable | None]:
-    for number in range(start + 1, start + _PROBE_LIMIT):
+def read_above(store: SecretStore, secret_id: str, number: int) -> Iterator[AccessedVersion | VersionUnusable]:
+    """Read the versions above a number, one by one, as far as there are any; an unusable one is returned as such."""
+    for above in range(number + 1, number + _PROBE_LIMIT):
         try:
-            best, unusable = store.access(secret_id, number), None
+            yield store.access(secret_id, above)
         except VersionMissing:
-            break
+            return
         except VersionUnusable as fault:
-            unusable = fault
-    return best, unusable
+            yield fault

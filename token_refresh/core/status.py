@@ -1,6 +1,6 @@
 """What the functions remember beside the spec: the status of an unhealthy connection, and the lease.
 
-A value that someone edited into nonsense reads as absent; the next write repairs it.
+A value that a person edited into nonsense reads as absent; the next write repairs it.
 """
 
 from __future__ import annotations
@@ -9,19 +9,53 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
 from typing import Final
 
-from token_refresh.core.connection import STATUS, Connection
+from token_refresh.core.connection import LEASE, STATUS, Connection, SecretRecord
+from token_refresh.core.units import HOUR
 
-HEALTHY: Final = "healthy"
-SUSPECT: Final = "suspect"
-NEEDS_CONSENT: Final = "needs_consent"
-REJECTED: Final = "rejected"
-UNAVAILABLE: Final = "unavailable"
-MISCONFIGURED: Final = "misconfigured"
+
+class State(StrEnum):
+    """The states of a connection (contract 5)."""
+
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    NEEDS_CONSENT = "needs_consent"
+    REJECTED = "rejected"
+    UNAVAILABLE = "unavailable"
+    MISCONFIGURED = "misconfigured"
+
+
+class Outcome(StrEnum):
+    """What a run says of a connection (contract 4)."""
+
+    REFRESHED = "refreshed"
+    FRESH = "fresh"
+    BUSY = "busy"
+    SUSPECT = "suspect"
+    NEEDS_CONSENT = "needs_consent"
+    REJECTED = "rejected"
+    UNAVAILABLE = "unavailable"
+    MISCONFIGURED = "misconfigured"
+    PAUSED = "paused"
+    PLANNED = "planned"
+    DEFERRED = "deferred"
+    REVOKED = "revoked"
+
+
+HEALTHY: Final = State.HEALTHY
+SUSPECT: Final = State.SUSPECT
+NEEDS_CONSENT: Final = State.NEEDS_CONSENT
+REJECTED: Final = State.REJECTED
+UNAVAILABLE: Final = State.UNAVAILABLE
+MISCONFIGURED: Final = State.MISCONFIGURED
 STATES: Final = (SUSPECT, NEEDS_CONSENT, REJECTED, UNAVAILABLE, MISCONFIGURED)
 
+# A lease that ends later than this is nonsense: written by hand, or by a clock that was ahead.
+LONGEST_LEASE: Final = HOUR
 _MAX_TEXT: Final = 300
+CONSENT_HOLDER: Final = "consent-"  # with what the holder's name of a consent begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +66,7 @@ class Status:
     judged, `client_version` that of the client registration.
     """
 
-    state: str
+    state: State
     reason: str
     since: float
     version: int = 0
@@ -41,16 +75,19 @@ class Status:
     event_id: str = ""  # the connection's own incident
     tried_at: float = 0
     first_failed_at: float = 0  # the start of the unhealthy time, over all its states
+    refused_at: float = 0  # the first refusal of this version as dead, with no success since
+    answer: str = ""  # the provider's last answer (HTTP status, error code), and since when it is the same
+    answer_since: float = 0
     message: str = ""
     error: str = ""
     error_subtype: str = ""
-    owed: tuple[str, ...] = ()  # event types decided and not yet known to be published
+    owed: tuple[str, ...] = ()  # ids of events that are decided and not yet known to be published
     client: str = ""  # subject of client events
     client_version: int = 0
     client_event_id: str = ""  # the client's incident, shared by its connections
-    hold_until: float = 0  # the breaker: no owner is asked before
     reminded: int = 0  # hours into the incident of the last consent_overdue
     asked_at: float = 0  # when its owner asked for a new link
+    needs_exchange: bool = False  # only another exchange can tell whether what is misconfigured is mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +95,26 @@ class Lease:
     """The annotation ``token-refresh.lease``: who may spend the refresh token, until when, and the version to spend.
 
     Released = no holder. A lease that ended without being released tells the next holder that the token may have
-    been spent.
+    been spent. `unsaved`: the holder has a new refresh token in memory and cannot store it.
     """
 
     holder: str = ""
     until: float = 0
     version: int = 0
+    unsaved: bool = False
+
+    @property
+    def is_of_consent(self) -> bool:
+        """Tell whether a consent took it, to store a new grant."""
+        return self.holder.startswith(CONSENT_HOLDER)
 
     def is_held(self, now: float) -> bool:
-        """Tell whether somebody may be exchanging right now."""
-        return bool(self.holder) and self.until > now
+        """Tell whether an exchange, or its saving, may be under way right now."""
+        return bool(self.holder) and now < self.until <= now + LONGEST_LEASE
 
     def is_abandoned(self, now: float) -> bool:
         """Tell whether the last holder's end of the story is unknown."""
-        return bool(self.holder) and self.until <= now
+        return bool(self.holder) and not self.is_held(now)
 
 
 def parse_status(text: str | None) -> Status | None:
@@ -109,6 +152,11 @@ def status_of(connection: Connection) -> Status | None:
     return parse_status(connection.record.annotations.get(STATUS))
 
 
+def lease_of(record: SecretRecord) -> Lease:
+    """Return the lease that the secret carries; absent or nonsense reads as never taken."""
+    return parse_lease(record.annotations.get(LEASE)) or Lease()
+
+
 def parse_lease(text: str | None) -> Lease | None:
     """Read the annotation; None when absent or nonsense."""
     data = _object(text)
@@ -119,12 +167,13 @@ def parse_lease(text: str | None) -> Lease | None:
     )
     if not (isinstance(holder, str) and isinstance(until, float) and isinstance(version, int)):
         return None
-    return Lease(holder, until, version)
+    return Lease(holder, until, version, unsaved=data.get("unsaved") is True)
 
 
 def render_lease(lease: Lease) -> str:
     """Write the annotation."""
-    return json.dumps({"holder": lease.holder, "until": lease.until, "version": lease.version})
+    data: dict[str, object] = {"holder": lease.holder, "until": lease.until, "version": lease.version}
+    return json.dumps(data | ({"unsaved": True} if lease.unsaved else {}))
 
 
 def _object(text: str | None) -> Mapping[str, object] | None:
@@ -139,8 +188,12 @@ def _object(text: str | None) -> Mapping[str, object] | None:
 
 def _fit(value: object, kind: str) -> object | None:
     """Return `value` as a field of that kind, or None."""
+    if kind == "State":
+        return State(str(value)) if value in (*STATES, HEALTHY) else None
     if kind == "str":
         return value if isinstance(value, str) else None
+    if kind == "bool":
+        return value if isinstance(value, bool) else None
     if kind.startswith("tuple"):
         is_texts = isinstance(value, list) and all(isinstance(v, str) for v in value)
         return tuple(value) if isinstance(value, list) and is_texts else None

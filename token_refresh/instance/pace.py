@@ -41,6 +41,16 @@ class Pace:
             self._sleep(delay)
         return delay
 
+    def until_free(self) -> float:
+        """Return the seconds until the next slot; 0 or less: it is free."""
+        with self._lock:
+            return self._next_slot - self._clock()
+
+    def take(self) -> None:
+        """Take the next slot without waiting for it."""
+        with self._lock:
+            self._next_slot = max(self._clock(), self._next_slot) + self._interval
+
 
 @final
 class Paces:
@@ -58,6 +68,16 @@ class Paces:
 
     def wait(self, key: str) -> float:
         """Wait for the key's next slot; return the seconds waited."""
+        return self._of(key).wait()
+
+    def until_free(self, key: str) -> float:
+        """Return the seconds until the key's next slot."""
+        return self._of(key).until_free()
+
+    def take(self, key: str) -> None:
+        """Take the key's next slot without waiting for it."""
+        self._of(key).take()
+
+    def _of(self, key: str) -> Pace:
         with self._lock:
-            pace = self._paces.setdefault(key, Pace(*self._arguments))
-        return pace.wait()
+            return self._paces.setdefault(key, Pace(*self._arguments))

@@ -11,7 +11,7 @@ from typing import Final
 from token_refresh.core.access_token import parse_facts
 from token_refresh.core.connection import ACCESS_TOKEN, Connection
 from token_refresh.core.overview.row import Reading
-from token_refresh.errors import StoreError, StoreForbidden
+from token_refresh.errors import StoreDenied, StoreError
 from token_refresh.ports import SecretStore
 
 # s: a token that is not due is not read again for so long, unless a person asked for it.
@@ -98,7 +98,7 @@ class Readings:
         """Read the facts; the token itself is dropped here."""
         try:
             payload = self._store.read_latest(secret_id)
-        except StoreForbidden:
+        except StoreDenied:
             return Reading(problem=f"permission denied on secret {secret_id}, or it does not exist")
         except StoreError as fault:
             return Reading(problem=str(fault))

@@ -1,39 +1,72 @@
-"""One connection, from its secret to the answer of its token endpoint; `keep` then stores what came back."""
+"""One connection, from its secret to the answer of its token endpoint; `save` then stores what came back.
+
+    situation -> prepare -> Prepared -> (lease) -> exchange -> TokenOutcome -> save or judge -> Attempt
+
+Whatever goes wrong becomes a verdict: one connection never harms another.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
-from token_refresh.connections.lease import Busy, Leases, lease_of
+from token_refresh.connections.directory import Directory
+from token_refresh.connections.incidents import Incidents
+from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.memory import Memory
 from token_refresh.connections.newest import read_newest
-from token_refresh.core.connection import Connection
+from token_refresh.core.connection import Connection, SecretRecord
 from token_refresh.core.grant import (
     Client,
     ClientCredentialsGrant,
+    Grant,
     PayloadError,
     RefreshTokenGrant,
     ServiceAccountGrant,
     parse_grant,
+    render_rotated,
 )
-from token_refresh.core.provider.definition import Provider
+from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.death import explain_death
-from token_refresh.core.state.verdict import Case, judge, judge_misconfigured, judge_never_consented
-from token_refresh.core.status import HEALTHY, status_of
-from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
+from token_refresh.core.state.situation import Situation
+from token_refresh.core.state.verdict import (
+    Verdict,
+    judge,
+    judge_busy,
+    judge_misconfigured,
+    judge_never_consented,
+)
+from token_refresh.core.status import Outcome, State, lease_of
+from token_refresh.core.token_endpoint.outcome import (
+    GrantDead,
+    Refreshed,
+    TokenOutcome,
+    Unavailable,
+    UnknownOutcome,
+)
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import (
+    Busy,
     Misconfigured,
+    NotNow,
     SecretMissing,
+    StoreDenied,
     StoreError,
+    StoreRefused,
     VersionMissing,
     VersionUnusable,
 )
-from token_refresh.ports import AccessedVersion, SecretStore, TokenEndpoint
-from token_refresh.refresh.attempt import Attempt, Turn
-from token_refresh.refresh.save import Saver
+from token_refresh.instance.unsaved import UnsavedReplies
+from token_refresh.ports import SecretStore, TokenEndpoint
+from token_refresh.refresh.attempt import Attempt, Prepared
+from token_refresh.refresh.save import Reply, Saver
 from token_refresh.settings import Settings
+
+log = logging.getLogger("token_refresh")
+
+_PLACEHOLDER = Secret("x")
 
 
 class Refresher:
@@ -42,176 +75,258 @@ class Refresher:
     def __init__(  # noqa: PLR0913, PLR0917 - the parts of a refresh
         self,
         store: SecretStore,
-        exchange: TokenEndpoint,
-        providers: dict[str, Provider],
+        endpoint: TokenEndpoint,
         settings: Settings,
-        known: Memory,
+        memory: Memory,
+        directory: Directory,
+        incidents: Incidents,
+        leases: Leases,
+        saver: Saver,
+        unsaved: UnsavedReplies[Reply],
         clock: Callable[[], float],
-        sleep: Callable[[float], None],
     ) -> None:
         self._store = store
-        self._exchange = exchange
-        self._providers = providers
+        self._endpoint = endpoint
         self._settings = settings
-        self._known = known
+        self._memory = memory
+        self._directory = directory
+        self._incidents = incidents
+        self._leases = leases
+        self._saver = saver
+        self._unsaved = unsaved
         self._clock = clock
-        self._leases = Leases(store, settings, clock)
-        self._keeper = Saver(store, settings, known, self._leases, clock, sleep)
 
-    def attempt(self, connection: Connection, *, lowest_version: int = 0, confirm_now: bool = False) -> Attempt:
-        """Exchange the connection's grant once and store what comes back.
+    def attempt(self, connection: Connection, situation: Situation, until: float = float("inf")) -> Attempt:
+        """Exchange the connection's grant once and store what comes back; raises nothing.
 
-        Raises `Busy` when the lease is somebody else's, `StoreUnavailable` when Secret Manager fails before anything
-        is spent. Every other fault becomes a verdict.
+        No lease is taken and nothing is sent later than `until` (epoch seconds): the verdict is then `deferred`.
         """
-        attempt = self._attempt(connection, lowest_version=lowest_version, confirm_now=confirm_now)
-        if attempt.verdict.back_off:
-            self._known.back_offs[connection.name] = attempt.verdict.back_off
-        else:
-            self._known.back_offs.pop(connection.name, None)
+        attempt = self._attempt(connection, situation, until)
+        if attempt.verdict.outcome == Outcome.REJECTED and self._has_newer_client(attempt):
+            attempt = self._attempt(attempt.connection, attempt.situation, until)
+        if attempt.verdict.outcome != Outcome.DEFERRED:
+            self._memory.remember_failure(connection.name, attempt.verdict.back_off)
+        self._memory.clients[connection.secret_id] = attempt.situation.client
         return attempt
 
-    def _attempt(self, connection: Connection, *, lowest_version: int, confirm_now: bool) -> Attempt:
-        previous = status_of(connection)
-        turn = Turn(
-            connection,
-            Case(
-                name=connection.name,
-                now=self._clock(),
-                version=previous.version if previous else 0,
-                previous=previous,
-                facts=self._known.facts(connection),
-                margin=self._known.margins(connection).margin,
-                client=connection.client_secret_id,
-                client_version=self._known.client_version(connection.client_secret_id),
-                confirm_after=self._settings.confirm_after,
-                confirm_now=confirm_now,
-                back_off=self._known.back_offs.get(connection.name),
-            ),
-        )
+    def check(self, connection: Connection, situation: Situation) -> str | None:
+        """Return what can be found wrong without sending anything, None when nothing can."""
         try:
-            self._prepare(turn, lowest_version)
+            self._prepare(connection, situation)
         except VersionMissing:
-            return turn.conclude(judge_never_consented(turn.case), tried=False)
-        except (Misconfigured, PayloadError, VersionUnusable, SecretMissing) as fault:
-            self._leases.give_back(turn)
-            return turn.conclude(judge_misconfigured(turn.case, str(fault)), tried=False)
-        except StoreError:
-            self._leases.give_back(turn)
-            raise
-        return self._spend(turn)
+            return None
+        except (Misconfigured, PayloadError, VersionUnusable, SecretMissing, StoreDenied) as fault:
+            return str(fault)
+        return None
 
-    def _prepare(self, turn: Turn, lowest_version: int) -> None:
-        """Find everything that can be wrong before anything is sent, and take the lease where one is needed."""
-        connection = turn.connection
+    def _attempt(self, connection: Connection, situation: Situation, until: float) -> Attempt:
+        began = int(self._clock())
+
+        def conclude(judge_in: Callable[[Situation], Verdict], *, failed_at_store: bool = False) -> Attempt:
+            attempt = self._judge(connection, situation, began, judge_in)
+            return replace(attempt, failed_at_store=failed_at_store)
+
+        try:
+            if lease_of(connection.record).is_held(self._clock()):
+                raise Busy  # noqa: TRY301 - as when it is found out later
+            prepared = self._prepare(connection, situation)
+            situation = prepared.situation
+            self._require_time(until)
+            return self._exchange_and_save(prepared, began, until)
+        except NotNow as reason:
+            verdict = Verdict(Outcome.DEFERRED, str(reason), situation.status)
+            return Attempt(connection, situation, verdict, situation.facts)
+        except Busy:
+            is_unsaved = lease_of(connection.record).unsaved
+            return conclude(lambda s: judge_busy(s, self._settings.lease_seconds, is_unsaved=is_unsaved))
+        except VersionMissing:
+            return conclude(judge_never_consented)
+        except StoreDenied as fault:
+            said = str(fault)
+            return conclude(lambda s: judge_misconfigured(s, said), failed_at_store=True)
+        except (Misconfigured, PayloadError, VersionUnusable, SecretMissing, StoreRefused) as fault:
+            said = str(fault)
+            return conclude(lambda s: judge_misconfigured(s, said))
+        except StoreError as fault:
+            log.warning("%s: %s", connection.name, fault)
+            return conclude(lambda s: judge(s, Unavailable("secret_manager")), failed_at_store=True)
+        except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
+            log_defect(connection, fault)
+            return conclude(lambda s: judge(s, Unavailable("internal_error")))
+
+    # -- before anything is sent ---------------------------------------------------------------------------------------
+
+    def _prepare(self, connection: Connection, situation: Situation) -> Prepared:
+        """Find everything that can be wrong before anything is sent."""
         if connection.problem:
             raise Misconfigured(connection.problem)
-        provider = self._providers.get(connection.provider)
-        if provider is None:
-            raise Misconfigured(f'provider "{connection.provider}" is not defined: built in or in PROVIDERS_FILE')
-        turn.provider = provider
-        lease, previous = lease_of(connection), turn.case.previous
-        if lease.is_held(self._clock()):
-            raise Busy
-        is_unhealthy = previous is not None and previous.state != HEALTHY
-        floor = max(lease.version, lowest_version)
-        self._use(turn, read_newest(self._store, connection.secret_id, floor=floor, probe=is_unhealthy))
-        self._known.require_access_token_secret(connection)
-        self._find_client(turn)
-        self._check(turn)
-        if provider.rotates and isinstance(turn.grant, RefreshTokenGrant):
-            self._take_lease(turn, lowest_version)
-
-    def _check(self, turn: Turn) -> None:
-        self._exchange.check(TokenRequest(turn.connection, turn.provider, turn.grant, turn.client))
-
-    def _use(self, turn: Turn, version: AccessedVersion) -> None:
-        turn.version = version
-        turn.case = replace(turn.case, version=version.number)
-        turn.grant = parse_grant(version.payload)
-
-    def _find_client(self, turn: Turn) -> None:
-        """Find the client, and the subject of events about it."""
-        match turn.grant:
-            case RefreshTokenGrant(client=None):
-                turn.client, version = self._known.client(turn.connection.client_secret_id)
-                turn.case = replace(turn.case, client_version=version)
-            case RefreshTokenGrant(client=Client(client_id)) | ClientCredentialsGrant(Client(client_id)):
-                turn.case = replace(turn.case, client=f"client:{client_id}")
-            case ServiceAccountGrant(client_email):
-                turn.case = replace(turn.case, client=f"client:{client_email}")
-
-    def _take_lease(self, turn: Turn, lowest_version: int) -> None:
-        """Become the one who may spend this token, and make sure that it is the newest there is. Raises `Busy`."""
-
-        def is_done(connection: Connection) -> bool:
-            known, facts = turn.case.facts, self._known.facts(connection, reread=True)
-            return facts is not None and (known is None or facts.refreshed_at > known.refreshed_at)
-
-        taken = self._leases.take(turn.connection, turn.version.number, is_done)
-        turn.connection, turn.lease = taken.connection, taken.lease
-        # The lists may have been stale; what was written over is not.
-        turn.case = replace(turn.case, previous=status_of(taken.connection))
-        before, turn.maybe_spent = taken.before, taken.was_abandoned
-        # `latest` may be stale for hours. What is exchanged next buries every version below it, so look by number.
+        provider = self._memory.provider(connection)
         version = read_newest(
             self._store,
-            turn.connection.secret_id,
-            known=turn.version,
-            floor=max(before.version, lowest_version),
-            probe=True,
-            takeover=taken.was_abandoned,
+            connection.secret_id,
+            floor=self._lowest(connection, situation),
+            probe=situation.state != State.HEALTHY,
         )
-        if version.number != turn.version.number:
-            self._use(turn, version)
-            self._check(turn)
-        # Nothing newer was stored: the last holder may have spent this very token.
-        turn.maybe_spent = taken.was_abandoned and turn.version.number <= before.version
+        self._memory.require_access_token_secret(connection)
+        self._directory.check_access_token_secret(connection)
+        grant = parse_grant(version.payload)
+        situation, registration = self._find_client(connection, situation, grant)
+        situation = replace(situation, version=version.number)
+        prepared = Prepared(situation, version, TokenRequest(connection, provider, grant, registration))
+        self._check(prepared)
+        return prepared
 
-    # -- the exchange ------------------------------------------------------------------------------------------------
-
-    def _spend(self, turn: Turn) -> Attempt:
-        try:
-            outcome = self._keeper.unsaved(turn) or self._exchange_once_or_twice(turn)
-        except (Misconfigured, PayloadError) as fault:
-            self._leases.give_back(turn)
-            return turn.conclude(judge_misconfigured(turn.case, str(fault)), tried=False)
-        if isinstance(outcome, Refreshed):
-            return self._keeper.keep(turn, outcome)
-        outcome = self._explain(turn, outcome)
-        self._leases.give_back(turn)
-        turn.case = replace(turn.case, now=self._clock())
-        return turn.conclude(judge(turn.case, outcome))
-
-    def _exchange_once_or_twice(self, turn: Turn) -> TokenOutcome:
-        if turn.lease and not self._leases.has_time(turn.lease):
-            return Unavailable("lease_too_short")
-        outcome = self._send(turn)
-        if isinstance(outcome, UnknownOutcome) and turn.lease:
-            # A grace window may still give us the answer; whether or not, the token may be spent from here on.
-            turn.maybe_spent = True
-            outcome = self._send(turn)
-        return outcome
-
-    def _send(self, turn: Turn) -> TokenOutcome:
-        return self._exchange.refresh(TokenRequest(turn.connection, turn.provider, turn.grant, turn.client))
-
-    def _explain(self, turn: Turn, outcome: TokenOutcome) -> TokenOutcome:
-        if not isinstance(outcome, GrantDead) or not isinstance(turn.grant, RefreshTokenGrant):
-            return outcome
-        now, facts = self._clock(), turn.case.facts
-        issued_at = turn.grant.issued_at
-        if issued_at is None:
+    def _check(self, prepared: Prepared) -> None:
+        self._endpoint.check(prepared.request)
+        if isinstance(prepared.request.grant, RefreshTokenGrant):
             try:
-                issued_at = self._store.created_at(turn.connection.secret_id, turn.version.number)
-            except StoreError:
-                issued_at = None
+                render_rotated(prepared.version.payload, _PLACEHOLDER, {})
+            except Exception as fault:  # noqa: BLE001 - it must be found before a token is spent
+                raise Misconfigured(
+                    f"the payload of {prepared.connection.secret_id} could not be written again with another refresh "
+                    f"token ({type(fault).__name__}): store it anew"
+                ) from None
+
+    @staticmethod
+    def _lowest(connection: Connection, situation: Situation) -> int:
+        """Return the version that is known to exist: asked for, named by the lease, or made the stored token."""
+        known = situation.facts.connection_version if situation.facts else 0
+        return max(lease_of(connection.record).version, situation.lowest_version, known)
+
+    def _find_client(
+        self, connection: Connection, situation: Situation, grant: Grant
+    ) -> tuple[Situation, Client | None]:
+        """Find the client registration, and the subject of events about the client."""
+        match grant:
+            case RefreshTokenGrant(client=None):
+                client, version = self._memory.client(connection.client_secret_id)
+                return replace(situation, client_version=version), client
+            case RefreshTokenGrant(client=Client(client_id)) | ClientCredentialsGrant(Client(client_id)):
+                return replace(situation, client=f"client:{client_id}"), None
+            case ServiceAccountGrant(client_email):
+                return replace(situation, client=f"client:{client_email}"), None
+        raise AssertionError(grant)  # pragma: no cover - the union is closed
+
+    # -- the exchange --------------------------------------------------------------------------------------------------
+
+    def _exchange_and_save(self, prepared: Prepared, began: int, until: float) -> Attempt:
+        if not prepared.is_single_use:
+            outcome = self._explain(prepared, self._endpoint.refresh(prepared.request), maybe_spent=False)
+            return self._conclude(prepared, outcome, None, began)
+        with self._unsaved.spending(), self._held(prepared) as held:
+            prepared, held.maybe_spent = self._newest_under_lease(prepared, held)
+            held.version = prepared.version.number
+            self._require_time(until)
+            outcome = self._exchange_under_lease(prepared, held)
+            attempt = self._conclude(prepared, outcome, held, began) if isinstance(outcome, Refreshed) else None
+        prepared = replace(prepared, request=replace(prepared.request, connection=held.connection))
+        attempt = attempt or self._conclude(prepared, outcome, held, began)
+        return replace(attempt, connection=held.connection)
+
+    def _require_time(self, until: float) -> None:
+        if self._clock() >= until:
+            raise NotNow("run_seconds")
+
+    def _held(self, prepared: Prepared) -> AbstractContextManager[Held]:
+        def is_done(record: SecretRecord) -> bool:
+            known = prepared.situation.facts
+            facts = self._memory.reread(replace(prepared.connection, record=record))
+            return facts is not None and (known is None or facts.refreshed_at > known.refreshed_at)
+
+        return self._leases.held(prepared.connection, prepared.version.number, is_done=is_done)
+
+    def _newest_under_lease(self, prepared: Prepared, held: Held) -> tuple[Prepared, bool]:
+        """Return what to exchange now that nobody else may, and whether its token may be spent already.
+
+        `latest` may be stale for hours. What is exchanged next buries every version below it, so look by number.
+        """
+        version = read_newest(
+            self._store,
+            prepared.connection.secret_id,
+            known=prepared.version,
+            floor=max(held.before.version, prepared.situation.lowest_version),
+            probe=True,
+            takeover=held.was_abandoned,
+        )
+        # The lists may have been stale; what was written over is not.
+        status = self._incidents.status_of(held.connection)
+        situation = replace(prepared.situation, status=status, version=version.number)
+        request = replace(prepared.request, connection=held.connection)
+        if version.number != prepared.version.number:
+            request = replace(request, grant=parse_grant(version.payload))
+        newest = Prepared(situation, version, request)
+        if version.number != prepared.version.number:
+            self._check(newest)
+        # Nothing newer was stored: the last holder may have spent this very token.
+        return newest, held.was_abandoned and version.number <= held.before.version
+
+    def _exchange_under_lease(self, prepared: Prepared, held: Held) -> TokenOutcome:
+        if not self._leases.has_time(held, for_sends=2):
+            return Unavailable("lease_too_short")
+        outcome = self._endpoint.refresh(prepared.request)
+        if isinstance(outcome, UnknownOutcome):
+            # A grace window may still give us the answer; whether or not, the token may be spent from here on.
+            held.maybe_spent = True
+            if self._leases.has_time(held):
+                outcome = self._endpoint.refresh(prepared.request)
+        return self._explain(prepared, outcome, maybe_spent=held.maybe_spent)
+
+    def _conclude(self, prepared: Prepared, outcome: TokenOutcome, held: Held | None, began: int) -> Attempt:
+        if isinstance(outcome, Refreshed):
+            return self._saver.save(prepared, outcome, held)
+        return self._judge(prepared.connection, prepared.situation, began, lambda s: judge(s, outcome))
+
+    def _has_newer_client(self, attempt: Attempt) -> bool:
+        """Never blame a client whose secret was replaced while this instance was warm."""
+        if not attempt.situation.client_version:
+            return False
+        with suppress(Misconfigured, StoreError):
+            version = self._memory.client(attempt.connection.client_secret_id, reread=True)[1]
+            return version > attempt.situation.client_version
+        return False
+
+    def _explain(self, prepared: Prepared, outcome: TokenOutcome, *, maybe_spent: bool) -> TokenOutcome:
+        grant = prepared.request.grant
+        if not isinstance(outcome, GrantDead) or not isinstance(grant, RefreshTokenGrant):
+            return outcome
+        issued_at, facts = grant.issued_at, prepared.situation.facts
+        if issued_at is None:
+            with suppress(StoreError):
+                issued_at = self._store.created_at(prepared.connection.secret_id, prepared.version.number)
         reason = explain_death(
             outcome.reason,
-            turn.provider,
-            maybe_spent=turn.maybe_spent,
+            prepared.request.provider,
+            maybe_spent=maybe_spent,
             issued_at=issued_at,
             last_used_at=facts.refreshed_at if facts else None,
-            now=now,
+            now=self._clock(),
         )
         return replace(outcome, reason=reason)
+
+    # -- the verdict ---------------------------------------------------------------------------------------------------
+
+    def _judge(
+        self, connection: Connection, situation: Situation, began: int, judge_in: Callable[[Situation], Verdict]
+    ) -> Attempt:
+        """Judge with the access token as it is stored now, or not at all if another instance was faster."""
+        known, facts = situation.facts, None
+        with suppress(Exception):  # then what is known must do
+            facts = self._memory.reread(connection)
+        if facts and (known is None or facts.refreshed_at > known.refreshed_at):
+            margin = self._memory.margins(connection, facts).margin
+            situation = replace(situation, facts=facts, margin=margin)
+            if facts.refreshed_at >= began:
+                return Attempt(
+                    connection, situation, Verdict(Outcome.FRESH, "refreshed_elsewhere", situation.status), facts
+                )
+        situation = replace(situation, now=self._clock())
+        return Attempt(connection, situation, judge_in(situation), situation.facts)
+
+
+def log_defect(connection: Connection, fault: BaseException) -> None:
+    """Log what was not foreseen: neither its text nor a traceback, for it may hold anything."""
+    trace = fault.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else "unknown"
+    log.error("defect while working on %s: %s at %s", connection.name, type(fault).__name__, where)

@@ -1,158 +1,452 @@
-"""Keep what a token endpoint has given.
+"""Save what a token endpoint has given.
 
 The order is the product: the new refresh token is durable before anything else is done with the reply, then the
 access token, then the lease is released, then old versions are destroyed. A crash between any two steps loses nothing.
+
+A reply is remembered before its first add and forgotten after it. Whatever goes wrong in between, `_save_once` is the
+one way on: for the thread that got the reply, for the beginning of each run, and for the end of the process.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from token_refresh.connections.lease import Leases
-from token_refresh.connections.memory import Memory
+from token_refresh.connections.lease import Held, Leases
+from token_refresh.connections.memory import Memory, StoredToken
+from token_refresh.connections.newest import read_above
+from token_refresh.connections.swap import swap
 from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document
-from token_refresh.core.connection import ACCESS_TOKEN
-from token_refresh.core.grant import RefreshTokenGrant, render_rotated
-from token_refresh.core.state.grant_end import GrantEnd, find_end
-from token_refresh.core.state.verdict import judge, judge_misconfigured
+from token_refresh.core.connection import ACCESS_TOKEN, Connection
+from token_refresh.core.grant import PayloadError, RefreshTokenGrant, parse_grant, render_rotated
+from token_refresh.core.incident.incident import NOT_SAVED
+from token_refresh.core.secrecy import Secret
+from token_refresh.core.state.grant_end import GrantEnd, consent_to_keep, find_end, version_to_date
+from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
+from token_refresh.core.status import Lease, Outcome
 from token_refresh.core.token_endpoint.outcome import Refreshed, Unavailable
-from token_refresh.errors import SecretMissing, StoreError, StoreUnavailable
-from token_refresh.ports import SecretStore
-from token_refresh.refresh.attempt import Attempt, Turn
+from token_refresh.errors import (
+    Busy,
+    SecretMissing,
+    StoreDenied,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+    VersionUnusable,
+)
+from token_refresh.instance.quota import Quota
+from token_refresh.instance.unsaved import UnsavedReplies
+from token_refresh.ports import AccessedVersion, SecretStore
+from token_refresh.refresh.attempt import Attempt, Prepared
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
 
 _FIRST_RETRY: Final = 0.25  # s, of a rotated token that could not be stored; doubles
 _LONGEST_RETRY: Final = 5.0
+_FROZEN: Final = 30.0  # s, after which a reply may have been overtaken
+_SHORTEST_LEASE: Final = 1.0  # s, that must be left of a lease to add a version under it
 # Versions that a refresh looks back for strays of retried adds. What this instance remembers may be days old, and the
 # versions since were destroyed by those who wrote them: asking again would only cost writes.
 _LOOK_BACK: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
+class Superseded(Exception):
+    """A newer grant was stored meanwhile: the reply is of no use any more."""
+
+
+@dataclass(slots=True, eq=False)
+class Reply:
+    """A token reply on its way into the store: `payload` is what is to be added.
+
+    `seen` is the highest version number that was looked at. Once added, `own` is the number of ours, and `top` the one
+    to exchange next; `on_top` is a person's grant that has to be put on top again.
+    """
+
+    prepared: Prepared
+    refreshed: Refreshed
+    payload: bytes
+    end: GrantEnd | None
+    received_at: int
+    held: Held
+    seen: int
+    own: int = 0
+    top: int = 0
+    on_top: bytes | None = None
+    is_failing: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> str:
+        """Return the connection's name."""
+        return self.prepared.connection.name
+
+    @property
+    def secret_id(self) -> str:
+        """Return the connection secret's id."""
+        return self.prepared.connection.secret_id
+
+
 class Saver:
     """Store replies; threads may share it."""
 
-    store: SecretStore
-    settings: Settings
-    known: Memory
-    leases: Leases
-    clock: Callable[[], float]
-    sleep: Callable[[float], None]
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a save
+        self,
+        store: SecretStore,
+        settings: Settings,
+        memory: Memory,
+        leases: Leases,
+        unsaved: UnsavedReplies[Reply],
+        writes: Quota,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._memory = memory
+        self._leases = leases
+        self._unsaved = unsaved
+        self._writes = writes
+        self._clock = clock
+        self._sleep = sleep
 
-    def keep(self, turn: Turn, refreshed: Refreshed) -> Attempt:
-        """Store a reply; raises `StoreUnavailable` when the access token could not be stored."""
-        spent, now = turn.version.number, int(self.clock())
-        current, end = spent, None
-        if isinstance(turn.grant, RefreshTokenGrant):
-            end = find_end(turn.grant, refreshed, turn.provider, now)
-        if refreshed.refresh_token is not None:
-            payload = render_rotated(
-                turn.version.payload,
-                refreshed.refresh_token,
-                {
-                    "issued_at": now,
-                    "expires_at": int(end.at) if end else None,
-                    "scope": refreshed.scope or getattr(turn.grant, "scope", None),
-                },
-            )
-            saved = self._save_rotated(turn, payload)
-            if saved is None:
-                self.known.unsaved[turn.connection.name] = (spent, refreshed)
-                # Without a stored token there is nothing left to wait for: the operator must hear of it now.
-                turn.case = replace(turn.case, facts=None)
-                return turn.conclude(judge(turn.case, Unavailable("rotated_token_not_saved")))
-            current = saved
-        self.known.unsaved.pop(turn.connection.name, None)
-        turn.maybe_spent = False
-        if turn.lease and turn.lease.until <= self.clock():
-            # Somebody may have exchanged the new refresh token meanwhile, and this access token with it.
-            raise StoreUnavailable(f"the lease of {turn.connection.secret_id} ended before everything was stored")
-        return self._publish_access_token(turn, refreshed, current, now, end)
+    def save(self, prepared: Prepared, refreshed: Refreshed, held: Held | None) -> Attempt:
+        """Store a reply and return what that came to; raises `StoreError` where no access token could be stored."""
+        now, spent = int(self._clock()), prepared.version.number
+        if refreshed.refresh_token is None:
+            return self._publish(prepared, refreshed, held, spent, self._find_end(prepared, refreshed, now), now)
+        # A provider that is said never to rotate takes no lease: this one is taken before the first add.
+        lease = held or Held(prepared.connection, Lease(uuid.uuid4().hex), Lease(), spent)
+        payload = self._payload(prepared, refreshed, refreshed.refresh_token, None, now)
+        reply = Reply(prepared, refreshed, payload, None, now, lease, seen=spent)
+        self._unsaved.remember(reply.name, reply)
+        # Until it is stored, the next holder must know that the token is spent.
+        lease.maybe_spent = True
+        # Only now that nothing can lose the reply any more may other calls be made for it.
+        reply.end = self._find_end(prepared, refreshed, now)
+        reply.payload = self._payload(prepared, refreshed, refreshed.refresh_token, reply.end, now)
+        try:
+            return self._save_refresh_token(reply)
+        finally:
+            if held is None:
+                self._leases.give_back(lease)
 
-    def _save_rotated(self, turn: Turn, payload: bytes) -> int | None:
-        """Store the only copy of a new refresh token; tried until the lease ends, whatever the store says."""
-        until = turn.lease.until if turn.lease else self.clock() + self.settings.lease_seconds
-        delay = _FIRST_RETRY
+    @staticmethod
+    def _payload(
+        prepared: Prepared, refreshed: Refreshed, refresh_token: Secret, end: GrantEnd | None, now: int
+    ) -> bytes:
+        """Write the new refresh token in the form that the old payload had."""
+        grant = prepared.request.grant
+        facts: dict[str, object] = {
+            "issued_at": now,
+            "expires_at": int(end.at) if end else None,
+            "scope": refreshed.scope or getattr(grant, "scope", None),
+        }
+        if isinstance(grant, RefreshTokenGrant):
+            consented_at = consent_to_keep(grant, refreshed, prepared.request.provider, now)
+            facts |= {"consented_at": consented_at} if consented_at is not None else {}
+        return render_rotated(prepared.version.payload, refresh_token, facts)
+
+    def _find_end(self, prepared: Prepared, refreshed: Refreshed, now: int) -> GrantEnd | None:
+        grant, provider = prepared.request.grant, prepared.request.provider
+        if not isinstance(grant, RefreshTokenGrant):
+            return None
+        created_at, number = None, version_to_date(grant, refreshed, provider, prepared.version.number)
+        if number is not None:
+            with suppress(Exception):  # a warning less
+                created_at = self._store.created_at(prepared.connection.secret_id, number)
+        return find_end(grant, refreshed, provider, now, created_at)
+
+    # -- a new refresh token -------------------------------------------------------------------------------------------
+
+    def _save_refresh_token(self, reply: Reply) -> Attempt:
+        prepared = reply.prepared
+        try:
+            self._save_while_held(reply)
+        except Superseded:
+            return self._drop(reply)
+        except SecretMissing as fault:
+            self._unsaved.forget(reply.name, reply)
+            return self._conclude(prepared, judge_misconfigured(prepared.situation, str(fault)))
+        except Busy:
+            self._mark(reply)
+            return self._conclude(prepared, Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
+        except Exception:  # noqa: BLE001 - said already; it is kept, and tried again
+            return self._keep(reply)
+        return self._finish(reply)
+
+    def save_all(self) -> dict[str, Attempt]:
+        """Try once more to store each reply that is not stored yet; return what came of those that are now."""
+        done: dict[str, Attempt] = {}
+        for name, reply in self._unsaved.all().items():
+            if reply.is_failing:
+                attempt = self.save_late(reply)
+                if attempt:
+                    done[name] = attempt
+        return done
+
+    def failing(self) -> list[Reply]:
+        """Return the replies that could not be stored."""
+        return [reply for reply in self._unsaved.all().values() if reply.is_failing]
+
+    def save_late(self, reply: Reply) -> Attempt | None:
+        """Try once more to store a reply; None while it is not stored. The lease is renewed, or given back."""
+        self._writes.charge()
+        try:
+            self._save_once(reply)
+        except Superseded:
+            return self._drop(reply)
+        except SecretMissing:
+            self._unsaved.forget(reply.name, reply)
+            return None
+        except Busy:
+            log.warning("the new refresh token of %s waits: another holder has its lease", reply.name)
+            return None
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the only copy is kept
+            self._say(reply, fault)
+            self._mark(reply)
+            return None
+        try:
+            return self._finish(reply)
+        except StoreError as fault:  # the new refresh token is safe; the next run exchanges it
+            log.warning("the access token of %s could not be stored: %s", reply.name, fault)
+            return None
+        finally:
+            self._leases.give_back(reply.held)
+
+    def end_all(self) -> None:
+        """Try once more to store each reply, since the process ends; what cannot be stored has its lease ended."""
+        for reply in self._unsaved.all().values():
+            try:
+                self._save_once(reply)
+            except Exception as fault:  # noqa: BLE001 - there is no other chance
+                self._say(reply, fault)
+                self._leases.end(reply.held)
+            else:
+                self._release(reply)
+                self._leases.give_back(reply.held)
+
+    def _save_while_held(self, reply: Reply) -> None:
+        """Store the only copy of a new refresh token; tried until the lease ends, whatever goes wrong."""
+        until, delay = 0.0, _FIRST_RETRY
         while True:
             try:
-                return self.store.add(turn.connection.secret_id, payload)
-            except StoreError as fault:
-                log.warning("the new refresh token of %s is not stored yet: %s", turn.connection.name, fault)
-                if self.clock() + delay >= until:
-                    break
-            self.sleep(delay)
+                return self._save_once(reply)
+            except (Superseded, SecretMissing):
+                raise
+            except Exception as fault:
+                self._say(reply, fault)
+                self._unsaved.note_failure(reply.name)
+                until = until or reply.held.lease.until  # a holder that was slow has got the lease again by now
+                if isinstance(fault, Busy) or self._clock() + delay >= until:
+                    raise
+            self._sleep(delay)
+            self._writes.charge()
             delay = min(delay * 2, _LONGEST_RETRY)
+
+    def _save_once(self, reply: Reply) -> None:
+        """Add the new refresh token under the lease, unless it is stored, or a newer grant is.
+
+        Raises `Superseded`, `Busy` (another holder has the lease), `SecretMissing`, or whatever the store raises.
+        """
+        with reply.lock:
+            if reply.top:
+                return
+            if reply.held.lease.until - self._clock() < _SHORTEST_LEASE:
+                # Slow, frozen, or saved late: what was known under the old lease may be old.
+                self._leases.regain(reply.held)
+                self._look_above(reply)
+            if not reply.own:
+                reply.own = self._store.add(reply.secret_id, reply.payload)
+                if reply.own != reply.seen + 1:
+                    self._look_between(reply)
+                reply.seen = reply.own
+            if reply.on_top is not None:
+                if reply.held.lease.until <= self._clock():
+                    raise StoreUnavailable("the lease ended before another grant was put on top again")
+                log.warning("%s: a version that was added during the exchange is put on top again", reply.name)
+                reply.seen = self._store.add(reply.secret_id, reply.on_top)
+                reply.on_top = None
+            reply.top = reply.seen
+
+    def _look_above(self, reply: Reply) -> None:
+        """Look by number for what others have stored meanwhile; raises `Superseded`."""
+        other = 0
+        for found in read_above(self._store, reply.secret_id, reply.seen):
+            if isinstance(found, VersionUnusable):
+                continue
+            reply.seen = found.number
+            match self._whose(reply, found):
+                case "ours":
+                    reply.own = found.number
+                case "other":
+                    other, reply.on_top = found.number, found.payload
+        if other and not reply.own:
+            raise Superseded
+        if other > reply.own:  # on top already
+            reply.on_top = None
+
+    def _look_between(self, reply: Reply) -> None:
+        """Look for a grant that a person added during the exchange: it is the newer one."""
+        for number in range(reply.seen + 1, reply.own):
+            try:
+                found = self._store.access(reply.secret_id, number)
+            except VersionUnusable:
+                continue
+            if self._whose(reply, found) == "other":
+                reply.on_top = found.payload
+
+    @staticmethod
+    def _whose(reply: Reply, found: AccessedVersion) -> str:
+        """Tell whether a version holds the token received (ours), the token spent, another grant, or nothing."""
+        try:
+            grant = parse_grant(found.payload)
+        except PayloadError:
+            return "nothing"
+        spent, received = reply.prepared.request.grant, reply.refreshed.refresh_token
+        if isinstance(grant, RefreshTokenGrant):
+            if received is not None and grant.refresh_token.reveal() == received.reveal():
+                return "ours"
+            if isinstance(spent, RefreshTokenGrant) and grant.refresh_token.reveal() == spent.refresh_token.reveal():
+                return "spent"
+        return "other"
+
+    def _finish(self, reply: Reply) -> Attempt:
+        """Publish the access token of a stored reply, if it is still good and no other holder went on meanwhile."""
+        self._release(reply)
+        held, prepared = reply.held, reply.prepared
+        now = self._clock()
+        if held.lease.until <= now:
+            try:
+                self._leases.regain(held)
+            except Busy:
+                return self._conclude(prepared, Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
+            if next(read_above(self._store, reply.secret_id, reply.top), None):
+                return self._conclude(prepared, Verdict(Outcome.DEFERRED, "newer_version", prepared.situation.status))
+        prepared = replace(prepared, situation=replace(prepared.situation, now=now))
+        return self._publish(prepared, reply.refreshed, held, reply.own, reply.end, reply.received_at)
+
+    def _release(self, reply: Reply) -> None:
+        """Note that a reply is stored: its lease may be released, naming the version to exchange next."""
+        self._unsaved.forget(reply.name, reply)
+        held = reply.held
+        held.version, held.maybe_spent, held.is_unsaved = reply.top, False, False
+
+    def _drop(self, reply: Reply) -> Attempt:
+        """Forget a reply: a newer grant has been stored."""
+        log.warning("%s: a newer grant was stored meanwhile; the reply to the old one is dropped", reply.name)
+        reply.top = reply.seen
+        self._release(reply)
+        verdict = Verdict(Outcome.DEFERRED, "newer_version", reply.prepared.situation.status)
+        return self._conclude(reply.prepared, verdict)
+
+    def _keep(self, reply: Reply) -> Attempt:
+        """Keep a reply that could not be stored, and say so at once: the operator must hear of it now."""
+        self._mark(reply)
         log.critical(
             "the new refresh token of %s could not be stored in %s; it is kept in memory and tried again while this "
             "instance lives: do not redeploy, mend Secret Manager access",
-            turn.connection.name,
-            turn.connection.secret_id,
-            extra={"json_fields": {"event": "rotated_token_not_saved", "connection": turn.connection.name}},
+            reply.name,
+            reply.secret_id,
+            extra={"json_fields": {"event": NOT_SAVED, "connection": reply.name}},
         )
-        return None
+        situation = replace(reply.prepared.situation, facts=None, now=self._clock())
+        attempt = self._conclude(reply.prepared, judge(situation, Unavailable(NOT_SAVED)))
+        return replace(attempt, facts=reply.prepared.situation.facts)
 
-    def unsaved(self, turn: Turn) -> Refreshed | None:
-        """Return the reply whose refresh token could not be stored, if this is still its turn."""
-        kept = self.known.unsaved.get(turn.connection.name)
-        if kept is None or turn.lease is None:
-            return None
-        spent, refreshed = kept
-        if spent != turn.version.number:  # somebody stored a newer grant meanwhile
-            self.known.unsaved.pop(turn.connection.name, None)
-            return None
-        return refreshed
+    def _mark(self, reply: Reply) -> None:
+        """Mark the lease, so that other holders wait for what only this instance has."""
+        try:
+            self._leases.keep_unsaved(reply.held)
+        except Exception as fault:  # noqa: BLE001 - others will take over when the lease ends
+            self._say(reply, fault)
+            reply.held.is_unsaved = True
 
-    def _publish_access_token(
-        self, turn: Turn, refreshed: Refreshed, current: int, now: int, end: GrantEnd | None
+    @staticmethod
+    def _say(reply: Reply, fault: Exception) -> None:
+        said = fault if isinstance(fault, StoreError | Busy) else type(fault).__name__
+        log.warning("the new refresh token of %s is not stored yet: %s", reply.name, said)
+
+    # -- the access token ----------------------------------------------------------------------------------------------
+
+    def _publish(  # noqa: PLR0913, PLR0917 - the reply, and what is known of it
+        self,
+        prepared: Prepared,
+        refreshed: Refreshed,
+        held: Held | None,
+        current: int,
+        end: GrantEnd | None,
+        now: int,
     ) -> Attempt:
-        """Write the access token for downstream jobs, release the lease, destroy what nobody needs any more."""
-        connection = turn.connection
+        """Write the access token for downstream jobs, and destroy what has no use any more once the lease is back."""
+        connection, situation = prepared.connection, prepared.situation
+        if refreshed.expires_at <= self._clock():  # slow, or frozen: what runs out before it is read is not written
+            return self._conclude(prepared, Verdict(Outcome.DEFERRED, "saved_late", situation.status))
+        if held is None and self._is_outdone(prepared, now):
+            return self._conclude(prepared, Verdict(Outcome.FRESH, "refreshed_elsewhere", situation.status))
         facts = AccessTokenFacts(refreshed.expires_at, now, current)
-        is_text = connection.is_text
         document = (
             refreshed.access_token.reveal().encode()
-            if is_text
+            if connection.is_text
             else build_document(refreshed, connection=connection.name, connection_version=current, now=now)
         )
-        changes: dict[str, str | None] = {ACCESS_TOKEN: build_annotation(facts)} if is_text else {}
-        looked_at = turn.case.facts.refreshed_at if turn.case.facts else None
         try:
-            written = self.store.add(connection.access_token_secret_id, document)
-        except StoreError as fault:
-            turn.version = replace(turn.version, number=current)
-            self.leases.give_back(turn)
-            if isinstance(fault, SecretMissing):
-                self.known.forget_access_token(connection)
-                message = f"access-token secret {connection.access_token_secret_id} does not exist: create it"
-                turn.case = replace(turn.case, version=current)
-                return turn.conclude(judge_misconfigured(turn.case, message), tried=False)
-            raise
-        before = self.known.remember_access_token(connection, facts, written)
+            written = self._store.add(connection.access_token_secret_id, document)
+        except SecretMissing:
+            self._memory.forget_access_token(connection)
+            message = f"access-token secret {connection.access_token_secret_id} does not exist: create it"
+            return self._conclude(prepared, judge_misconfigured(replace(situation, version=current), message))
+        except (StoreDenied, StoreRefused) as fault:
+            situation = replace(situation, version=current)
+            verdict = judge_misconfigured(situation, str(fault), needs_exchange=True)
+            return replace(self._conclude(prepared, verdict), failed_at_store=True)
+        before = self._memory.remember_access_token(connection, facts, written)
+        notes: dict[str, str | None] = {ACCESS_TOKEN: build_annotation(facts)} if connection.is_text else {}
+        if held:
+            held.changes |= notes
+            self._leases.give_back(held)
+            connection = held.connection
+        elif notes:
+            connection = self._annotate(connection, notes)
+        self._destroy_old(prepared, before, written, rotated=current != prepared.version.number)
+        looked_at = situation.facts.refreshed_at if situation.facts else None
+        return Attempt(connection, situation, judge(situation, refreshed), facts, written, end, looked_at)
+
+    def _is_outdone(self, prepared: Prepared, received_at: int) -> bool:
+        """Tell whether another instance has refreshed while this one, which needs no lease, was frozen."""
+        if self._clock() - received_at < _FROZEN:
+            return False
+        known, facts = prepared.situation.facts, self._memory.reread(prepared.connection)
+        return facts is not None and (known is None or facts.refreshed_at > known.refreshed_at)
+
+    def _annotate(self, connection: Connection, notes: dict[str, str | None]) -> Connection:
         try:
-            if turn.lease:
-                turn.connection = self.leases.release(turn.connection, turn.lease, current, changes=changes)
-            elif changes:
-                turn.connection = self.leases.write(turn.connection, changes)
+            record = swap(self._store, connection.record, lambda _: notes, lambda _: True)
         except StoreError as fault:
             log.warning("could not write the annotations of %s: %s", connection.secret_id, fault)
-        self._destroy_old(turn, before, written, rotated=current != turn.version.number)
-        attempt = turn.conclude(judge(turn.case, refreshed))
-        return replace(attempt, facts=facts, written=written, end=end, looked_at=looked_at)
+            return connection
+        return replace(connection, record=record) if record else connection
 
-    def _destroy_old(self, turn: Turn, before: int, written: int, *, rotated: bool) -> None:
+    def _destroy_old(self, prepared: Prepared, before: StoredToken, written: int, *, rotated: bool) -> None:
         """Keep the access token and its predecessor, the refresh token and its predecessor."""
-        connection = turn.connection
-        first = max(before - 1, written - _LOOK_BACK) if before else written - 2
+        connection = prepared.connection
+        first = max(before.version - 1, written - _LOOK_BACK) if before.version else written - 2
+        if before.previous == 0 and before.version == written - 1:  # destroyed when it had run out
+            first = written - 1
         old = [(connection.access_token_secret_id, n) for n in range(max(first, 1), written - 1)]
-        if rotated and turn.version.number > 1:
-            old.append((connection.secret_id, turn.version.number - 1))
+        if rotated and prepared.version.number > 1:
+            old.append((connection.secret_id, prepared.version.number - 1))
         for secret_id, number in old:
             try:
-                self.store.destroy(secret_id, number)
+                self._store.destroy(secret_id, number)
             except StoreError as fault:  # `clean` finds it
                 log.warning("could not destroy version %d of %s: %s", number, secret_id, fault)
+
+    @staticmethod
+    def _conclude(prepared: Prepared, verdict: Verdict) -> Attempt:
+        return Attempt(prepared.connection, prepared.situation, verdict, prepared.situation.facts)

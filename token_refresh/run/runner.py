@@ -1,7 +1,9 @@
-"""One run: list the connections, decide for each what to do now, do it, and tell the world what changed.
+"""One run: find the connections, decide for each what to do now, do it, and tell the world what changed.
 
-Two passes, because a verdict may depend on its neighbours: first every exchange, then, knowing how many grants of one
-client died at once, the verdicts.
+    save what is owed to the store -> choose -> look -> attempt, client by client -> weigh and record -> clean
+
+Two passes, because a verdict may depend on its neighbours; the second one is made client by client, so that one
+client's verdicts do not wait for another client's slow provider.
 """
 
 from __future__ import annotations
@@ -9,103 +11,326 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
-from token_refresh.core.connection import SUFFIX, Connection, is_secret_id, parse_connection
+from token_refresh.connections.directory import Directory
+from token_refresh.core.connection import Connection
+from token_refresh.core.incident.incident import NOT_SAVED, is_mass
+from token_refresh.core.provider.url import token_endpoint_host
+from token_refresh.core.state.policy import Decision, wait
+from token_refresh.core.status import Outcome, State
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import SecretMissing, StoreUnavailable, UnknownConnection
-from token_refresh.ports import SecretStore
+from token_refresh.errors import Busy, StoreError, StoreUnavailable, UnknownConnection
+from token_refresh.instance.pool import Pool, Task
+from token_refresh.instance.quota import Priority
+from token_refresh.instance.unsaved import UnsavedReplies
+from token_refresh.refresh.attempt import Attempt
+from token_refresh.refresh.save import Reply, Saver
+from token_refresh.run.clean import Janitor
 from token_refresh.run.report import Report
 from token_refresh.run.verdicts import Verdicts
-from token_refresh.run.visit import Worker
+from token_refresh.run.visit import Visit, Visitor
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
+
+# Writes of one refresh: the access token and the destruction of an old one; of a replaced refresh token besides: the
+# lease, the new refresh token, the release, and the destruction of an old one.
+_WRITES, _WRITES_REPLACED, _WRITES_TEXT = 2, 6, 1
+_CLEAN_SHARE = 1 / 20
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
     """Carry out runs. One for the instance's life; safe for threads."""
 
-    store: SecretStore
-    worker: Worker
+    directory: Directory
+    visitor: Visitor
     verdicts: Verdicts
+    saver: Saver
+    unsaved: UnsavedReplies[Reply]
+    pool: Pool
+    janitor: Janitor
     settings: Settings
     clock: Callable[[], float]
-    clean: Callable[[Sequence[Connection]], int]
 
     def run(self, trigger: Trigger) -> Report:
         """Carry out a run.
 
-        Raises `UnknownConnection` (nothing was run) and `StoreUnavailable` (the secrets cannot be listed, or every
-        connection failed at Secret Manager: the caller should try again).
+        Raises `UnknownConnection` (nothing was run) and `StoreUnavailable` (the secrets cannot be listed, or at least
+        two connections and all of them failed at Secret Manager: the caller should try again).
         """
-        report = Report(uuid.uuid4().hex, is_whole=trigger.connections is None)
-        began = self.clock()
-        listed = self._list()
-        chosen = self._choose(listed, trigger)
+        run = _Run(trigger, self.clock(), self.settings.run_seconds)
+        try:
+            return self._run(trigger, run)
+        finally:
+            for key in list(run.claimed):
+                self.pool.release(key)
+
+    def _run(self, trigger: Trigger, run: _Run) -> Report:
+        saved = {} if trigger.dry_run else self._save_first()
+        chosen = self._choose(trigger, run)
         if trigger.force:
-            self.worker.known.forget_clients({c.client_secret_id for c in chosen})
-        with ThreadPoolExecutor(max_workers=max(1, int(self.settings.refresh_workers))) as pool:
-            report.works = list(pool.map(lambda c: self.worker.work(c, trigger), chosen))
-            if not trigger.dry_run:
-                self.verdicts.conclude(report.works, listed, pool)
+            self.visitor.memory.forget_clients({c.client_secret_id for c in chosen})
+        looks = self._look(chosen, trigger)
+        visits = [v.came_to(saved[v.connection.name]) if v.connection.name in saved else v for v in looks]
+        if not trigger.dry_run:
+            visits = self._carry_out(visits, run)
+            self._destroy_outlived(visits, run)
+        report = self._report(visits, run)
         if trigger.clean and not trigger.dry_run:
-            report.destroyed = self.clean([w.connection for w in report.works])  # as the run has left them
-        report.log(began, self.clock())
-        awake = [w for w in report.works if not w.connection.paused]
-        if awake and all(w.reason == "secret_manager" for w in awake):
+            report.destroyed = self.janitor.clean([v.connection for v in visits], run.ends)
+        report.log(run.began, self.clock())
+        if _is_outage(visits):
             raise StoreUnavailable("every connection failed at Secret Manager: try again")
         return report
 
-    def _list(self) -> list[Connection]:
-        connections = [c for r in self.store.list_connections() if (c := parse_connection(r))]
-        return _mark_twins(connections)
+    def _report(self, visits: list[Visit], run: _Run) -> Report:
+        incidents, memory, settings = self.visitor.incidents, self.visitor.memory, self.settings
 
-    def _choose(self, listed: Sequence[Connection], trigger: Trigger) -> list[Connection]:
+        def promised(visit: Visit, now: float) -> bool:
+            """Tell whether a reader finds the life that contract 3 promises."""
+            margin = memory.margins(visit.connection, visit.facts).margin
+            least = max(margin - settings.run_every - settings.run_seconds, 0)
+            return visit.facts is not None and visit.facts.expires_at - now > least
+
+        return Report(
+            run.id,
+            is_whole=run.trigger.connections is None,
+            visits=visits,
+            status_of=lambda v: incidents.status_of(v.connection),
+            cannot_keep_fresh=lambda v: memory.margins(v.connection, v.facts).cannot_keep_fresh,
+            promised=promised,
+            named=() if run.trigger.dry_run else tuple(run.trigger.versions),
+        )
+
+    # -- before anything else ------------------------------------------------------------------------------------------
+
+    def _save_first(self) -> dict[str, Attempt]:
+        """Store the new refresh tokens that could not be stored before, whatever is asked for."""
+        self.unsaved.begin_run()
+        failing = self.saver.failing()
+        late = self.pool.map_within(self.saver.save_late, failing, self.settings.http_timeout)
+        return {reply.name: attempt for reply, attempt in late if attempt is not None}
+
+    def _choose(self, trigger: Trigger, run: _Run) -> list[Connection]:
         if trigger.connections is None:
-            return sorted(listed, key=lambda c: c.name)
-        by_name: dict[str, list[Connection]] = defaultdict(list)
-        for connection in listed:
-            by_name[connection.name].append(connection)
-        unknown = []
+            return sorted(self._list(run), key=lambda c: c.name)
+        chosen, unknown = [], []
         for name in trigger.connections:
-            if name not in by_name:
-                found = self._find(name)
-                if found:
-                    by_name[name].append(found)
-                else:
-                    unknown.append(name)
+            found = self.directory.find(name)
+            if found is None:
+                unknown.append(name[:255])
+            elif trigger.secret_id in (None, found.secret_id):
+                chosen.append(found)
         if unknown and not trigger.only_known:
-            raise UnknownConnection("no such connection: " + ", ".join(n[:255] for n in unknown))
+            raise UnknownConnection("no such connection: " + ", ".join(unknown))
         for name in unknown:
-            log.info("ignored: %s is no connection", name[:255])
-        chosen = [c for name in trigger.connections for c in by_name[name]]
-        return [c for c in chosen if trigger.secret_id in (None, c.secret_id)]
+            log.info("ignored: %s is not a connection", name)
+        return chosen
 
-    def _find(self, name: str) -> Connection | None:
-        """Look at the secret itself: lists are eventually consistent, and a new connection may not be on them."""
-        for secret_id in (name + SUFFIX, name):
-            if not is_secret_id(secret_id):
-                continue
+    def _list(self, run: _Run) -> list[Connection]:
+        if run.listed is None:
+            run.listed = self.directory.list()
+        return run.listed
+
+    def _look(self, chosen: Sequence[Connection], trigger: Trigger) -> list[Visit]:
+        """Look at all; what a warm instance knows needs no thread."""
+        memory = self.visitor.memory
+        unread = [c for c in chosen if trigger.dry_run or not memory.is_known(c) or self.visitor.incidents.status_of(c)]
+        read = dict(zip(map(id, unread), self.pool.map(lambda c: self.visitor.look(c, trigger), unread), strict=True))
+        return [read.get(id(c)) or self.visitor.look(c, trigger) for c in chosen]
+
+    # -- the attempts --------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, visits: Sequence[Visit], run: _Run) -> list[Visit]:
+        """Attempt what is to be attempted, and record client by client what that came to."""
+        done = {v.connection.secret_id: v for v in visits}
+        due = [v for v in visits if v.decision.attempt and v.attempt is None]
+        clients = _Clients(due)
+        for visit in visits:
+            if not visit.decision.attempt or visit.attempt:
+                waited = self.verdicts.settle(self.visitor.wait(visit) if visit.attempt is None else visit)
+                done[visit.connection.secret_id] = waited
+                self._record(clients.end(waited), done, run)
+        for task, result in self.pool.run(self._tasks(due, run), run.priority, run.until):
+            visit = result or done[task.key].decided(self._deferred())
+            done[task.key] = visit
+            self._record(clients.end(visit), done, run)
+        # Where all fail at Secret Manager, that is its outage and no connection's trouble: the run answers 503.
+        if not _is_outage(list(done.values())):
+            self._record(clients.failed, done, run)
+        return [done[v.connection.secret_id] for v in visits]
+
+    def _deferred(self) -> Decision:
+        reason = NOT_SAVED if self.unsaved.may_spend() is None else "run_seconds"
+        return wait(Outcome.DEFERRED, reason)
+
+    def _tasks(self, due: Iterable[Visit], run: _Run) -> list[Task]:
+        def urgency(visit: Visit) -> tuple[bool, float, str]:
+            left = visit.facts.expires_at - run.began if visit.facts else 0.0
+            return (visit.connection.name not in run.trigger.versions, left, visit.connection.name)
+
+        return [self._task(visit, run) for visit in sorted(due, key=urgency)]
+
+    def _task(self, visit: Visit, run: _Run) -> Task:
+        connection = visit.connection
+        provider = self.visitor.memory.providers.get(connection.provider)
+        writes = (_WRITES_REPLACED if provider and provider.rotates else _WRITES) + _WRITES_TEXT * connection.is_text
+        return Task(
+            key=connection.secret_id,
+            host=token_endpoint_host(provider, connection.variables) if provider else "",
+            writes=writes,
+            is_single_use=bool(provider and provider.rotates),
+            work=lambda: self._attempt(visit, run),
+        )
+
+    def _attempt(self, visit: Visit, run: _Run) -> Visit:
+        """Attempt one connection, unless another run is at it, or was faster."""
+        key = visit.connection.secret_id
+        try:
+            self.pool.claim(key)
+        except Busy:
+            return visit.decided(wait(Outcome.BUSY, "in_progress"))
+        run.claimed.add(key)
+        known = self.visitor.memory.facts(visit.connection) if self.visitor.memory.is_known(visit.connection) else None
+        if known != visit.situation.facts:
+            visit = self.visitor.look(visit.connection, run.trigger)
+            if not visit.decision.attempt:
+                return visit
+        return self.visitor.attempt(visit, run.until)
+
+    # -- the verdicts --------------------------------------------------------------------------------------------------
+
+    def _record(self, visits: Sequence[Visit], done: dict[str, Visit], run: _Run) -> None:
+        """Record what the attempts of one client came to; their connections are free for other runs afterwards."""
+        by_client = defaultdict[str, list[Visit]](list)
+        for visit in visits:
+            by_client[visit.client].append(visit)
+        for client, own in by_client.items():
+            neighbours = self._neighbours(client, own, run)
+            was_in_doubt = any(
+                s and is_mass(s.client_event_id)
+                for s in [v.situation.status for v in own] + [self.visitor.incidents.status_of(c) for c in neighbours]
+            )
+            told = self.verdicts.record(own, neighbours, run.until)
+            done.update({v.connection.secret_id: v for v in told})
+            if was_in_doubt and any(v.outcome == Outcome.REFRESHED for v in told):
+                self._try_suspects(client, told, done, run)
+        for visit in visits:
+            self._free(visit, run)
+
+    def _free(self, visit: Visit, run: _Run) -> None:
+        key = visit.connection.secret_id
+        if key in run.claimed:
+            run.claimed.discard(key)
+            self.pool.release(key)
+
+    def _neighbours(self, client: str, own: Sequence[Visit], run: _Run, *, is_needed: bool = False) -> list[Connection]:
+        """Return the client's other connections, where the verdicts depend on them."""
+        if not (is_needed or self.verdicts.needs_neighbours(own)) and run.listed is None:
+            return []
+        try:
+            listed = self._list(run)
+        except StoreError as fault:
+            log.warning("the connections cannot be listed, so verdicts are judged by what is known: %s", fault)
+            return []
+        names = {v.connection.secret_id for v in own}
+        return [c for c in listed if c.secret_id not in names and self._client_of(c) == client]
+
+    def _client_of(self, connection: Connection) -> str:
+        status = self.visitor.incidents.status_of(connection)
+        known = self.visitor.memory.clients.get(connection.secret_id)
+        return (status.client if status and status.client else known) or connection.client_secret_id
+
+    def _try_suspects(self, client: str, told: Sequence[Visit], done: dict[str, Visit], run: _Run) -> None:
+        """Try the suspects of a client that was in doubt and works again, due or not."""
+        incidents = self.visitor.incidents
+        others = self._neighbours(client, told, run, is_needed=True)
+        suspects = [c for c in others if (s := incidents.status_of(c)) and s.state == State.SUSPECT and not c.paused]
+        looks = [self.visitor.look(c, Trigger(force=True)) for c in suspects]
+        due = [v for v in looks if v.decision.attempt]
+        tried = [r for _, r in self.pool.run(self._tasks(due, run), Priority.VERDICT, run.until) if r is not None]
+        for visit in self.verdicts.record(tried, self._neighbours(client, tried, run), run.until):
+            if visit.connection.secret_id in done:
+                done[visit.connection.secret_id] = visit
+            self._free(visit, run)
+
+    # -- what has no use any more --------------------------------------------------------------------------------------
+
+    def _destroy_outlived(self, visits: Sequence[Visit], run: _Run) -> None:
+        """Destroy access-token versions whose token has run out: they are billed, and nobody reads them."""
+        memory, now = self.visitor.memory, self.clock()
+
+        def destroy(connection: Connection, version: int) -> bool:
             try:
-                connection = parse_connection(self.store.get(secret_id))
-            except SecretMissing:
-                continue
-            if connection and connection.name == name:
-                return connection
-        return None
+                self.visitor.store.destroy(connection.access_token_secret_id, version)
+            except StoreError as fault:  # `clean` finds it
+                log.warning("could not destroy version %d of %s: %s", version, connection.access_token_secret_id, fault)
+            memory.forget_outlived(connection)
+            return True
+
+        found = [(v.connection, memory.outlived(v.connection, now)) for v in visits if not v.connection.problem]
+        tasks = [
+            Task(c.access_token_secret_id, "", 1, is_single_use=False, work=partial(destroy, c, version))
+            for c, version in found
+            if version
+        ]
+        for _ in self.pool.run(tasks, Priority.DESTROY, run.until):
+            pass
 
 
-def _mark_twins(connections: list[Connection]) -> list[Connection]:
-    """Two secrets that yield one name: neither is the connection."""
-    names = Counter(c.name for c in connections)
-    secrets = {n: sorted(c.secret_id for c in connections if c.name == n) for n, k in names.items() if k > 1}
-    return [
-        replace(c, problem=f"secrets {' and '.join(secrets[c.name])} both declare this connection: rename one")
-        if c.name in secrets
-        else c
-        for c in connections
-    ]
+class _Clients:
+    """Which attempts of each client are still open, and what those that have ended came to."""
+
+    def __init__(self, due: Iterable[Visit]) -> None:
+        self._client = {v.connection.secret_id: v.client for v in due}
+        self._open = Counter(self._client.values())
+        self._ended = defaultdict[str, list[Visit]](list)
+        self.failed: list[Visit] = []  # at Secret Manager: judged when it is known whether all have
+
+    def end(self, visit: Visit) -> list[Visit]:
+        """Note that a visit has ended; return the client's visits if it was the last one that is open."""
+        client = self._client.pop(visit.connection.secret_id, None)
+        if client is None:
+            client = visit.client
+        else:
+            self._open[client] -= 1
+        if visit.failed_at_store:
+            self.failed.append(visit)
+        elif visit.attempt:
+            self._ended[client].append(visit)
+        return self._ended.pop(client, []) if not self._open[client] else []
+
+
+def _is_outage(visits: Sequence[Visit]) -> bool:
+    """Tell whether Secret Manager failed for all of at least two connections (contract 4)."""
+    awake = [v for v in visits if not v.connection.paused]
+    return len(awake) > 1 and all(v.failed_at_store for v in awake)
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one run knows of itself. `until` is the moment after which nothing is begun; epoch seconds."""
+
+    trigger: Trigger
+    began: float
+    seconds: float
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    listed: list[Connection] | None = None
+    claimed: set[str] = field(default_factory=set)
+
+    @property
+    def ends(self) -> float:
+        return self.began + self.seconds
+
+    @property
+    def until(self) -> float:
+        """Return the end of all but the cleaning, which gets at least a twentieth (contract 9)."""
+        return self.ends - (self.seconds * _CLEAN_SHARE if self.trigger.clean else 0)
+
+    @property
+    def priority(self) -> Priority:
+        return Priority.DUE if self.trigger.connections is None else Priority.NAMED

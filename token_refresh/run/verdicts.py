@@ -1,205 +1,253 @@
-"""The second pass of a run: knowing what happened to all, say what it means for each.
+"""What the visits of one client mean, weighed together, and what is written and told of them.
 
-How many grants of one client died at once decides whether owners are asked; one event speaks for all connections of a
-refused client.
+    visits = verdicts.record(visits, neighbours, until)
+
+Who owns which id: a status carries the id of the connection's own incident (`event_id`), and the id of the client's
+incident in which it takes part (`client_event_id`); what is decided and not yet published is `owed`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from token_refresh.connections.incidents import Incidents
-from token_refresh.connections.lease import Busy
+from token_refresh.connections.memory import Memory
 from token_refresh.core.connection import Connection
+from token_refresh.core.incident.client import ClientIncidents
 from token_refresh.core.incident.events import CLIENT_REJECTED
-from token_refresh.core.incident.incident import announce, announce_client, join_client, recover
-from token_refresh.core.state.breaker import MASS
-from token_refresh.core.state.grant_end import crossed_warning
-from token_refresh.core.status import HEALTHY, REJECTED, SUSPECT, Status, status_of
-from token_refresh.core.trigger import Trigger
-from token_refresh.errors import SecretMissing, StoreError
-from token_refresh.run.holds import Holds
-from token_refresh.run.visit import Work, Worker, log_defect
+from token_refresh.core.incident.incident import MASS, announce
+from token_refresh.core.state import breaker
+from token_refresh.core.state.breaker import Death, is_suspicion
+from token_refresh.core.state.grant_end import GrantEnd, crossed_warning
+from token_refresh.core.status import Outcome, State
+from token_refresh.errors import StoreError
+from token_refresh.instance.quota import Priority, Quota
+from token_refresh.refresh.attempt import Attempt
+from token_refresh.refresh.refresher import log_defect
+from token_refresh.run.visit import Visit, Visitor
+from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
 
 
 @dataclass(frozen=True, slots=True)
+class Weighing:
+    """What is known of the client when its connections' verdicts are told."""
+
+    incidents: ClientIncidents
+    has_refreshed: bool
+    is_mass: bool
+    refreshed_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdicts:
-    """Turn a run's attempts into statuses and events."""
+    """Turn the attempts at one client's connections into statuses and events; threads may share it."""
 
-    worker: Worker
     incidents: Incidents
-    holds: Holds
+    visitor: Visitor
+    memory: Memory
+    settings: Settings
+    writes: Quota
     clock: Callable[[], float]
+    # Clients that this instance knows to have an open incident: the first refresh of any connection ends it.
+    in_incident: set[str] = field(default_factory=set)
+    told_over: set[str] = field(default_factory=set)  # ids of incidents that this instance has ended
 
-    def conclude(self, works: Sequence[Work], listed: Sequence[Connection], pool: Executor) -> None:
-        """Record what the attempts brought; a suspicion that leaves nothing to lose is confirmed at once."""
-        tried = [w for w in works if w.attempt]
-        lifted = self.holds.weigh(tried, _everyone(works, listed), pool)
-        self._tell_all(tried, works, listed, pool)
-        urgent = [w for w in tried if self._must_confirm_now(w)]
-        confirmed = list(pool.map(self._confirm, urgent))
-        self._tell_all([w for w, done in zip(urgent, confirmed, strict=True) if done], works, listed, pool)
-        if lifted:
-            self.holds.lift(lifted, _everyone(works, listed))
-
-    def _tell_all(
-        self, told: Sequence[Work], works: Sequence[Work], listed: Sequence[Connection], pool: Executor
-    ) -> None:
-        of_clients = [w for w in told if _concerns_client(w)]
-        over = {w.connection.secret_id for w in works if w.outcome == "refreshed"}
-        self._report_clients(of_clients, [c for c in _everyone(works, listed) if c.secret_id not in over])
-        speakers = _speakers(told)
-        rest = [w for w in told if w not in of_clients and w not in speakers]
-        list(pool.map(lambda w: _guarded(w, lambda: self._tell(w)), rest))
-        for work in speakers:
-            _guarded(work, partial(self._end_client_incident, work, _everyone(works, listed)))
-
-    def _tell(self, work: Work) -> None:
-        verdict = work.made.verdict
-        if work.outcome == "refreshed":
-            if work.status:
-                ended = recover(work.status, self.clock())
-                work.connection, work.status = self.incidents.publish_owed(work.connection, ended, work.facts)
-            self._warn_of_end(work)
-        elif verdict.status:
-            status = verdict.status
-            if verdict.announce:
-                status = announce(status, verdict.announce, work.connection.secret_id)
-            self._record(work, status)
-
-    def _warn_of_end(self, work: Work) -> None:
-        attempt = work.made
-        if attempt.end is None:
-            return
-        warnings = self.worker.settings.consent_warnings
-        warning = crossed_warning(attempt.end, attempt.looked_at, self.clock(), warnings)
-        if warning is not None:
-            self.incidents.warn_of_end(work.connection, work.status, work.facts, attempt.end.at, warning)
-
-    def _record(self, work: Work, status: Status) -> bool:
-        """Write a status and publish what it owes; False when somebody else judged first."""
-        written = self.incidents.write(work.connection, status)
-        if written is None:
-            log.info("the state of %s was written by another run", work.connection.name)
-            return False
-        work.connection, work.status = written, status
-        if status.owed:
-            description = work.made.verdict.detail.error_description
-            work.connection, work.status = self.incidents.publish_owed(written, status, work.facts, description)
-        if work.status:
-            work.connection, work.status = self.incidents.remind(work.connection, work.status, work.facts)
-        return True
-
-    # -- incidents of clients: one event and one recovery, whatever the number of connections --------------------------
-
-    def _report_clients(self, works: Sequence[Work], others: Iterable[Connection]) -> None:
-        known = {}
-        for connection in others:
-            status = status_of(connection)
-            if status and status.client_event_id and status.state in (REJECTED, SUSPECT):
-                known[status.client, status.reason] = status.client_event_id
-        groups: dict[tuple[str, str], list[tuple[Work, Status]]] = defaultdict(list)
-        for work in works:
-            status = work.made.verdict.status
-            assert status is not None  # noqa: S101 - such a verdict always has one
-            groups[status.client, status.reason].append((work, status))
-        for key, group in groups.items():
-            joined = known.get(key, "")
-            for work, status in group:
-                # Whoever takes part in an incident of the client stays in it, however the provider words it now.
-                incident = status.client_event_id or joined
-                reported = join_client(status, incident) if incident else announce_client(status)
-                if _guarded(work, partial(self._record, work, reported)):
-                    joined = reported.client_event_id
-
-    def _end_client_incident(self, work: Work, everyone: Iterable[Connection]) -> None:
-        """End it unless somebody still waits for its end, who will then be the one to say so.
-
-        The intention is written before the others are looked at: of two instances that recover the last connections
-        at the same moment, at least one sees that nobody is left.
-        """
-        assert work.status is not None  # noqa: S101 - speakers have one
-        event_id, now = work.status.client_event_id, self.clock()
-        last, one_of_many = recover(work.status, now, ends_client=True), recover(work.status, now)
-        written = self.incidents.write(work.connection, last)
-        if written is None:
-            return
-        others = [c for c in everyone if c.secret_id != work.connection.secret_id]
-        ended = one_of_many if any(self._waits(c, event_id) for c in others) else last
-        work.connection, work.status = self.incidents.publish_owed(written, ended, work.facts)
-        self._warn_of_end(work)
-
-    def _waits(self, connection: Connection, event_id: str) -> bool:
-        if connection.paused or not _takes_part(connection, event_id):
-            return False
-        try:  # lists are eventually consistent
-            record = self.worker.store.get(connection.secret_id)
-        except SecretMissing:
-            return False
-        return _takes_part(replace(connection, record=record), event_id)
-
-    # -- the second attempt --------------------------------------------------------------------------------------------
-
-    def _must_confirm_now(self, work: Work) -> bool:
-        """Without a valid access token there is nothing to lose by asking again."""
-        status = work.status
-        if not (work.made.verdict.is_death and status and status.state == SUSPECT):
-            return False
-        now = self.clock()
-        return not status.hold_until > now and not (work.facts and work.facts.is_valid(now))
-
-    def _confirm(self, work: Work) -> bool:
-        def attempt() -> bool:
-            self.worker.attempt(work, Trigger(), confirm_now=True)
+    def needs_neighbours(self, visits: Sequence[Visit]) -> bool:
+        """Tell whether what these visits mean depends on the client's other connections."""
+        if any(v.client in self.in_incident for v in visits):
             return True
+        return any(
+            v.attempt and (v.attempt.verdict.is_death or v.attempt.verdict.is_client_fault) or self._is_in_incident(v)
+            for v in visits
+        )
 
-        return _guarded(work, attempt)
+    def record(self, visits: Sequence[Visit], neighbours: Sequence[Connection], until: float) -> list[Visit]:
+        """Weigh the attempts, write the statuses, publish what they owe; returns the visits as they then are.
+
+        What is not written until `until` (epoch seconds) is decided again by the next run.
+        """
+        refreshed_at = self._refreshed_at(visits, neighbours)
+        weighed, is_burst = self._weigh(visits, neighbours, refreshed_at)
+        has_refreshed = any(v.outcome == Outcome.REFRESHED for v in visits)
+        is_mass = is_burst and not has_refreshed
+        statuses = [v.situation.status for v in visits] + [self.incidents.status_of(c) for c in neighbours]
+        affected = [v.connection.name for v in weighed if _blames(v, has_refreshed, refreshed_at) or _dies(v, is_mass)]
+        known = Weighing(
+            ClientIncidents(statuses, has_refreshed=has_refreshed, affected=affected, told_before=self.told_over),
+            has_refreshed,
+            is_mass,
+            refreshed_at,
+        )
+        # A refreshed connection speaks before one that is still ill.
+        order = sorted(range(len(weighed)), key=lambda i: weighed[i].outcome != Outcome.REFRESHED)
+        told = {i: self._guarded(weighed[i], known, until) for i in order}
+        for neighbour in neighbours:
+            self._let_leave(neighbour, known.incidents)
+        self.told_over.update(known.incidents.told)
+        for client in {v.client for v in visits}:
+            (self.in_incident.add if known.incidents.is_open else self.in_incident.discard)(client)
+        return [told[i] for i in range(len(weighed))]
+
+    def settle(self, visit: Visit) -> Visit:
+        """Publish what a connection owes, or what is due although nothing was attempted."""
+        connection, status = visit.connection, self.incidents.status_of(visit.connection)
+        try:
+            if status and status.owed:
+                connection = self.incidents.publish_owed(connection, status, visit.facts)
+                status = self.incidents.status_of(connection)
+            if status:
+                connection = self.incidents.remind(connection, status, visit.facts)
+        except StoreError as fault:
+            _say(connection, fault)
+        return replace(visit, connection=connection)
+
+    # -- weighing ------------------------------------------------------------------------------------------------------
+
+    def _is_in_incident(self, visit: Visit) -> bool:
+        status = visit.situation.status
+        return visit.outcome == Outcome.REFRESHED and status is not None and bool(status.client_event_id)
+
+    def _refreshed_at(self, visits: Sequence[Visit], neighbours: Sequence[Connection]) -> float:
+        """Return when any connection of the client was last refreshed; neighbours are read only for a burst."""
+        times = [v.facts.refreshed_at for v in visits if v.facts]
+        suspects = sum(v.attempt is not None and v.attempt.verdict.is_death for v in visits)
+        suspects += sum(is_suspicion(self.incidents.status_of(c)) for c in neighbours)
+        for neighbour in neighbours:
+            if suspects >= self.settings.breaker_min or self.memory.is_known(neighbour):
+                try:
+                    facts = self.memory.facts(neighbour)
+                except StoreError:
+                    continue
+                times += [facts.refreshed_at] if facts else []
+        return max(times, default=0)
+
+    def _weigh(
+        self, visits: Sequence[Visit], neighbours: Sequence[Connection], refreshed_at: float
+    ) -> tuple[list[Visit], bool]:
+        dying = [(v, v.attempt) for v in visits if v.attempt and v.attempt.verdict.is_death]
+        dead = {v.connection.secret_id for v, _ in dying}
+        others = [
+            v.situation.status for v in visits if v.connection.secret_id not in dead and v.outcome != Outcome.REFRESHED
+        ]
+        weighed = breaker.weigh(
+            [Death(attempt.situation, attempt.verdict) for _, attempt in dying],
+            [s for s in (*others, *(self.incidents.status_of(c) for c in neighbours)) if s],
+            refreshed_at=refreshed_at,
+            now=self.clock(),
+            breaker_min=self.settings.breaker_min,
+            breaker_hold=self.settings.breaker_hold,
+        )
+        new = {v.connection.secret_id: w for (v, _), w in zip(dying, weighed.verdicts, strict=True)}
+        judged = [
+            v.came_to(replace(v.attempt, verdict=new[v.connection.secret_id]))
+            if v.attempt and v.connection.secret_id in new
+            else v
+            for v in visits
+        ]
+        return judged, weighed.is_mass
+
+    # -- telling -------------------------------------------------------------------------------------------------------
+
+    def _guarded(self, visit: Visit, known: Weighing, until: float) -> Visit:
+        """Tell of one connection; what could not be written is decided again by the next run."""
+        try:
+            if visit.outcome == Outcome.REFRESHED:
+                return self._tell_refreshed(visit, known)
+            return self._tell(visit, known, until)
+        except StoreError as fault:
+            _say(visit.connection, fault)
+        except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
+            log_defect(visit.connection, fault)
+        return visit
+
+    def _tell(self, visit: Visit, known: Weighing, until: float) -> Visit:
+        attempt = visit.attempt
+        status = attempt.verdict.status if attempt else None
+        if attempt is None or status is None:
+            return visit
+        verdict, incidents = attempt.verdict, known.incidents
+        before, status = status, incidents.leave(status)
+        reason = MASS if _dies(visit, known.is_mass) else status.reason
+        if reason == MASS or _blames(visit, known.has_refreshed, known.refreshed_at):
+            status = incidents.take_part(status, reason)
+        elif verdict.announce:
+            status = announce(status, verdict.announce, visit.connection.secret_id)
+        elif verdict.is_client_fault and status.state == State.REJECTED and not status.event_id:
+            # The client works for others: from here on it is this connection's own trouble.
+            status = announce(status, CLIENT_REJECTED, visit.connection.secret_id)
+        if status == attempt.situation.status and not status.owed:
+            return visit
+        if not self.writes.take(1, Priority.VERDICT, until):
+            incidents.unsay(before)
+            return visit
+        detail = verdict.detail.error_description
+        connection = self.incidents.record(
+            visit.connection, status, visit.facts, description=detail, affected=incidents.affected
+        )
+        if connection is None:
+            incidents.unsay(before)
+            return visit
+        written = self.incidents.status_of(connection)
+        incidents.note(written, reason)
+        if written:
+            connection = self.incidents.remind(connection, written, visit.facts)
+        return replace(visit, connection=connection)
+
+    def _tell_refreshed(self, visit: Visit, known: Weighing) -> Visit:
+        attempt, connection = visit.attempt, visit.connection
+        assert attempt  # noqa: S101 - it was refreshed
+        status = self.incidents.status_of(connection)
+        if status:
+            self.writes.charge()
+            left = known.incidents.leave(status)
+            version = visit.facts.connection_version if visit.facts else 0
+            has_consented = visit.situation.was_consenting and version > status.version
+            connection = self.incidents.end(connection, left, visit.facts, has_consented=has_consented)
+        if attempt.end:
+            self._warn_of_end(connection, attempt.end, attempt, visit)
+        return replace(visit, connection=connection)
+
+    def _warn_of_end(self, connection: Connection, end: GrantEnd, attempt: Attempt, visit: Visit) -> None:
+        """Warn of an end that comes near, or that would come before the next refresh."""
+        warnings = connection.consent_warnings or self.settings.consent_warnings
+        next_look = self.memory.margins(connection, visit.facts).due_at
+        until = self.clock() if next_look < end.at else max(self.clock(), next_look)
+        warning = crossed_warning(end, attempt.looked_at, until, warnings)
+        if warning is not None:
+            status = self.incidents.status_of(connection)
+            self.incidents.warn_of_end(connection, status, visit.facts, end.at, warning)
+
+    def _let_leave(self, neighbour: Connection, incidents: ClientIncidents) -> None:
+        """Take a connection that was not attempted out of an incident that is over."""
+        status = self.incidents.status_of(neighbour)
+        if status is None or not incidents.is_over(status):
+            return
+        self.writes.charge()
+        try:
+            if self.incidents.record(neighbour, incidents.leave(status), None) is None:
+                incidents.unsay(status)
+        except StoreError as fault:
+            incidents.unsay(status)
+            _say(neighbour, fault)
 
 
-def _everyone(works: Sequence[Work], listed: Sequence[Connection]) -> list[Connection]:
-    """Return all connections as far as known by now."""
-    return list({c.secret_id: c for c in (*listed, *(w.connection for w in works))}.values())
-
-
-def _speakers(works: Iterable[Work]) -> list[Work]:
-    """Choose for each incident of a client that was left in this run the one that may say that it is over."""
-    chosen: dict[str, Work] = {}
-    for work in works:
-        if work.outcome == "refreshed" and work.status and work.status.client_event_id:
-            chosen.setdefault(work.status.client_event_id, work)
-    return list(chosen.values())
-
-
-def _takes_part(connection: Connection, event_id: str) -> bool:
-    status = status_of(connection)
-    return status is not None and status.state != HEALTHY and status.client_event_id == event_id
-
-
-def _concerns_client(work: Work) -> bool:
-    """Tell whether the verdict starts, or joins, an incident of the client."""
-    verdict = work.made.verdict
-    if verdict.status is None:
+def _blames(visit: Visit, has_refreshed: bool, refreshed_at: float) -> bool:  # noqa: FBT001 - two facts
+    """Tell whether the verdict blames the client: no connection of it was refreshed since this one was refused."""
+    verdict = visit.attempt.verdict if visit.attempt else None
+    if verdict is None or not verdict.starts_client_fault or verdict.status is None:
         return False
-    rejected = verdict.announce == CLIENT_REJECTED and verdict.status.state == REJECTED
-    return rejected or verdict.reason == MASS
+    return not has_refreshed and refreshed_at <= verdict.status.since
 
 
-def _guarded(work: Work, step: Callable[[], bool | None]) -> bool:
-    """Take a step for one connection; what could not be written is decided again by the next run."""
-    try:
-        return bool(step())
-    except Busy:
-        return False
-    except StoreError as fault:
-        log.error("could not record the state of %s: %s", work.connection.name, fault)  # noqa: TRY400 - no traceback
-        return False
-    except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
-        log_defect(work.connection, fault)
-        return False
+def _dies(visit: Visit, is_mass: bool) -> bool:  # noqa: FBT001 - one fact
+    """Tell whether the connection is one of a burst that points at the client."""
+    verdict = visit.attempt.verdict if visit.attempt else None
+    return is_mass and verdict is not None and verdict.is_death and verdict.outcome == Outcome.SUSPECT
+
+
+def _say(connection: Connection, fault: StoreError) -> None:
+    log.error("could not record the state of %s: %s", connection.name, fault)

@@ -1,4 +1,8 @@
-"""One connection's way through a run: look, decide, attempt."""
+"""One connection's way through a run: look, attempt if it is time, and what the report shows of it.
+
+visit = visitor.look(connection, trigger)       # situation and decision; reads as little as it can
+visit = visitor.attempt(visit)                  # exchange, save; the verdict is not written yet
+"""
 
 from __future__ import annotations
 
@@ -7,138 +11,205 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from token_refresh.connections.incidents import Incidents
-from token_refresh.connections.lease import Busy, lease_of
 from token_refresh.connections.memory import Memory
+from token_refresh.connections.swap import swap
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import LEASE, STATUS, Connection
-from token_refresh.core.state.policy import Decision, Look, decide, needs_newest
-from token_refresh.core.state.verdict import Case, judge_waiting
-from token_refresh.core.status import REJECTED, UNAVAILABLE, Status, parse_lease, parse_status, status_of
+from token_refresh.core.incident.incident import NOT_SAVED
+from token_refresh.core.state.policy import Decision, attempt, decide, needs_newest, wait
+from token_refresh.core.state.situation import Situation
+from token_refresh.core.state.verdict import judge, judge_waiting
+from token_refresh.core.status import Outcome, State, Status, lease_of, parse_lease, parse_status
+from token_refresh.core.token_endpoint.outcome import Unavailable
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import (
-    EtagConflict,
     Misconfigured,
     SecretMissing,
+    StoreDenied,
     StoreError,
     VersionMissing,
     VersionUnusable,
 )
+from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
 from token_refresh.refresh.attempt import Attempt
-from token_refresh.refresh.refresher import Refresher
+from token_refresh.refresh.refresher import Refresher, log_defect
+from token_refresh.refresh.save import Reply
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
 
 
-@dataclass(slots=True)
-class Work:
-    """One connection's way through a run."""
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One connection in one run: what was decided and why, and what the attempt brought if there was one."""
 
     connection: Connection
-    outcome: str = ""
-    reason: str = ""
-    message: str = ""
-    status: Status | None = None
-    facts: AccessTokenFacts | None = None
+    situation: Situation
+    decision: Decision
     attempt: Attempt | None = None
-    written: int | None = None
+    message: str = ""
+    failed_at_store: bool = False
 
     @property
-    def made(self) -> Attempt:
-        """Return the attempt of a work that has one."""
-        assert self.attempt is not None  # noqa: S101 - only such works are asked
-        return self.attempt
+    def outcome(self) -> Outcome:
+        """Return the outcome."""
+        return self.attempt.verdict.outcome if self.attempt else self.decision.outcome
 
-    def take(self, attempt: Attempt) -> None:
-        """Take an attempt's verdict as this work's outcome."""
-        verdict = attempt.verdict
-        self.attempt = attempt
-        self.connection, self.status = attempt.connection, status_of(attempt.connection)
-        self.outcome, self.reason, self.message = verdict.outcome, verdict.reason, verdict.message
-        self.facts = attempt.facts
-        self.written = attempt.written
+    @property
+    def reason(self) -> str:
+        """Return the reason of the outcome."""
+        return self.attempt.verdict.reason if self.attempt else self.decision.reason
 
-    def result(self) -> dict[str, object]:
-        """Return what the report says of it (contract 4)."""
-        status = self.status
-        entry: dict[str, object] = {
-            "name": self.connection.name,
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "access_token_expires_at": int(self.facts.expires_at) if self.facts else None,
-            "version": self.written,
-        }
-        if self.message:
-            entry["message"] = self.message
-        if status and status.next_attempt_at and self.outcome != "refreshed":
-            entry["next_attempt_at"] = int(status.next_attempt_at)
-        return entry
+    @property
+    def facts(self) -> AccessTokenFacts | None:
+        """Return what is known of the stored access token."""
+        return self.attempt.facts if self.attempt else self.situation.facts
+
+    @property
+    def client(self) -> str:
+        """Return the subject of events about the client."""
+        return self.attempt.situation.client if self.attempt else self.situation.client
+
+    def decided(self, decision: Decision) -> Visit:
+        """Return the visit with another decision, and no attempt."""
+        return replace(self, decision=decision, attempt=None)
+
+    def came_to(self, attempt: Attempt) -> Visit:
+        """Return the visit with what an attempt has brought."""
+        return replace(
+            self,
+            connection=attempt.connection,
+            attempt=attempt,
+            message=attempt.verdict.message,
+            failed_at_store=self.failed_at_store or attempt.failed_at_store,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
-    """Work on one connection at a time; threads may share it."""
+class Visitor:
+    """Visit one connection at a time; threads may share it."""
 
     store: SecretStore
     refresher: Refresher
     incidents: Incidents
-    known: Memory
+    memory: Memory
+    unsaved: UnsavedReplies[Reply]
     settings: Settings
     clock: Callable[[], float]
 
-    def work(self, connection: Connection, trigger: Trigger) -> Work:
-        """Do for one connection what is to be done now; whatever happens, only this connection is concerned."""
-        work = Work(connection)
+    def look(self, connection: Connection, trigger: Trigger) -> Visit:
+        """Gather what there is to know of a connection, and decide; whatever fails concerns only this connection."""
+        situation = self._first_sight(connection, trigger)
         try:
-            self._work_on(work, trigger)
-        except Busy:
-            work.outcome, work.reason = "busy", "lease_held"
+            if not trigger.dry_run and not connection.paused:
+                connection = self._mend(connection)
+            situation = self._situation(connection, self._first_sight(connection, trigger))
+            decision = self._decide(connection, situation)
+        except StoreDenied as fault:
+            return self._failed(connection, situation, "secret_manager", str(fault))
         except StoreError as fault:
-            work.outcome, work.reason, work.message = UNAVAILABLE, "secret_manager", str(fault)
+            return self._failed(connection, situation, "secret_manager", str(fault))
         except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
-            work.outcome, work.reason = UNAVAILABLE, "internal_error"
             log_defect(connection, fault)
-        return work
+            return self._failed(connection, situation, "internal_error", "")
+        visit = Visit(connection, situation, decision)
+        if trigger.dry_run and not connection.paused:
+            return self._check(visit)
+        return replace(visit, message=situation.status.message if situation.status and not decision.attempt else "")
 
-    def _work_on(self, work: Work, trigger: Trigger) -> None:
-        if not trigger.dry_run and not work.connection.paused:
-            work.connection = self._mend(work.connection)
-        connection = work.connection
-        work.status = status_of(connection)
-        decision = self._decide(work, trigger)
-        work.outcome, work.reason = decision.outcome, decision.reason
-        if work.status and not decision.attempt:
-            work.message = work.status.message
-        if trigger.dry_run or connection.paused:
-            return
-        if work.status and work.status.owed:
-            work.connection, work.status = self.incidents.publish_owed(work.connection, work.status, work.facts)
-        if decision.attempt:
-            self.attempt(work, trigger)
-        else:
-            self._wait(work)
+    def attempt(self, visit: Visit, until: float) -> Visit:
+        """Exchange, save, and judge; nothing is written of the verdict yet. Nothing is sent after `until`."""
+        return visit.came_to(self.refresher.attempt(visit.connection, visit.situation, until))
 
-    def _wait(self, work: Work) -> None:
-        """Say what must be said although nothing is tried: somebody has waited for too long."""
-        connection, back_off = work.connection, self.known.back_offs.get(work.connection.name)
-        if work.status:
-            work.connection, work.status = self.incidents.remind(connection, work.status, work.facts)
-        elif back_off and work.outcome == UNAVAILABLE:
-            case = Case(
-                name=connection.name,
-                now=self.clock(),
-                version=work.facts.connection_version if work.facts else 0,
-                facts=work.facts,
-                margin=self.known.margins(connection).margin,
-                client=connection.client_secret_id,
-            )
-            verdict = judge_waiting(case, back_off)
-            if verdict:
-                work.take(Attempt(connection, verdict, case, facts=work.facts, tried=False))
+    def wait(self, visit: Visit) -> Visit:
+        """Judge a connection that is only waiting: its back-off may have become the world's business."""
+        back_off = visit.situation.back_off
+        if visit.outcome != Outcome.UNAVAILABLE or back_off is None:
+            return visit
+        verdict = judge_waiting(visit.situation, back_off)
+        if verdict is None:
+            return visit
+        return visit.came_to(Attempt(visit.connection, visit.situation, verdict, visit.situation.facts))
+
+    def _failed(self, connection: Connection, situation: Situation, reason: str, message: str) -> Visit:
+        """Judge a fault that was met while looking, as one met by an attempt is judged; back off from it likewise."""
+        visit = Visit(
+            connection,
+            situation,
+            wait(Outcome.UNAVAILABLE, reason),
+            message=message,
+            failed_at_store=reason == "secret_manager",
+        )
+        known = situation.back_off or situation.status
+        if known and known.reason == reason and situation.now < known.next_attempt_at:
+            return visit
+        if message:
+            log.warning("%s: %s", connection.name, message)
+        verdict = judge(situation, Unavailable(reason))
+        self.memory.remember_failure(connection.name, verdict.back_off)
+        return replace(visit.came_to(Attempt(connection, situation, verdict, situation.facts)), message=message)
+
+    def _first_sight(self, connection: Connection, trigger: Trigger) -> Situation:
+        """Return what can be known without any call."""
+        status = self.incidents.status_of(connection)
+        client = status.client if status and status.client else connection.client_secret_id
+        return Situation(
+            name=connection.name,
+            now=self.clock(),
+            status=status,
+            back_off=self.memory.back_offs.get(connection.name),
+            confirm_after=self.settings.confirm_after,
+            client=self.memory.clients.get(connection.secret_id) or client,
+            force=trigger.force,
+            lowest_version=max(trigger.versions.get(connection.name, 0), lease_of(connection.record).version),
+            was_consenting=lease_of(connection.record).is_of_consent,
+            version=status.version if status else 0,
+        )
+
+    def _situation(self, connection: Connection, seen: Situation) -> Situation:
+        """Add what the stored access token tells, and newer versions where the state makes them worth a look."""
+        status = seen.status
+        facts = self.memory.facts(connection) if not connection.paused or self.memory.is_known(connection) else None
+        # A lease that names a newer version means that a newer access token exists, or is coming.
+        if facts and seen.lowest_version > facts.connection_version and not connection.paused:
+            facts = self.memory.reread(connection)
+        margins = self.memory.margins(connection, facts)
+        newest = client_version = 0
+        if needs_newest(status) and not connection.paused and not connection.problem:
+            newest, client_version = self._look_for_newer(connection, status)
+        return replace(
+            seen,
+            now=self.clock(),
+            facts=facts,
+            margin=margins.margin,
+            due_at=margins.due_at,
+            newest_version=newest,
+            newest_client_version=client_version,
+            version=seen.version or (facts.connection_version if facts else 0),
+        )
+
+    def _decide(self, connection: Connection, situation: Situation) -> Decision:
+        if connection.paused:
+            return wait(Outcome.PAUSED, "paused")
+        if connection.name in self.unsaved:
+            return wait(Outcome.UNAVAILABLE, NOT_SAVED)
+        lease = lease_of(connection.record)
+        if lease.unsaved and lease.is_held(situation.now):  # only its holder has what is to be stored
+            return wait(Outcome.BUSY, "lease_held")
+        if connection.problem:
+            return attempt("misconfigured")
+        return decide(situation)
+
+    def _check(self, visit: Visit) -> Visit:
+        """Find, for a dry run, what can be found wrong without sending anything."""
+        problem = self.refresher.check(visit.connection, visit.situation)
+        if problem is None:
+            return visit
+        return replace(visit, decision=wait(Outcome.MISCONFIGURED, "misconfigured"), message=problem)
 
     def _mend(self, connection: Connection) -> Connection:
-        """Remove what someone edited into nonsense; it has been treated as absent."""
+        """Remove what a person edited into nonsense; it has been treated as absent."""
         notes = connection.record.annotations
         broken = [
             k for k, parse in ((STATUS, parse_status), (LEASE, parse_lease)) if notes.get(k) and not parse(notes[k])
@@ -146,42 +217,8 @@ class Worker:
         if not broken:
             return connection
         log.warning("%s carried nonsense in %s: removed", connection.secret_id, " and ".join(broken))
-        try:
-            record = self.store.annotate(connection.record, dict.fromkeys(broken))
-        except EtagConflict:
-            record = self.store.get(connection.secret_id)
-        return replace(connection, record=record)
-
-    def _decide(self, work: Work, trigger: Trigger) -> Decision:
-        connection, status = work.connection, work.status
-        if connection.paused:
-            return Decision(attempt=False, outcome="paused", reason="paused")
-        lowest = trigger.versions.get(connection.name, 0)
-        facts = self.known.facts(connection)
-        # Whoever holds or held the lease of a newer version has written a newer access token, or will.
-        if facts and max(lowest, lease_of(connection).version) > facts.connection_version:
-            facts = self.known.facts(connection, reread=True)
-        work.facts = facts
-        if connection.name in self.known.unsaved:
-            return Decision(attempt=True, outcome="planned", reason="rotated_token_not_saved")
-        if connection.problem:
-            return Decision(attempt=True, outcome="planned", reason="misconfigured")
-        newest, client_version = self._look_for_newer(connection, status) if needs_newest(status) else (0, 0)
-        return decide(
-            Look(
-                name=connection.name,
-                now=self.clock(),
-                status=status,
-                facts=facts,
-                due_at=self.known.margins(connection).due_at,
-                force=trigger.force,
-                lowest_version=lowest,
-                newest_version=newest,
-                client_version=client_version,
-                back_off=self.known.back_offs.get(connection.name),
-                confirm_after=self.settings.confirm_after,
-            )
-        )
+        record = swap(self.store, connection.record, lambda _: dict.fromkeys(broken), lambda _: False)
+        return replace(connection, record=record or self.store.get(connection.secret_id))
 
     def _look_for_newer(self, connection: Connection, status: Status | None) -> tuple[int, int]:
         """Return the newest visible version of the connection secret, and of the client where that is at fault."""
@@ -192,36 +229,9 @@ class Worker:
         except VersionUnusable:
             newest = status.version + 1 if status else 0  # a change: let the attempt find out which
         client = 0
-        if status and status.state == REJECTED and status.client == connection.client_secret_id:
+        if status and status.state == State.REJECTED and status.client == connection.client_secret_id:
             try:
-                client = self.known.client(connection.client_secret_id, reread=True)[1]
+                client = self.memory.client(connection.client_secret_id, reread=True)[1]
             except Misconfigured:
                 client = status.client_version + 1  # likewise
         return newest, client
-
-    def attempt(self, work: Work, trigger: Trigger, *, confirm_now: bool = False) -> None:
-        """Exchange now; raises `Busy`, `StoreError`."""
-        lowest = trigger.versions.get(work.connection.name, 0)
-        used = self.known.client_version(work.connection.client_secret_id)
-        attempt = self.refresher.attempt(work.connection, lowest_version=lowest, confirm_now=confirm_now)
-        if attempt.verdict.outcome == REJECTED and used and self._has_newer_client(attempt, used):
-            attempt = self.refresher.attempt(attempt.connection, lowest_version=lowest, confirm_now=confirm_now)
-        work.take(attempt)
-
-    def _has_newer_client(self, attempt: Attempt, used: int) -> bool:
-        """Never blame a client whose secret was replaced while this instance was warm."""
-        if attempt.case.client != attempt.connection.client_secret_id:
-            return False
-        try:
-            return self.known.client(attempt.connection.client_secret_id, reread=True)[1] > used
-        except (Misconfigured, StoreError):
-            return False
-
-
-def log_defect(connection: Connection, fault: BaseException) -> None:
-    """Log what nobody foresaw: neither its text nor a traceback, for it may hold anything."""
-    trace = fault.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    where = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else "unknown"
-    log.error("defect while working on %s: %s at %s", connection.name, type(fault).__name__, where)

@@ -21,7 +21,7 @@ from flask import Request, Response
 
 from token_refresh.adapters.tickets import Tickets
 from token_refresh.core.overview.listing import Query, parse_query, select
-from token_refresh.errors import PublishError, StoreForbidden, StoreUnavailable
+from token_refresh.errors import PublishError, StoreDenied, StoreError
 from token_refresh.overview import Overview, View
 from token_refresh.web.headers import protect
 from token_refresh.web.responses import json_answer, method_not_allowed, plain, wants_json
@@ -51,10 +51,10 @@ class StatusPage:
             return method_not_allowed("GET, HEAD, POST")
         try:
             return self._show_json(request) if wants_json(request) else self._show_page(request)
-        except StoreUnavailable as fault:
+        except StoreError as fault:
             if wants_json(request):
                 return json_answer({"error": "unavailable", "message": f"the connections cannot be read: {fault}"}, 503)
-            body = self._view.fault(fault, is_forbidden=isinstance(fault, StoreForbidden))
+            body = self._view.fault(fault, is_forbidden=isinstance(fault, StoreDenied))
             return self._view.page(body, status=503)
 
     def _show_json(self, request: Request) -> Response:
@@ -95,8 +95,8 @@ class StatusPage:
         def stream() -> Iterator[str]:
             try:
                 yield self._view.body(looking.result(), query, requested=requested, opened=opened)[0]
-            except StoreUnavailable as fault:
-                yield self._view.fault(fault, is_forbidden=isinstance(fault, StoreForbidden))
+            except StoreError as fault:
+                yield self._view.fault(fault, is_forbidden=isinstance(fault, StoreDenied))
 
         return stream()
 
@@ -113,7 +113,7 @@ class StatusPage:
             found = self._overview.request_refresh(name)
         except PublishError as fault:
             return plain(503, f"The refresh could not be requested: {fault}")
-        except StoreUnavailable as fault:
+        except StoreError as fault:
             return plain(503, f"The connections cannot be listed: {fault}")
         if not found:
             return plain(404, "There is no such connection.")

@@ -45,6 +45,7 @@ REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
         "reconsent",
         "The provider saw a refresh token twice and revoked the grant: let nothing else refresh this connection.",
     ),
+    "revoked_by_operator": ("reconsent", "An operator has revoked the grant at the provider."),
     "consent_expiring": ("reconsent", "The grant is about to end."),
     "reauth_required": (
         "reauthenticate",
@@ -71,6 +72,10 @@ REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
     "unknown_subject": ("fix_configuration", "The user to stand for does not exist: correct token-refresh.owner."),
     "invalid_grant": ("fix_configuration", "The provider refuses the service account's or the client's own grant."),
     "misconfigured": ("fix_configuration", "The connection cannot be used as it is configured."),
+    "rotated_token_not_saved": (
+        "fix_configuration",
+        "The provider's new refresh token cannot be stored; an instance keeps it in memory and tries again.",
+    ),
     "refresh_failing": ("wait", "The provider does not answer; the access token is about to run out."),
 }
 _UNKNOWN: Final = ("fix_client", "The provider refuses the client or its request.")
@@ -100,7 +105,7 @@ class Event:
             "ce-subject": self.subject,
             "ce-time": rfc3339(self.time),
             "content-type": "application/json",
-        }
+        } | ({"severity": str(self.data["severity"])} if "severity" in self.data else {})
 
     def body(self) -> bytes:
         """Return the data as JSON."""

@@ -6,6 +6,7 @@ published and again after, so that a crash in between repeats an event with the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -24,10 +25,17 @@ from token_refresh.core.incident.events import (
     remedy_for,
     words_for,
 )
-from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, UNAVAILABLE, Status
-from token_refresh.core.units import HOUR
+from token_refresh.core.status import State, Status
+from token_refresh.core.units import DAY, HOUR
 
-REMINDERS: Final = (24, 72)  # hours into an incident
+# Hours into an incident: after one day and three, then every week for 90 days (contract 8).
+REMINDERS: Final = (24, 72, *range(72 + 168, 90 * 24 + 1, 168))
+MASS: Final = "mass_invalid_grant"
+MOST_NAMES: Final = 20
+NOT_SAVED: Final = "rotated_token_not_saved"
+REVOKED_BY_OPERATOR: Final = "revoked_by_operator"
+_OPERATORS_REMEDIES: Final = ("fix_client", "fix_configuration", "ask_admin")
+_MASS: Final = ".mass"  # marks, before the next mark, the ids of a burst of deaths
 _CLIENT: Final = ".client"  # marks the ids whose subject is the client
 
 
@@ -37,14 +45,23 @@ def announce(status: Status, event_type: str, secret_id: str) -> Status:
     return replace(status, event_id=event_id, owed=_with(status.owed, event_id))
 
 
-def announce_client(status: Status) -> Status:
+def announce_client(status: Status, reason: str) -> Status:
     """Begin an incident of the client, with this connection as the one that reports it.
 
     Instances that work on other connections of the client find out at the same time: the minute is precise enough.
     """
-    minute = int(status.since // 60)
-    event_id = build_event_id(CLIENT_REJECTED, status.client, status.reason, status.client_version, minute) + _CLIENT
+    minute = int(status.tried_at // 60)
+    event_id = build_event_id(CLIENT_REJECTED, status.client, reason, status.client_version, minute)
+    event_id += (_MASS if reason == MASS else "") + _CLIENT
     return join_client(replace(status, owed=_with(status.owed, event_id)), event_id)
+
+
+def announce_unwritten(status: Status, event_id: str, secret_id: str, now: float) -> str:
+    """Return the id of an event whose state cannot be written: made of version, state and UTC day (contract 5)."""
+    event_type, mark = event_type_of(event_id), (_MASS if is_mass(event_id) else "")
+    subject = status.client if is_of_client(event_id) else secret_id
+    fixed = build_event_id(event_type, subject, status.version, status.state, int(now // DAY))
+    return fixed + mark + (_CLIENT if is_of_client(event_id) else "")
 
 
 def join_client(status: Status, event_id: str) -> Status:
@@ -66,23 +83,47 @@ def settle(status: Status, event_id: str) -> Status:
     return replace(status, owed=tuple(i for i in status.owed if i != event_id))
 
 
-def recover(status: Status, now: float, *, ends_client: bool = False) -> Status:
-    """End the incidents of a connection: it is healthy, and owes the news of that.
-
-    A client's incident ends with the last of its connections, which then owes that news, too.
-    """
+def recover(status: Status, now: float) -> Status:
+    """End the connection's own incident: it is healthy, and owes the news of that."""
     owed = status.owed
     if status.event_id and not is_of_client(status.event_id):
-        owed = _with(owed, build_event_id(RECOVERED, status.event_id))
-    if status.client_event_id and ends_client:
-        owed = _with(owed, build_event_id(RECOVERED, status.client_event_id) + _CLIENT)
-    over = replace(status, event_id="", client_event_id="", attempts=0, next_attempt_at=0, hold_until=0)
-    return replace(over, state=HEALTHY, since=now, owed=owed)
+        owed = _with(owed, recovered_id(status.event_id))
+    over = replace(status, event_id="", client_event_id="", attempts=0, next_attempt_at=0, refused_at=0)
+    return replace(over, state=State.HEALTHY, since=now, owed=owed)
+
+
+def end_client_incident(status: Status, incident: str) -> Status:
+    """Owe the news that a client's incident is over; the connection takes part in it no longer."""
+    return replace(leave_client(status), owed=_with(status.owed, recovered_id(incident)))
+
+
+def leave_client(status: Status) -> Status:
+    """Take part in a client's incident no longer: it is over."""
+    own = "" if is_of_client(status.event_id) else status.event_id
+    return replace(status, event_id=own, client_event_id="")
+
+
+def recovered_id(incident: str) -> str:
+    """Return the id of the event that ends an incident; it carries the id of the one that opened it."""
+    return f"{RECOVERED}.{incident}"
+
+
+def incident_of(event_id: str, status: Status) -> str | None:
+    """Return the id of the event that opened the incident to which an event belongs; None without an incident."""
+    match event_type_of(event_id):
+        case "recovered":
+            return event_id.removeprefix(f"{RECOVERED}.")
+        case "consent_overdue":
+            return status.event_id or None
+        case "consent_expiring":
+            return None
+        case _:
+            return event_id
 
 
 def reminder_due(status: Status, now: float) -> int | None:
     """Return the reminder (hours into the incident) that is due for an owner who has not acted, if any."""
-    if status.state != NEEDS_CONSENT:
+    if status.state != State.NEEDS_CONSENT or status.reason == REVOKED_BY_OPERATOR:
         return None
     due = [h for h in REMINDERS if now >= status.since + h * HOUR]
     return due[-1] if due and due[-1] > status.reminded else None
@@ -104,6 +145,11 @@ def is_of_client(event_id: str) -> bool:
     return event_id.endswith(_CLIENT)
 
 
+def is_mass(event_id: str) -> bool:
+    """Tell whether the event is about many grants of one client that died at once."""
+    return event_id.endswith(_MASS + _CLIENT)
+
+
 def build_event(  # noqa: PLR0913 - an event's data has many sources
     event_id: str,
     connection: Connection,
@@ -113,21 +159,33 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
     facts: AccessTokenFacts | None,
     consent_url: str | None,
     error_description: str | None = None,
+    affected: Sequence[str] = (),
+    is_account_unverified: bool = False,
 ) -> Event:
-    """Build the event that an id stands for; fields that do not apply are absent."""
+    """Build the event that an id stands for; fields that do not apply are absent.
+
+    `affected` names the connections that a client's event is about.
+    """
     event_type, of_client = event_type_of(event_id), is_of_client(event_id)
-    reason = _reason(event_type, status)
+    reason = MASS if is_mass(event_id) else _reason(event_type, status)
     asks_owner = event_type in (INVALID_GRANT, CONSENT_EXPIRING, CONSENT_OVERDUE)
     has_failed = event_type not in (RECOVERED, CONSENT_EXPIRING)
+    opens_client = of_client and event_type != RECOVERED
     data = present(
         {
             "connection": None if of_client else connection.name,
             "provider": connection.provider,
             "reason": reason,
             "remedy": None if event_type == RECOVERED else remedy_for(reason),
+            "incident": incident_of(event_id, status),
+            "severity": severity_of(event_type, reason, facts, now),
             "message": _message(event_type, reason, connection, status, of_client=of_client),
             "consent_url": consent_url if asks_owner else None,
             "connection_secret": None if of_client else connection.secret_id,
+            "access_token_secret": None if of_client else connection.access_token_secret_id,
+            "account": "unverified" if is_account_unverified else None,
+            "connections": len(affected) or None if opens_client else None,
+            "connection_names": sorted(affected)[:MOST_NAMES] or None if opens_client else None,
             "version": None if of_client else _version(event_type, status, facts),
             "access_token_expires_at": int(facts.expires_at) if facts and not of_client else None,
             "first_failed_at": int(status.first_failed_at) or None if event_type != CONSENT_EXPIRING else None,
@@ -140,13 +198,22 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
     return Event(event_id, event_type, subject, now, data)
 
 
+def severity_of(event_type: str, reason: str, facts: AccessTokenFacts | None, now: float) -> str:
+    """Return the first that holds: `info` over, `critical` no valid token now, `error` operators', `warning`."""
+    if event_type == RECOVERED:
+        return "info"
+    if event_type != CONSENT_EXPIRING and (facts is None or not facts.is_valid(now)):
+        return "critical"
+    return "error" if remedy_for(reason) in _OPERATORS_REMEDIES else "warning"
+
+
 def _version(event_type: str, status: Status, facts: AccessTokenFacts | None) -> int:
     return facts.connection_version if event_type == RECOVERED and facts else status.version
 
 
 def _reason(event_type: str, status: Status) -> str:
     if event_type == REFRESH_FAILING:
-        return REFRESH_FAILING
+        return status.reason if status.reason == NOT_SAVED else REFRESH_FAILING
     if event_type == CONSENT_EXPIRING:
         return CONSENT_EXPIRING
     return status.reason
@@ -157,12 +224,12 @@ def _message(event_type: str, reason: str, connection: Connection, status: Statu
     if event_type == RECOVERED:
         return f"{who} is healthy again"
     if event_type == CONSENT_EXPIRING:
-        return f"{who}: {status.message if status.state == HEALTHY else words_for(reason)}"
-    if status.state == MISCONFIGURED:
+        return f"{who}: {status.message if status.state == State.HEALTHY else words_for(reason)}"
+    if status.state == State.MISCONFIGURED:
         return f"{who}: {status.message}"
     if event_type == CONSENT_OVERDUE:
         return f"{who} has waited {status.reminded} hours for its owner. {words_for(reason)}"
-    if status.state == UNAVAILABLE:
+    if status.state == State.UNAVAILABLE:
         return f"{who}: {words_for(reason)} ({status.reason})"
     return f"{who}: {words_for(reason)}"
 

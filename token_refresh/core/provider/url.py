@@ -173,3 +173,10 @@ def _is_host(host: str) -> bool:
         return True
     labels = host.split(".")
     return len(host) <= _LONGEST_HOST and all(0 < len(label) <= _LONGEST_LABEL for label in labels)
+
+
+def token_endpoint_host(provider: Provider, variables: Mapping[str, str]) -> str:
+    """Return a name for the host of the token endpoint, good enough to pace by: what is not known stays a variable."""
+    known = {**{k: v for k, v in provider.variables.items() if v}, **variables}
+    host = urlsplit(provider.refresh_url or provider.token_url).netloc
+    return fill(host, {name: known.get(name, f"({name})") for name in variables_of(host)})

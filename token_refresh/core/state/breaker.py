@@ -1,105 +1,82 @@
 """The breaker: a burst of deaths of one client is the client's trouble until proven otherwise (contract 5).
 
-While it holds, connections stay `suspect`, the operator hears once, and no owner is asked for consent.
+A suspect is *unexplained* while no connection of its client has been refreshed since its first refusal. While so many
+are unexplained, none of them is confirmed before its own hold has passed: nobody is held twice, or for ever. Nothing is
+remembered but what the statuses and access tokens tell anyway.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from token_refresh.core.state.verdict import Case, Verdict, doubling
-from token_refresh.core.status import HEALTHY, NEEDS_CONSENT, SUSPECT, Status
-
-MASS: str = "mass_invalid_grant"
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A client whose deaths are held back until `until` (epoch seconds); `event_id` once announced."""
-
-    until: float
-    event_id: str = ""
+from token_refresh.core.incident.events import INVALID_GRANT
+from token_refresh.core.state.situation import Situation
+from token_refresh.core.state.verdict import Verdict, suspect
+from token_refresh.core.status import State, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """One connection of a client that was tried in this run, or refreshed in the last hour."""
+class Death:
+    """A grant that the provider called dead in this run."""
 
-    client: str
-    previous: Status | None
-    died: bool
-    refreshed: bool = False
+    situation: Situation
+    verdict: Verdict
 
+    @property
+    def refused_at(self) -> float:
+        """Return the first refusal."""
+        return self.verdict.status.refused_at if self.verdict.status else self.situation.now
 
-def find_holds(statuses: Iterable[Status | None], now: float) -> dict[str, Hold]:
-    """Find the clients that are being held, from what their connections remember."""
-    holds: dict[str, Hold] = {}
-    for status in statuses:
-        if status and status.client and status.hold_until > now:
-            known = holds.get(status.client)
-            if known is None or status.hold_until > known.until:
-                holds[status.client] = Hold(status.hold_until, status.client_event_id)
-    return holds
+    @property
+    def counts(self) -> bool:
+        """Tell whether the grant was not given up before."""
+        before = self.situation.status
+        return not (before and before.state == State.NEEDS_CONSENT and before.version == self.situation.version)
 
 
-def find_lifted(holds: Mapping[str, Hold], tried: Iterable[Tried], now: float) -> set[str]:
-    """Find the held clients of which a held connection was refreshed: the client works after all."""
-    return {
-        t.client
-        for t in tried
-        if t.refreshed and t.client in holds and t.previous is not None and t.previous.hold_until > now
-    }
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the deaths of one client come to: a verdict for each, in their order; `is_mass` = the client is in doubt."""
+
+    verdicts: tuple[Verdict, ...]
+    is_mass: bool
 
 
-def find_tripped(tried: Iterable[Tried], breaker_min: float) -> set[str]:
-    """Find the clients of which at least `breaker_min` and at least half died.
+def is_suspicion(status: Status | None) -> bool:
+    """Tell whether a status tells of a refusal that is not confirmed."""
+    return status is not None and status.state in (State.SUSPECT, State.UNAVAILABLE) and status.refused_at > 0
 
-    Counted are connections that were healthy or suspect before; those that have been held once are judged singly.
+
+def weigh(  # noqa: PLR0913 - deaths, their neighbours, and two settings
+    deaths: Sequence[Death],
+    neighbours: Iterable[Status],
+    *,
+    refreshed_at: float,
+    now: float,
+    breaker_min: float,
+    breaker_hold: float,
+) -> Weighed:
+    """Weigh the deaths of one client together with its other suspects.
+
+    `refreshed_at` is the last refresh of any connection of the client (epoch seconds, 0 = never seen).
     """
-    population: Counter[str] = Counter()
-    deaths: Counter[str] = Counter()
-    for t in tried:
-        state = t.previous.state if t.previous else HEALTHY
-        if state not in (HEALTHY, SUSPECT) or (t.previous and t.previous.hold_until):
-            continue
-        population[t.client] += 1
-        deaths[t.client] += t.died
-    return {c for c, dead in deaths.items() if dead >= breaker_min and dead * 2 >= population[c]}
+    refusals = [d.refused_at for d in deaths if d.counts]
+    refusals += [s.refused_at for s in neighbours if is_suspicion(s)]
+    unexplained = sum(refreshed_at <= at for at in refusals)
+    is_burst = unexplained >= breaker_min
+
+    def verdict_of(death: Death) -> Verdict:
+        is_held = (
+            is_burst and death.counts and refreshed_at <= death.refused_at and now < death.refused_at + breaker_hold
+        )
+        return hold_back(death) if is_held and death.verdict.announce == INVALID_GRANT else death.verdict
+
+    return Weighed(tuple(map(verdict_of, deaths)), is_mass=is_burst and any(d.counts for d in deaths))
 
 
-def may_hold(case: Case) -> bool:
-    """Tell whether a death can be held back: this grant was not given up before, and has not been held already."""
-    previous = case.previous
-    if previous is None:
-        return True
-    was_given_up = previous.state == NEEDS_CONSENT and previous.version == case.version
-    return not was_given_up and not 0 < previous.hold_until <= case.now
-
-
-def hold_back(case: Case, verdict: Verdict, hold: Hold) -> Verdict:
-    """Turn a death into a suspicion that waits for the client to be settled."""
-    previous = case.previous
-    attempts = previous.attempts + 1 if previous and previous.reason == MASS else 1
-    next_attempt_at = case.now + doubling(attempts)
-    if case.now < hold.until < next_attempt_at:
-        next_attempt_at = hold.until
-    assert verdict.status is not None  # noqa: S101 - a death always has one
-    status = replace(
-        verdict.status,
-        state=SUSPECT,
-        reason=MASS,
-        since=previous.since if previous and previous.reason == MASS else case.now,
-        attempts=attempts,
-        next_attempt_at=next_attempt_at,
-        hold_until=hold.until,
-        client_event_id=verdict.status.client_event_id or hold.event_id,
-        client=case.client,
-    )
-    return Verdict(SUSPECT, MASS, status, is_death=True, detail=verdict.detail)
-
-
-def lift(status: Status, now: float) -> Status:
-    """End the hold of a connection that was not tried in this run: it is judged singly at the next one."""
-    return replace(status, hold_until=now, next_attempt_at=now)
+def hold_back(death: Death) -> Verdict:
+    """Turn a confirmed death back into a suspicion."""
+    verdict = death.verdict
+    held = suspect(death.situation, verdict.reason, death.refused_at, verdict.detail)
+    return replace(held, message="held back: many grants of this client died at once")

@@ -12,6 +12,8 @@ from token_refresh.core.provider.definition import Provider
 _OWN_MARGIN_CAP: Final = 0.5
 _DEFAULT_MARGIN_CAP: Final = 0.25
 _JITTER: Final = 0.1
+# s, beyond the period of the runs: what the run itself may need until the token is written.
+_RUN_ALLOWANCE: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +22,33 @@ class Margins:
 
     margin: float
     due_at: float
+    cannot_keep_fresh: bool = False
 
 
-def margins(
-    name: str, own: float | None, provider: Provider | None, default: float, facts: AccessTokenFacts | None
+def margins(  # noqa: PLR0913, PLR0917 - whose margin it may be
+    name: str,
+    own: float | None,
+    provider: Provider | None,
+    default: float,
+    facts: AccessTokenFacts | None,
+    run_every: float = 300,
 ) -> Margins:
     """Compute when a connection is due: ``expires_at - margin - jitter``, the jitter fixed per connection.
 
-    The connection's own margin and the provider's are capped at half of the token's life, the default at a quarter.
+    The connection's own margin and the provider's are capped at half of the token's life; the default at a quarter,
+    but it leaves room for a run (`run_every` + 300 s, at most half of the life). `cannot_keep_fresh`: runs that come
+    every `run_every` seconds come too late for this margin (contract 3, 4).
     """
     wanted = own or (provider.refresh_before_expiry if provider else None)
-    life = facts.life if facts else 0.0
-    cap = _OWN_MARGIN_CAP if wanted else _DEFAULT_MARGIN_CAP
-    margin = min(wanted or default, life * cap) if facts else (wanted or default)
-    due_at = facts.expires_at - margin * (1 + _JITTER * spread(name)) if facts else 0.0
-    return Margins(margin, due_at)
+    if facts is None:
+        return Margins(wanted or default, 0.0)
+    longest = facts.life * _OWN_MARGIN_CAP
+    if wanted:
+        margin = min(wanted, longest)
+    else:
+        margin = max(min(default, facts.life * _DEFAULT_MARGIN_CAP), min(run_every + _RUN_ALLOWANCE, longest))
+    due_at = facts.expires_at - margin * (1 + _JITTER * spread(name))
+    return Margins(margin, due_at, cannot_keep_fresh=margin <= run_every)
 
 
 def spread(*parts: object) -> float:

@@ -1,15 +1,4 @@
-"""When to exchange: what is to be done about a connection now, and why (contract 5).
-
-state           entered by                                left by
-(absent)        a refresh
-suspect         GrantDead once                            second attempt after CONFIRM_AFTER
-needs_consent   GrantDead for the same version again      a newer version; one probe a day
-rejected        ClientRejected                            back-off 1 min .. 1 h; a newer connection or client version
-unavailable     silence, less than half the margin left   back-off 1 min .. 15 min with jitter, Retry-After
-misconfigured   a fault on our side, nothing was sent     the fault is gone: looked for in each run, at no cost
-
-What an answer changes: `token_refresh.core.state.verdict`.
-"""
+"""When to exchange: what is to be done about a connection now, and why (contract 5; the states: this room's head)."""
 
 from __future__ import annotations
 
@@ -17,36 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, SUSPECT, UNAVAILABLE, Status
+from token_refresh.core.state.situation import Situation
+from token_refresh.core.status import Outcome, State, Status
 
-
-@dataclass(frozen=True, slots=True)
-class BackOff:
-    """A failure that no status tells of (yet); lives in memory."""
-
-    attempts: int
-    next_attempt_at: float
-    reason: str
-    version: int = 0  # of the connection secret that was tried
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """All that a decision may depend on, gathered before it is made."""
-
-    name: str
-    now: float
-    status: Status | None = None
-    facts: AccessTokenFacts | None = None
-    due_at: float = 0
-    paused: bool = False
-    force: bool = False
-    lowest_version: int = 0  # asked for by the trigger
-    newest_version: int = 0  # of the connection secret, where the state makes it worth a look
-    client_version: int = 0  # of the client registration, likewise
-    back_off: BackOff | None = None
-    confirm_after: float = 60
+REVOKED_BY_OPERATOR: Final = "revoked_by_operator"
+NEVER_CONSENTED: Final = "never_consented"
+# Nothing can be found out by asking the provider again: only a newer version ends these.
+_WITHOUT_PROBES: Final = (NEVER_CONSENTED, REVOKED_BY_OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,104 +20,112 @@ class Decision:
     """Attempt an exchange, or report `outcome`; `reason` names why either way."""
 
     attempt: bool
-    outcome: str
+    outcome: Outcome
     reason: str
 
 
 def needs_newest(status: Status | None) -> bool:
     """Tell whether a newer version of the connection secret is worth a look: it ends every wait."""
-    return status is not None and status.state != HEALTHY
+    return status is not None and status.state != State.HEALTHY
 
 
-def decide(look: Look) -> Decision:
+def decide(situation: Situation) -> Decision:
     """Decide what to do about one connection now, and why."""
-    if look.paused:
-        return Decision(attempt=False, outcome="paused", reason="paused")
-    state = look.status.state if look.status else HEALTHY
-    if state == HEALTHY or look.status is None:
-        return _decide_healthy(look)
-    return _DECIDE[state](look, look.status)
+    if situation.status is None or situation.state == State.HEALTHY:
+        return _decide_healthy(situation)
+    return _DECIDE[situation.state](situation, situation.status)
 
 
-def _decide_healthy(look: Look) -> Decision:
-    if look.facts and look.lowest_version > look.facts.connection_version:
-        return _attempt("newer_version")
-    if look.force:
-        return _attempt("forced")
-    if look.back_off and look.now < look.back_off.next_attempt_at:
-        return Decision(attempt=False, outcome=UNAVAILABLE, reason=look.back_off.reason)
-    if look.facts is None:
-        return _attempt("no_access_token")
-    if look.now >= look.due_at:
-        return _attempt("due")
-    return Decision(attempt=False, outcome="fresh", reason="not_due")
+def attempt(reason: str) -> Decision:
+    """Decide to attempt an exchange."""
+    return Decision(attempt=True, outcome=Outcome.PLANNED, reason=reason)
 
 
-def _decide_suspect(look: Look, status: Status) -> Decision:
-    if _has_newer(look, status):
-        return _attempt("newer_version")
-    # CONFIRM_AFTER is a safety and not a back-off: `force` waits for it too.
-    may_confirm = look.now >= status.tried_at + look.confirm_after
-    if may_confirm and (look.force or look.now >= status.next_attempt_at):
-        return _attempt("confirm")
-    return Decision(attempt=False, outcome=SUSPECT, reason=status.reason)
+def wait(outcome: Outcome, reason: str) -> Decision:
+    """Decide to leave a connection alone for now."""
+    return Decision(attempt=False, outcome=outcome, reason=reason)
 
 
-def _decide_needs_consent(look: Look, status: Status) -> Decision:
-    if _has_newer(look, status):
-        return _attempt("newer_version")
-    if look.newest_version and (look.force or look.now >= status.next_attempt_at):
-        return _attempt("forced" if look.force else "probe")
-    return Decision(attempt=False, outcome=NEEDS_CONSENT, reason=status.reason)
+def _decide_healthy(s: Situation) -> Decision:
+    if s.facts and s.lowest_version > s.facts.connection_version and not _backs_off(s, s.lowest_version):
+        return attempt("newer_version")
+    if s.force:
+        return attempt("forced")
+    if s.back_off and s.now < s.back_off.next_attempt_at:
+        return wait(Outcome.UNAVAILABLE, s.back_off.reason)
+    if s.facts is None:
+        return attempt("no_access_token")
+    if s.now >= s.due_at:
+        return attempt("due")
+    return wait(Outcome.FRESH, "not_due")
 
 
-def _decide_rejected(look: Look, status: Status) -> Decision:
-    if _has_newer(look, status):
-        return _attempt("newer_version")
-    if look.client_version > status.client_version:
-        return _attempt("newer_client")
-    return _decide_back_off(look, status)
+def _decide_suspect(s: Situation, status: Status) -> Decision:
+    if _has_newer(s, status):
+        return attempt("newer_version")
+    # A safety and not a back-off: `force` waits for it too.
+    if s.now < status.refused_at + s.repeat_after:
+        return wait(Outcome.SUSPECT, status.reason)
+    if s.force or s.now >= status.next_attempt_at:
+        return attempt("confirm")
+    return wait(Outcome.SUSPECT, status.reason)
 
 
-def _decide_misconfigured(look: Look, status: Status) -> Decision:  # noqa: ARG001 - one of a table
-    if look.back_off and _backs_off(look, look.newest_version):  # mended, and the provider was silent
-        return Decision(attempt=False, outcome=UNAVAILABLE, reason=look.back_off.reason)
-    return _attempt("recheck")
+def _decide_needs_consent(s: Situation, status: Status) -> Decision:
+    if _has_newer(s, status):
+        return attempt("newer_version")
+    if status.reason not in _WITHOUT_PROBES and s.newest_version and (s.force or s.now >= status.next_attempt_at):
+        return attempt("forced" if s.force else "probe")
+    return wait(Outcome.NEEDS_CONSENT, status.reason)
 
 
-def _decide_unavailable(look: Look, status: Status) -> Decision:
-    if _has_newer(look, status):
-        return _attempt("newer_version")
-    return _decide_back_off(look, status)
+def _decide_rejected(s: Situation, status: Status) -> Decision:
+    if _has_newer(s, status):
+        return attempt("newer_version")
+    if s.newest_client_version > status.client_version:
+        return attempt("newer_client")
+    return _decide_back_off(s, status)
 
 
-def _decide_back_off(look: Look, status: Status) -> Decision:
-    if look.force:
-        return _attempt("forced")
-    if look.now >= status.next_attempt_at:
-        return _attempt("retry")
-    return Decision(attempt=False, outcome=status.state, reason=status.reason)
+def _decide_misconfigured(s: Situation, status: Status) -> Decision:
+    if s.back_off and _backs_off(s, s.newest_version):  # mended, and the provider was silent
+        return wait(Outcome.UNAVAILABLE, s.back_off.reason)
+    if status.needs_exchange and not _has_newer(s, status):
+        return _decide_back_off(s, status)
+    return attempt("recheck")
 
 
-_DECIDE: Final[dict[str, Callable[[Look, Status], Decision]]] = {
-    SUSPECT: _decide_suspect,
-    NEEDS_CONSENT: _decide_needs_consent,
-    REJECTED: _decide_rejected,
-    MISCONFIGURED: _decide_misconfigured,
-    UNAVAILABLE: _decide_unavailable,
+def _decide_unavailable(s: Situation, status: Status) -> Decision:
+    if _has_newer(s, status):
+        return attempt("newer_version")
+    return _decide_back_off(s, status)
+
+
+def _decide_back_off(s: Situation, status: Status) -> Decision:
+    if s.force:
+        return attempt("forced")
+    if s.now >= status.next_attempt_at:
+        return attempt("retry")
+    return wait(Outcome(status.state), status.reason)
+
+
+_DECIDE: Final[dict[State, Callable[[Situation, Status], Decision]]] = {
+    State.SUSPECT: _decide_suspect,
+    State.NEEDS_CONSENT: _decide_needs_consent,
+    State.REJECTED: _decide_rejected,
+    State.MISCONFIGURED: _decide_misconfigured,
+    State.UNAVAILABLE: _decide_unavailable,
 }
 
 
-def _attempt(reason: str) -> Decision:
-    return Decision(attempt=True, outcome="planned", reason=reason)
+def _has_newer(s: Situation, status: Status) -> bool:
+    if not status.version and status.reason != NEVER_CONSENTED:
+        return False  # it failed before its version was known: nothing can be said to be newer
+    newest = max(s.newest_version, s.lowest_version)
+    return newest > status.version and not _backs_off(s, newest)
 
 
-def _has_newer(look: Look, status: Status) -> bool:
-    newest = max(look.newest_version, look.lowest_version)
-    return newest > status.version and not _backs_off(look, newest)
-
-
-def _backs_off(look: Look, version: int) -> bool:
+def _backs_off(s: Situation, version: int) -> bool:
     """Tell whether this version was tried already and its provider was silent."""
-    b = look.back_off
-    return b is not None and look.now < b.next_attempt_at and version <= b.version and not look.force
+    b = s.back_off
+    return b is not None and s.now < b.next_attempt_at and version <= b.version and not s.force

@@ -1,7 +1,7 @@
-"""What an answer of the provider changes for the connection (the states: `token_refresh.core.state.policy`).
+"""What an answer of the provider changes for the connection (the states: this room's head).
 
 A provider's silence never ends `needs_consent` or `rejected`, nor `suspect` while the access token lasts: it only moves
-the next attempt.
+the next attempt. The breaker may still hold back a death (`token_refresh.core.state.breaker`).
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.incident.events import CLIENT_REJECTED, INVALID_GRANT, REFRESH_FAILING
-from token_refresh.core.state.due import spread
-from token_refresh.core.state.policy import BackOff
-from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, SUSPECT, UNAVAILABLE, Status
+from token_refresh.core.state.back_off import BackOff, doubling, next_probe, of_silence
+from token_refresh.core.state.policy import NEVER_CONSENTED, REVOKED_BY_OPERATOR
+from token_refresh.core.state.situation import Situation
+from token_refresh.core.status import Outcome, State, Status
 from token_refresh.core.token_endpoint.outcome import (
     ClientRejected,
     ErrorDetail,
@@ -25,6 +25,19 @@ from token_refresh.core.token_endpoint.outcome import (
 )
 from token_refresh.core.units import DAY
 
+# What is wrong with a client concerns all its connections; every other rejection concerns one (contract 5).
+CLIENT_FAULTS: Final = frozenset({"invalid_client", "unauthorized_client", "deleted_client", "disabled_client"})
+# Answers that ask for patience (RFC 9110, RFC 8470, RFC 6585), and what is no answer: their repetition says nothing.
+_PATIENCE: Final = ("http_408", "http_425", "http_429", "rate_limited")
+_NO_ANSWER: Final = (
+    "not_sent",
+    "reply_lost",
+    "lease_too_short",
+    "lease_held",
+    "secret_manager",
+    "internal_error",
+    "rotated_token_not_saved",
+)
 _NO_DETAIL: Final = ErrorDetail()
 
 
@@ -32,7 +45,7 @@ _NO_DETAIL: Final = ErrorDetail()
 class Verdict:
     """What an attempt's answer means for the connection. `status` None = healthy."""
 
-    outcome: str
+    outcome: Outcome
     reason: str
     status: Status | None = None
     announce: str | None = None  # the event type that this transition starts
@@ -41,178 +54,205 @@ class Verdict:
     message: str = ""
     detail: ErrorDetail = _NO_DETAIL
 
+    @property
+    def is_client_fault(self) -> bool:
+        """Tell whether the answer blames the client, and with it all its connections."""
+        return self.outcome == Outcome.REJECTED and self.reason in CLIENT_FAULTS
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One answer and what it must be judged by."""
-
-    name: str
-    now: float
-    version: int
-    previous: Status | None = None
-    facts: AccessTokenFacts | None = None
-    margin: float = 0
-    client: str = ""
-    client_version: int = 0
-    confirm_after: float = 60
-    confirm_now: bool = False  # the second attempt of the same run
-    back_off: BackOff | None = None
+    @property
+    def starts_client_fault(self) -> bool:
+        """Tell whether the connection enters, or is in, a client's trouble."""
+        return self.is_client_fault and self.status is not None and self.status.state == State.REJECTED
 
 
-def judge(case: Case, outcome: TokenOutcome) -> Verdict:
-    """Tell what an answer changes. The breaker may still hold back a death (`token_refresh.core.state.breaker`)."""
+def judge(situation: Situation, outcome: TokenOutcome) -> Verdict:
+    """Tell what an answer changes."""
     match outcome:
         case Refreshed():
-            return Verdict("refreshed", "refreshed")
+            return Verdict(Outcome.REFRESHED, "refreshed")
         case GrantDead(reason, detail):
-            return _judge_death(case, reason, detail)
+            return _judge_death(situation, reason, detail)
         case ClientRejected(reason, detail):
-            return _judge_rejection(case, reason, detail)
+            return _judge_rejection(situation, reason, detail)
         case Unavailable(reason, detail, retry_after):
-            return _judge_silence(case, reason, detail, retry_after or 0)
+            return _judge_silence(situation, reason, detail, retry_after or 0)
         case UnknownOutcome(reason, detail):
-            return _judge_silence(case, reason, detail, 0)
+            return _judge_silence(situation, reason, detail, 0)
         case _:
             assert_never(outcome)
 
 
-def judge_never_consented(case: Case) -> Verdict:
+def judge_never_consented(situation: Situation) -> Verdict:
     """Judge a connection secret without any version: an owner is needed, nothing has died."""
-    previous = case.previous
-    if previous and previous.state == NEEDS_CONSENT and previous.reason == "never_consented":
-        return Verdict(NEEDS_CONSENT, "never_consented", previous)
-    status = _status(case, NEEDS_CONSENT, "never_consented", next_attempt_at=case.now + DAY)
-    return Verdict(NEEDS_CONSENT, "never_consented", replace(status, version=0), announce=INVALID_GRANT)
+    previous = situation.status
+    if previous and previous.state == State.NEEDS_CONSENT and previous.reason == NEVER_CONSENTED:
+        return Verdict(Outcome.NEEDS_CONSENT, NEVER_CONSENTED, previous)
+    status = replace(_enter(situation, State.NEEDS_CONSENT, NEVER_CONSENTED), version=0, refused_at=0)
+    return Verdict(Outcome.NEEDS_CONSENT, NEVER_CONSENTED, status, announce=INVALID_GRANT)
 
 
-def judge_misconfigured(case: Case, message: str) -> Verdict:
-    """Judge a fault that was found before anything was sent; `message` names fault and fix."""
-    previous = case.previous
-    if previous and previous.state == MISCONFIGURED:
-        if case.now < previous.next_attempt_at and previous.message == message:
-            return Verdict(MISCONFIGURED, "misconfigured", previous, message=message)
-        status = _again(case, previous, doubling(previous.attempts + 1))
-        return Verdict(MISCONFIGURED, "misconfigured", replace(status, message=message), message=message)
-    status = _status(case, MISCONFIGURED, "misconfigured", next_attempt_at=case.now + doubling(1), message=message)
-    return Verdict(MISCONFIGURED, "misconfigured", status, announce=CLIENT_REJECTED, message=message)
+def judge_revoked(situation: Situation) -> Verdict:
+    """Judge a grant that an operator has revoked: no event, no reminder, no probe; only a newer version ends it."""
+    status = _enter(situation, State.NEEDS_CONSENT, REVOKED_BY_OPERATOR)
+    status = replace(status, event_id="", client_event_id="", owed=(), refused_at=0)
+    return Verdict(Outcome.REVOKED, REVOKED_BY_OPERATOR, status)
 
 
-def judge_waiting(case: Case, back_off: BackOff) -> Verdict | None:
+def judge_misconfigured(situation: Situation, message: str, *, needs_exchange: bool = False) -> Verdict:
+    """Judge a fault on our side; `message` names fault and fix.
+
+    `needs_exchange`: it showed only after the provider had answered, so that looking for its end costs an exchange.
+    """
+    outcome, previous = Outcome.MISCONFIGURED, situation.status
+    if previous and previous.state == State.MISCONFIGURED:
+        is_same = previous.message == message and previous.needs_exchange == needs_exchange
+        if situation.now < previous.next_attempt_at and is_same:
+            return Verdict(outcome, "misconfigured", previous, message=message)
+        status = _again(situation, previous, doubling(previous.attempts + 1))
+        status = replace(status, message=message, needs_exchange=needs_exchange, version=situation.version)
+        return Verdict(outcome, "misconfigured", status, message=message)
+    status = _enter(situation, State.MISCONFIGURED, "misconfigured", wait=doubling(1))
+    status = replace(status, message=message, needs_exchange=needs_exchange)
+    return Verdict(outcome, "misconfigured", status, announce=CLIENT_REJECTED, message=message)
+
+
+def judge_waiting(situation: Situation, back_off: BackOff) -> Verdict | None:
     """Judge a back-off in memory whose end is still to come: its state begins once half the margin is gone."""
-    if (case.previous and case.previous.state != HEALTHY) or not _is_low(case):
+    if situation.state != State.HEALTHY or not situation.is_low:
         return None
-    status = _status(case, UNAVAILABLE, back_off.reason, next_attempt_at=back_off.next_attempt_at)
-    status = replace(status, attempts=back_off.attempts)
-    return Verdict(UNAVAILABLE, back_off.reason, status, announce=REFRESH_FAILING)
+    status = _enter(situation, State.UNAVAILABLE, back_off.reason, wait=back_off.next_attempt_at - situation.now)
+    status = replace(status, attempts=back_off.attempts, answer=back_off.answer, answer_since=back_off.answer_since)
+    return Verdict(Outcome.UNAVAILABLE, back_off.reason, status, announce=REFRESH_FAILING)
 
 
-def doubling(attempt: int) -> float:
-    """Return the back-off after so many attempts: 1 min doubling to 1 h, in seconds."""
-    return min(60.0 * 2.0 ** min(attempt - 1, 10), 3600.0)
+def judge_busy(situation: Situation, lease_seconds: float, *, is_unsaved: bool = False) -> Verdict:
+    """Judge a lease that is held: once it stays so and the token is about to run out, it is a fault (`lease_held`).
+
+    `is_unsaved`: its holder cannot store what it has, and says so itself.
+    """
+    back_off = situation.back_off
+    began_at = back_off.began_at if back_off and back_off.reason == "lease_held" else situation.now
+    if is_unsaved or situation.now - began_at < lease_seconds or not situation.is_low:
+        waiting = BackOff(1, situation.now, "lease_held", situation.version, began_at)
+        return Verdict(Outcome.BUSY, "lease_held", situation.status, back_off=waiting)
+    verdict = _judge_silence(situation, "lease_held", _NO_DETAIL, 0)
+    assert verdict.back_off  # noqa: S101 - silence always has one
+    return replace(verdict, back_off=replace(verdict.back_off, began_at=began_at, next_attempt_at=situation.now))
 
 
-def back_off_delay(name: str, attempt: int, retry_after: float) -> float:
-    """Return the back-off of a silent provider: 1 min doubling to 15 min, jittered; `Retry-After` outranks it."""
-    longest = min(60.0 * 2.0 ** min(attempt - 1, 10), 900.0)
-    return max(longest * (0.5 + 0.5 * spread(name, attempt)), min(retry_after, DAY))
+def _judge_death(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
+    previous = s.status if s.status and s.status.version == s.version else None
+    if previous and previous.state == State.NEEDS_CONSENT:
+        status = _again(s, previous, next_probe(previous.since, s.now) - s.now)
+        return Verdict(Outcome.NEEDS_CONSENT, previous.reason, status, is_death=True, detail=detail)
+    refused_at = previous.refused_at if previous and previous.refused_at else s.now
+    if previous and previous.refused_at and previous.reason == "lost_rotation":
+        reason = previous.reason  # an answer that was lost: the first attempt knew, later ones cannot see it
+    if previous and previous.refused_at and s.now >= refused_at + s.confirm_after:
+        status = _enter(s, State.NEEDS_CONSENT, reason, wait=next_probe(s.now, s.now) - s.now, detail=detail)
+        status = replace(status, refused_at=refused_at)
+        return Verdict(Outcome.NEEDS_CONSENT, reason, status, announce=INVALID_GRANT, is_death=True, detail=detail)
+    return suspect(s, reason, refused_at, detail)
 
 
-def _judge_death(case: Case, reason: str, detail: ErrorDetail) -> Verdict:
-    previous = case.previous
-    judged_before = previous is not None and previous.version == case.version
-    if previous and judged_before and previous.state == NEEDS_CONSENT:
-        status = _again(case, previous, DAY)
-        return Verdict(NEEDS_CONSENT, previous.reason, status, is_death=True, detail=detail)
-    if previous and judged_before and previous.state == SUSPECT:
-        # What the first attempt knew (an answer that was lost) the second can no longer see.
-        reason = previous.reason if previous.reason == "lost_rotation" else reason
-        if case.confirm_now or case.now >= previous.tried_at + case.confirm_after:
-            status = _status(case, NEEDS_CONSENT, reason, next_attempt_at=case.now + DAY, detail=detail)
-            return Verdict(NEEDS_CONSENT, reason, status, announce=INVALID_GRANT, is_death=True, detail=detail)
-    next_attempt_at = case.now + case.confirm_after
-    status = _status(case, SUSPECT, reason, next_attempt_at=next_attempt_at, detail=detail)
-    return Verdict(SUSPECT, reason, status, is_death=True, detail=detail)
+def suspect(s: Situation, reason: str, refused_at: float, detail: ErrorDetail) -> Verdict:
+    """Judge a death that is not confirmed, or that is held back: tried again soon, then in every run."""
+    previous = s.status
+    if previous and previous.state == State.SUSPECT and previous.refused_at == refused_at:
+        status = replace(_again(s, previous, 0), reason=reason, version=s.version)
+    else:
+        status = _enter(s, State.SUSPECT, reason, wait=s.repeat_after, detail=detail)
+    return Verdict(Outcome.SUSPECT, reason, replace(status, refused_at=refused_at), is_death=True, detail=detail)
 
 
-def _judge_rejection(case: Case, reason: str, detail: ErrorDetail) -> Verdict:
-    previous = case.previous
-    if previous and previous.state == NEEDS_CONSENT and previous.version == case.version:
+def _judge_rejection(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
+    previous = s.status
+    if previous and previous.state == State.NEEDS_CONSENT and previous.version == s.version:
         # A probe of a dead grant says nothing new about the grant.
-        return Verdict(REJECTED, reason, _again(case, previous, doubling(7)), detail=detail)
-    if previous and previous.state == REJECTED and previous.client == case.client:
+        return Verdict(Outcome.REJECTED, reason, _again(s, previous, doubling(7)), detail=detail)
+    if previous and previous.state == State.REJECTED and previous.client == s.client:
         # Still the same incident, even if the provider now words it differently.
         status = replace(
-            _again(case, previous, doubling(previous.attempts + 1)),
+            _again(s, previous, doubling(previous.attempts + 1)),
             reason=reason,
-            version=case.version,
-            client_version=case.client_version,
+            version=s.version,
+            client_version=s.client_version,
             error=detail.error or "",
             error_subtype=detail.error_subtype or "",
         )
-        return Verdict(REJECTED, reason, status, detail=detail)
-    status = _status(case, REJECTED, reason, next_attempt_at=case.now + doubling(1), detail=detail)
-    return Verdict(REJECTED, reason, status, announce=CLIENT_REJECTED, detail=detail)
+        return Verdict(Outcome.REJECTED, reason, status, detail=detail)
+    status = _enter(s, State.REJECTED, reason, wait=doubling(1), detail=detail)
+    return Verdict(Outcome.REJECTED, reason, status, announce=CLIENT_REJECTED, detail=detail)
 
 
-def _judge_silence(case: Case, reason: str, detail: ErrorDetail, retry_after: float) -> Verdict:
-    previous = case.previous if case.previous and case.previous.state != HEALTHY else None
-    attempts = max(previous.attempts if previous else 0, case.back_off.attempts if case.back_off else 0) + 1
-    delay = back_off_delay(case.name, attempts, retry_after)
-    # Nobody has been told of a suspicion, unless it is held: when the access token runs out meanwhile, it is time.
-    is_untold = previous is not None and previous.state == SUSPECT and not previous.hold_until > case.now
-    back_off = BackOff(attempts, case.now + delay, reason, case.version)
-    if previous and previous.state not in (UNAVAILABLE, MISCONFIGURED) and not (is_untold and _is_low(case)):
-        return Verdict(UNAVAILABLE, reason, _again(case, previous, delay), back_off=back_off, detail=detail)
-    if previous and previous.state == UNAVAILABLE:
-        status = replace(_again(case, previous, delay), reason=reason, version=case.version)
-        return Verdict(UNAVAILABLE, reason, status, detail=detail)
-    if not _is_low(case) and previous is None:
-        return Verdict(UNAVAILABLE, reason, case.previous, back_off=back_off, detail=detail)
-    if not _is_low(case) and previous:  # what was misconfigured is mended, but nothing proves it yet
-        return Verdict(UNAVAILABLE, reason, _again(case, previous, delay), back_off=back_off, detail=detail)
-    status = _status(case, UNAVAILABLE, reason, next_attempt_at=case.now + delay, detail=detail)
-    status = replace(status, attempts=attempts)
-    return Verdict(UNAVAILABLE, reason, status, announce=REFRESH_FAILING, detail=detail)
+def _judge_silence(s: Situation, reason: str, detail: ErrorDetail, retry_after: float) -> Verdict:
+    """Judge a failure that may pass.
+
+    low   state before                            what it becomes
+    no    healthy                                 nothing is written: the back-off lives in memory
+    no    any other                               the same, one attempt later
+    yes   healthy, suspect, misconfigured         unavailable, and `refresh_failing` is told
+    yes   unavailable, needs_consent, rejected    the same, one attempt later: they have been told
+    """
+    previous = s.status if s.state != State.HEALTHY else None
+    answer, answer_since = _repeated_answer(s, reason, detail)
+    if answer and s.now - answer_since >= DAY and previous and previous.state == State.UNAVAILABLE:
+        verdict = _judge_rejection(s, "invalid_request", detail)
+        assert verdict.status  # noqa: S101 - a rejection always has one
+        return replace(verdict, status=replace(verdict.status, answer=answer, answer_since=answer_since))
+    attempts = max(previous.attempts if previous else 0, s.back_off.attempts if s.back_off else 0) + 1
+    delay = of_silence(s.name, attempts, retry_after)
+    began_at = s.back_off.began_at if s.back_off else s.now
+    back_off = BackOff(attempts, s.now + delay, reason, s.version, began_at or s.now, answer, answer_since)
+    announce = None
+    if previous is None and not s.is_low:
+        status = s.status
+    elif s.is_low and s.state in (State.HEALTHY, State.SUSPECT, State.MISCONFIGURED):
+        status = replace(_enter(s, State.UNAVAILABLE, reason, wait=delay, detail=detail), attempts=attempts)
+        announce = REFRESH_FAILING
+    else:
+        assert previous  # noqa: S101 - every other state is one
+        status = _again(s, previous, delay)
+        if previous.state == State.UNAVAILABLE:
+            status = replace(status, reason=reason, version=s.version)
+    if status and status.state == State.UNAVAILABLE:
+        status = replace(status, answer=answer, answer_since=answer_since)
+    return Verdict(Outcome.UNAVAILABLE, reason, status, announce=announce, back_off=back_off, detail=detail)
 
 
-def _is_low(case: Case) -> bool:
-    """Tell whether less than half the margin is left, or nothing at all."""
-    return case.facts is None or case.facts.expires_at - case.now < case.margin / 2
+def _repeated_answer(s: Situation, reason: str, detail: ErrorDetail) -> tuple[str, float]:
+    """Return the answer (status and error code), and since when it is the same; "" where there was none."""
+    if reason in _PATIENCE or reason in _NO_ANSWER:
+        return "", 0
+    answer = f"{reason} {detail.error or ''}".strip()
+    known = [m for m in (s.status, s.back_off) if m and m.answer == answer and m.answer_since]
+    return answer, min((m.answer_since for m in known), default=s.now)
 
 
-def _status(  # noqa: PLR0913 - what is new in a state
-    case: Case,
-    state: str,
-    reason: str,
-    *,
-    next_attempt_at: float,
-    detail: ErrorDetail = _NO_DETAIL,
-    message: str = "",
-) -> Status:
+def _enter(s: Situation, state: State, reason: str, *, wait: float = 0, detail: ErrorDetail = _NO_DETAIL) -> Status:
     """Enter a state. What the connection's unhealthy time has gathered (first failure, client incident) stays."""
-    previous = case.previous or Status(HEALTHY, "", since=0)
-    began = previous.first_failed_at if previous.state != HEALTHY else 0
+    previous = s.status or Status(State.HEALTHY, "", since=0)
+    is_open = previous.state != State.HEALTHY
     return Status(
         state=state,
         reason=reason,
-        since=case.now,
-        version=case.version,
+        since=s.now,
+        version=s.version,
         attempts=1,
-        next_attempt_at=next_attempt_at,
-        event_id=previous.event_id,
-        tried_at=case.now,
-        first_failed_at=began or case.now,
-        message=message,
+        next_attempt_at=s.now + wait if wait else 0,
+        event_id=previous.event_id if is_open else "",
+        tried_at=s.now,
+        first_failed_at=(previous.first_failed_at if is_open else 0) or s.now,
+        refused_at=previous.refused_at if is_open and previous.version == s.version else 0,
         error=detail.error or "",
         error_subtype=detail.error_subtype or "",
         owed=previous.owed,
-        client=case.client or previous.client,
-        client_version=case.client_version,
-        client_event_id=previous.client_event_id,
-        hold_until=0 if state == NEEDS_CONSENT else previous.hold_until,
+        client=s.client or previous.client,
+        client_version=s.client_version,
+        client_event_id=previous.client_event_id if is_open else "",
     )
 
 
-def _again(case: Case, status: Status, delay: float) -> Status:
+def _again(s: Situation, status: Status, delay: float) -> Status:
     """Stay in the state, one attempt later."""
-    return replace(status, attempts=status.attempts + 1, next_attempt_at=case.now + delay, tried_at=case.now)
+    return replace(status, attempts=status.attempts + 1, next_attempt_at=s.now + delay, tried_at=s.now)

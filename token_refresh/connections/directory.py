@@ -1,0 +1,84 @@
+"""Find connections: all of them by a list, or one by its name; and what no access token may ever be written to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from token_refresh.core.connection import LABEL, SUFFIX, Connection, SecretRecord, is_secret_id, parse_connection
+from token_refresh.errors import Misconfigured, SecretMissing
+from token_refresh.ports import SecretStore
+
+
+@dataclass(slots=True)
+class Directory:
+    """The connections of the project; one for the instance's life, and safe for threads."""
+
+    store: SecretStore
+    _reserved: dict[str, str] = field(default_factory=dict)  # secret id -> what it is
+    _is_listed: bool = False
+    _unreserved: set[str] = field(default_factory=set)
+
+    def list(self) -> list[Connection]:
+        """List the connections, eventually consistent; raises `StoreError`."""
+        connections = [c for r in self.store.list_connections() if (c := parse_connection(r))]
+        reserved = {c.client_secret_id: "a client registration" for c in connections}
+        self._reserved = reserved | {c.secret_id: "a connection secret" for c in connections}
+        self._is_listed = True
+        return mark_name_clashes(connections)
+
+    def find(self, name: str) -> Connection | None:
+        """Fetch the secret that declares a connection; None when there is none. Raises `StoreError`."""
+        for secret_id in (name + SUFFIX, name):
+            if not is_secret_id(secret_id):
+                continue
+            try:
+                connection = parse_connection(self.store.get(secret_id))
+            except SecretMissing:
+                continue
+            if connection and connection.name == name:
+                return connection
+        return None
+
+    def check_access_token_secret(self, connection: Connection) -> None:
+        """Make sure that the access token overwrites no grant and no client registration.
+
+        Raises `Misconfigured`, `StoreError`.
+        """
+        secret_id = connection.access_token_secret_id
+        found = self._reserved.get(secret_id)
+        if found is None and secret_id not in self._unreserved and not self._is_listed:
+            # Nothing has been listed yet, so the secret itself must tell.
+            try:
+                found = "a connection secret" if LABEL in self.store.get(secret_id).labels else None
+            except SecretMissing:
+                found = None
+            if found is None:
+                self._unreserved.add(secret_id)
+        if found:
+            raise Misconfigured(
+                f"secret {secret_id} is {found}, so no access token is written to it: remove its label "
+                f"(gcloud secrets update {secret_id} --remove-labels={LABEL}) or rename one of the two"
+            )
+
+
+def mark_name_clashes(connections: Iterable[Connection]) -> list[Connection]:
+    """Refuse the second of two secrets that yield one name: the one with the suffix is the connection (contract 2)."""
+    listed = list(connections)
+    suffixed = {c.name for c in listed if is_suffixed(c.record)}
+    return [
+        replace(
+            c,
+            problem=f"secrets {c.secret_id} and {c.name}{SUFFIX} both declare this connection: {c.name}{SUFFIX} is it, "
+            f"so rename {c.secret_id} or remove its label "
+            f"(gcloud secrets update {c.secret_id} --remove-labels={LABEL})",
+        )
+        if c.name in suffixed and not is_suffixed(c.record)
+        else c
+        for c in listed
+    ]
+
+
+def is_suffixed(record: SecretRecord) -> bool:
+    """Tell whether the secret's id ends in ``-refresh-token``."""
+    return record.secret_id.endswith(SUFFIX) and record.secret_id != SUFFIX

@@ -1,0 +1,55 @@
+"""The end of the process: SIGTERM, and ten seconds.
+
+https://cloud.google.com/run/docs/container-contract#instance-shutdown
+
+The server that carries the function has a handler of its own, and Python lets only the main thread set handlers, while
+requests are answered in others. So the main thread is asked to chain ours before the one that is there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+log = logging.getLogger("token_refresh")
+
+_Pending = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+_kept: list[Any] = []  # what C calls must not be collected
+
+
+def on_termination(work: Callable[[], None]) -> None:
+    """Do something once SIGTERM arrives, beside what the server does then; the process ends after it."""
+
+    def install(_: object = None) -> int:
+        before = signal.getsignal(signal.SIGTERM)
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            # Not in the handler itself: it interrupts the main thread anywhere, locks held.
+            worker = threading.Thread(target=work, name="token-refresh-termination")
+            worker.start()
+            if callable(before):
+                before(number, frame)
+            elif before == signal.SIG_DFL:
+                signal.signal(number, signal.SIG_DFL)
+                threading.Thread(target=_end_after, args=(worker, number)).start()
+
+        signal.signal(signal.SIGTERM, handle)
+        return 0
+
+    if threading.current_thread() is threading.main_thread():
+        install()
+        return
+    pending = _Pending(install)
+    _kept.append(pending)
+    if ctypes.pythonapi.Py_AddPendingCall(pending, None):
+        log.warning("SIGTERM cannot be handled: what is not stored when it comes is lost with the process")
+
+
+def _end_after(worker: threading.Thread, number: int) -> None:
+    worker.join()
+    signal.raise_signal(number)

@@ -1,0 +1,99 @@
+"""New refresh tokens that are not stored yet: the only copy is here, and must not be lost.
+
+A reply is remembered before its first add and forgotten after it, so that no path can lose it. While one cannot be
+stored, the instance spends other single-use refresh tokens one at a time; and none any more in a run in which another
+one could not be stored: one faulty secret stops nobody else, and a fault of all costs at most one more grant a run.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar, final
+
+from token_refresh.errors import NotNow
+
+
+class UnsavedReply(Protocol):
+    """A reply that is to be stored."""
+
+    is_failing: bool
+
+
+R = TypeVar("R", bound=UnsavedReply)
+
+
+@final
+class UnsavedReplies(Generic[R]):
+    """The replies that are not stored yet, by connection. One for the instance's life; safe for threads."""
+
+    def __init__(self) -> None:
+        self._replies: dict[str, R] = {}
+        self._failed_in_this_run: set[str] = set()
+        self._spending = 0
+        self._lock = threading.Lock()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._replies
+
+    def all(self) -> dict[str, R]:
+        """Return the replies that are to be stored."""
+        with self._lock:
+            return dict(self._replies)
+
+    def remember(self, name: str, reply: R) -> None:
+        """Remember a reply, before its first add."""
+        with self._lock:
+            self._replies[name] = reply
+
+    def note_failure(self, name: str) -> None:
+        """Note that a reply could not be stored at the first try."""
+        with self._lock:
+            reply = self._replies.get(name)
+            if reply and not reply.is_failing:
+                reply.is_failing = True
+                self._failed_in_this_run.add(name)
+
+    def forget(self, name: str, reply: R) -> None:
+        """Forget a reply: it is stored, or there is nothing left to store it for."""
+        with self._lock:
+            if self._replies.get(name) is reply:
+                del self._replies[name]
+            self._failed_in_this_run.discard(name)
+
+    def begin_run(self) -> None:
+        """Begin a new run: what failed before it stops no other connection."""
+        with self._lock:
+            self._failed_in_this_run.clear()
+
+    def is_failing(self) -> bool:
+        """Tell whether a reply could not be stored."""
+        with self._lock:
+            return any(r.is_failing for r in self._replies.values())
+
+    def may_spend(self) -> bool | None:
+        """Tell whether a single-use refresh token may be spent now; None = not any more in this run."""
+        with self._lock:
+            return self._may_spend()
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Spend a single-use refresh token, and store what comes for it; raises `NotNow`."""
+        with self._lock:
+            if not self._may_spend():
+                raise NotNow("rotated_token_not_saved")
+            self._spending += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._spending -= 1
+
+    def _may_spend(self) -> bool | None:
+        failing = [n for n, r in self._replies.items() if r.is_failing]
+        if not failing:
+            return True
+        if len(failing) > 1 and self._failed_in_this_run:
+            return None
+        return self._spending == 0

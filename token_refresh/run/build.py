@@ -1,0 +1,64 @@
+"""Put the parts of a refresh run together: what one instance of the refresher consists of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from token_refresh.connections.directory import Directory
+from token_refresh.connections.incidents import Incidents
+from token_refresh.connections.lease import Leases
+from token_refresh.connections.memory import Memory
+from token_refresh.core.provider.definition import Provider
+from token_refresh.instance.pace import Paces
+from token_refresh.instance.paced_store import PacedStore
+from token_refresh.instance.pool import Pool
+from token_refresh.instance.quota import Quota
+from token_refresh.instance.unsaved import UnsavedReplies
+from token_refresh.ports import ConsentLinks, Publisher, SecretStore, TokenEndpoint
+from token_refresh.refresh.refresher import Refresher
+from token_refresh.refresh.save import Reply, Saver
+from token_refresh.run.clean import Janitor
+from token_refresh.run.runner import Runner
+from token_refresh.run.verdicts import Verdicts
+from token_refresh.run.visit import Visitor
+from token_refresh.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a run needs of the world. `monotonic` measures paces, `clock` tells the time; both in seconds."""
+
+    store: SecretStore
+    endpoint: TokenEndpoint
+    publisher: Publisher
+    links: ConsentLinks
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+
+
+def build_runner(outside: Outside, providers: Mapping[str, Provider], settings: Settings) -> Runner:
+    """Put one instance together, with an empty memory."""
+    clock, sleep = outside.clock, outside.sleep
+    reads, writes = (
+        Quota(per_minute, outside.monotonic, sleep)
+        for per_minute in (settings.secret_reads_per_minute, settings.secret_writes_per_minute)
+    )
+    store = PacedStore(outside.store, reads, writes, sleep)
+    memory = Memory(store, providers, settings)
+    directory = Directory(store)
+    incidents = Incidents(store, outside.publisher, outside.links, clock)
+    unsaved: UnsavedReplies[Reply] = UnsavedReplies()
+    leases = Leases(store.urgent(), settings, clock)
+    saver = Saver(store.urgent(), settings, memory, leases, unsaved, writes, clock, sleep)
+    refresher = Refresher(
+        store, outside.endpoint, settings, memory, directory, incidents, leases, saver, unsaved, clock
+    )
+    visitor = Visitor(store, refresher, incidents, memory, unsaved, settings, clock)
+    verdicts = Verdicts(incidents, visitor, memory, settings, writes, clock)
+    hosts = Paces(settings.token_requests_per_second, outside.monotonic, sleep)
+    pool = Pool(int(settings.refresh_workers), writes, hosts, unsaved, store.ledger, clock, sleep)
+    janitor = Janitor(store, memory, incidents, writes, clock)
+    return Runner(directory, visitor, verdicts, saver, unsaved, pool, janitor, settings, clock)
