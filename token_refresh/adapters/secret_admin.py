@@ -8,7 +8,7 @@ from typing import Any, Final
 from google.api_core import exceptions
 from google.cloud import secretmanager_v1 as sm
 
-from token_refresh.errors import SecretExists, StoreForbidden, StoreUnavailable
+from token_refresh.errors import SecretExists, StoreDenied, StoreUnavailable
 
 _SECONDS: Final = 20.0
 
@@ -21,7 +21,7 @@ class SecretAdmin:
         self._parent = parent
 
     def create(self, secret_id: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> None:
-        """Create an empty secret. Raises `SecretExists`, `StoreForbidden`, `StoreUnavailable`."""
+        """Create an empty secret. Raises `SecretExists`, `StoreDenied`, `StoreUnavailable`."""
         secret: dict[str, Any] = {"labels": dict(labels), "annotations": dict(annotations)}
         if "/locations/" not in self._parent:
             secret["replication"] = {"automatic": {}}
@@ -34,7 +34,7 @@ class SecretAdmin:
             raise _translated(f"create secret {secret_id}", fault) from None
 
     def label(self, secret_id: str, labels: Mapping[str, str]) -> None:
-        """Replace a secret's labels. Raises `StoreForbidden`, `StoreUnavailable`."""
+        """Replace a secret's labels. Raises `StoreDenied`, `StoreUnavailable`."""
         secret = {"name": f"{self._parent}/secrets/{secret_id}", "labels": dict(labels)}
         try:
             self._client.update_secret({"secret": secret, "update_mask": {"paths": ["labels"]}}, timeout=_SECONDS)
@@ -42,7 +42,7 @@ class SecretAdmin:
             raise _translated(f"label secret {secret_id}", fault) from None
 
     def delete(self, secret_id: str) -> None:
-        """Delete a secret and its versions. Raises `StoreForbidden`, `StoreUnavailable`."""
+        """Delete a secret and its versions. Raises `StoreDenied`, `StoreUnavailable`."""
         try:
             self._client.delete_secret(name=f"{self._parent}/secrets/{secret_id}", timeout=_SECONDS)
         except exceptions.NotFound:
@@ -53,6 +53,6 @@ class SecretAdmin:
 
 def _translated(what: str, fault: exceptions.GoogleAPIError) -> Exception:
     if isinstance(fault, exceptions.PermissionDenied | exceptions.Unauthenticated):
-        return StoreForbidden(f"cannot {what}: not allowed")
+        return StoreDenied(f"cannot {what}: not allowed")
     # The service's text may quote the request.
     return StoreUnavailable(f"cannot {what}: {type(fault).__name__}")

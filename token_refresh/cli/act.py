@@ -16,7 +16,7 @@ from token_refresh.cli.session import UNREACHABLE, WRONG_USE, Session, Stop, com
 from token_refresh.cli.words import write_moment, write_table
 from token_refresh.core.connection import SUFFIX, parse_connection
 from token_refresh.core.overview.row import Row
-from token_refresh.errors import SecretMissing, StoreForbidden
+from token_refresh.errors import SecretMissing, StoreDenied
 
 _WAIT_SECONDS: Final = 90
 _LOOK_EVERY: Final = 2.0
@@ -132,7 +132,7 @@ def _require(session: Session, name: str) -> None:
             connection = parse_connection(session.parts.store.get(secret_id))
         except SecretMissing:
             continue
-        except StoreForbidden:
+        except StoreDenied:
             return
         if connection is not None and connection.name == name:
             return
