@@ -16,7 +16,8 @@ TokenRefreshError
 │   ├── StoreDenied           a permission is missing, which the message names: grant it
 │   ├── StoreRefused          the request itself is refused, and will be again
 │   └── StoreUnavailable      outage: try again later                                               503
-│       └── QuotaExceeded         the project's quota is used up: slow down
+│       ├── QuotaExceeded         the project's quota is used up: slow down
+│       └── Contended             the metadata keeps changing, or is read too late to be written
 ├── Unfinished            a named version was not acted on: the message is delivered again          503
 ├── Busy                  another holder has the lease, or another run works on the connection
 │   └── NotNow                the attempt is left for the next run
@@ -98,6 +99,10 @@ class StoreUnavailable(StoreError):
 
 class QuotaExceeded(StoreUnavailable):
     """The project's quota of Secret Manager calls is used up for this minute."""
+
+
+class Contended(StoreUnavailable):
+    """Other writers were always faster, or what is read is older than what they wrote."""
 
 
 class Unfinished(TokenRefreshError):

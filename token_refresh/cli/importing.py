@@ -36,7 +36,7 @@ from token_refresh.core.provider.definition import Provider
 from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome, UnknownOutcome
 from token_refresh.core.token_file import TokenFile, parse_token_file
 from token_refresh.core.token_request import TokenRequest
-from token_refresh.errors import SecretExists, SecretMissing, StoreError, StoreUnavailable, VersionMissing
+from token_refresh.errors import SecretExists, SecretMissing, StoreDenied, StoreError, StoreUnavailable, VersionMissing
 
 _TRIES: Final = 5
 _LARGEST_FILE: Final = 64 * 1024
@@ -245,7 +245,7 @@ def _add_or_save(session: Session, connection: Connection, payload: bytes) -> in
     for attempt in range(_TRIES):
         try:
             return session.parts.store.add(connection.secret_id, payload)
-        except StoreUnavailable:
+        except (StoreUnavailable, StoreDenied):
             time.sleep(2**attempt)
     path = Path(f"{connection.secret_id}.unsaved")
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

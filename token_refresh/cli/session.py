@@ -23,7 +23,7 @@ from token_refresh.errors import (
     BadEnvironment,
     PublishError,
     SecretMissing,
-    StoreUnavailable,
+    StoreError,
     TokenRefreshError,
     TransportError,
 )
@@ -34,7 +34,7 @@ from token_refresh.wiring import Parts
 NO: Final = 1
 WRONG_USE: Final = 2
 UNREACHABLE: Final = 3
-_CANNOT: Final = (StoreUnavailable, PublishError, TransportError, GoogleAuthError)
+_CANNOT: Final = (StoreError, PublishError, TransportError, GoogleAuthError)
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -70,11 +70,11 @@ class Incidents:
         before = connection.record.annotations.get(STATUS)
         text = render_status(status) if status else None
         if text == before and not also:
-            self._forget_unwritten(connection)
+            self.forget_unwritten(connection)
             return connection
         notes = {**(also or {}), STATUS: text}
         record = swap(self.store, connection.record, lambda _: notes, lambda r: r.annotations.get(STATUS) == before)
-        self._forget_unwritten(connection)
+        self.forget_unwritten(connection)
         return replace(connection, record=record) if record else None
 
     def record(
@@ -94,6 +94,8 @@ class Incidents:
             since = self._unwritten_since.setdefault(connection.secret_id, self.clock())
             if isinstance(fault, _LASTING) or self.clock() - since >= _LASTS:
                 return self._publish_unwritten(connection, status, facts, description, affected)
+            if status.owed:  # what is told must be written first: the next run decides it again
+                raise
             self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), status)
             return connection
         if written is None:
@@ -167,7 +169,7 @@ class Incidents:
             log.error("the state of %s cannot be written: %s", connection.name, fault)  # noqa: TRY400 - no traceback
             self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), None)
             return connection
-        self._forget_unwritten(connection)
+        self.forget_unwritten(connection)
         return replace(connection, record=record) if record else connection
 
     def remind(self, connection: Connection, status: Status, facts: AccessTokenFacts | None) -> Connection:
@@ -233,7 +235,12 @@ class Incidents:
         self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), left)
         return connection
 
-    def _forget_unwritten(self, connection: Connection) -> None:
+    def is_unwritten(self, connection: Connection) -> bool:
+        """Tell whether only this instance knows the connection's status."""
+        return connection.secret_id in self._unwritten
+
+    def forget_unwritten(self, connection: Connection) -> None:
+        """Forget what could not be written: it was written now, or is over."""
         self._unwritten.pop(connection.secret_id, None)
         self._unwritten_since.pop(connection.secret_id, None)
 

@@ -20,7 +20,7 @@ from typing import Final
 from token_refresh.connections.swap import swap
 from token_refresh.core.connection import LEASE, Connection, SecretRecord
 from token_refresh.core.status import LONGEST_LEASE, Lease, lease_of, render_lease
-from token_refresh.errors import Busy, StoreError
+from token_refresh.errors import Busy, Contended, StoreError
 from token_refresh.ports import SecretStore
 from token_refresh.settings import Settings
 
@@ -94,7 +94,10 @@ class Leases:
             taken.append((before, Lease(uuid.uuid4().hex, until, max(version, before.version))))
             return {LEASE: render_lease(taken[-1][1])}
 
-        record = swap(self.store, connection.record, changes, may_take) if may_take(connection.record) else None
+        try:
+            record = swap(self.store, connection.record, changes, may_take) if may_take(connection.record) else None
+        except Contended:
+            record = None
         if record is None:
             raise Busy(f"the lease of {connection.secret_id} is held")
         before, lease = taken[-1]

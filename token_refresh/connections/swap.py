@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from token_refresh.core.connection import SecretRecord
-from token_refresh.errors import EtagConflict, StoreUnavailable
+from token_refresh.errors import Contended, EtagConflict
 from token_refresh.ports import SecretStore
 
 _TRIES: Final = 6
@@ -34,4 +34,4 @@ def swap(
             record = store.get(record.secret_id)
             if not still_ours(record):
                 return None
-    raise StoreUnavailable(f"the metadata of secret {record.secret_id} keeps changing")
+    raise Contended(f"the metadata of secret {record.secret_id} keeps changing")

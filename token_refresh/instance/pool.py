@@ -28,7 +28,8 @@ _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 _HOST_SHARE: Final = 4  # one host takes at most this part of the threads while others wait
-_RETRY: Final = 0.05  # s, when only the end of another run's task can help
+_ANOTHER_ENDS: Final = -1.0  # what is waited for: not a moment, but the end of a task
+_PATIENCE: Final = 0.05  # s, between two looks whether another run's task has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class Pool:
         self._in_flight: dict[str, int] = {}
         self._single_use = 0
         self._working: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._ended = threading.Condition(self._lock)
 
     def map(self, work: Callable[[_In], _Out], items: Sequence[_In]) -> list[_Out]:
         """Do something for each item, side by side; results in the items' order."""
@@ -119,9 +121,11 @@ class Pool:
                     running[self._submit(task)] = task
                 elif lanes and (self._clock() >= until or (delay is None and not running)):
                     yield from ((left, None) for left in lanes.drain())
+                elif delay == _ANOTHER_ENDS and not running:
+                    self._await_another()
                 elif delay is not None and not running:
                     self._sleep(max(min(delay, until - self._clock()), 0.0))
-                timeout = 0.0 if task is not None and lanes else (delay or None)
+                timeout = 0.0 if task is not None and lanes else delay if delay and delay > 0 else None
                 for done in self._finished(running, timeout):
                     yield running.pop(done), done.result()
         finally:
@@ -132,7 +136,7 @@ class Pool:
         delay: float | None = None
         for lane in lanes.in_order():
             task = lane[0]
-            may_begin, wait = self._may_begin(task, is_alone=len(lanes) == 1)
+            may_begin, wait = self._may_begin(task, is_alone=lanes.is_of_one_host())
             if may_begin is None:
                 continue
             if not may_begin:
@@ -153,15 +157,15 @@ class Pool:
             if may_spend is None:  # not any more in this run: they stay until its end
                 return None, 0.0
             if not may_spend or self._single_use:
-                return False, _RETRY
+                return False, _ANOTHER_ENDS
         most = self._threads if is_alone else max(self._threads // _HOST_SHARE, 1)
         with self._lock:
             if sum(self._in_flight.values()) >= self._threads:
-                return False, _RETRY
+                return False, _ANOTHER_ENDS
             if not task.host:
                 return True, 0.0
             if self._in_flight.get(task.host, 0) >= most:
-                return False, _RETRY
+                return False, _ANOTHER_ENDS
         wait = self._hosts.until_free(task.host)
         return (True, 0.0) if wait <= 0 else (False, wait)
 
@@ -185,9 +189,18 @@ class Pool:
                 return task.work()
         finally:
             self._writes.give_back(task.writes - counted[0])
-            with self._lock:
+            with self._ended:
                 self._in_flight[task.host] -= 1
                 self._single_use -= task.is_single_use
+                self._ended.notify_all()
+
+    def _await_another(self) -> None:
+        """Wait for the end of another run's task."""
+        if self._threads == 1:
+            self._sleep(_PATIENCE)
+            return
+        with self._ended:
+            self._ended.wait(_PATIENCE)
 
     @staticmethod
     def _finished(running: dict[Future[Any], Task], timeout: float | None) -> list[Future[Any]]:
@@ -211,6 +224,10 @@ class _Lanes:
         for number, task in enumerate(tasks):
             self._lanes.setdefault((task.host, task.is_single_use), deque()).append(task)
             self._order[task.key] = number
+
+    def is_of_one_host(self) -> bool:
+        """Tell whether no other host waits."""
+        return len({lane[0].host for lane in self._lanes.values() if lane}) == 1
 
     def __len__(self) -> int:
         return sum(bool(lane) for lane in self._lanes.values())

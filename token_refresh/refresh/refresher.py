@@ -263,12 +263,13 @@ class Refresher:
     def _exchange_under_lease(self, prepared: Prepared, held: Held) -> TokenOutcome:
         if not self._leases.has_time(held, for_sends=2):
             return Unavailable("lease_too_short")
+        # Whatever happens from here on, the token may be spent, until a known answer says that it is not.
+        maybe_spent, held.maybe_spent = held.maybe_spent, True
         outcome = self._endpoint.refresh(prepared.request)
-        if isinstance(outcome, UnknownOutcome):
-            # A grace window may still give us the answer; whether or not, the token may be spent from here on.
-            held.maybe_spent = True
-            if self._leases.has_time(held):
-                outcome = self._endpoint.refresh(prepared.request)
+        if not isinstance(outcome, UnknownOutcome):
+            held.maybe_spent = maybe_spent
+        elif self._leases.has_time(held):  # a grace window may still give us the answer
+            outcome = self._endpoint.refresh(prepared.request)
         return self._explain(prepared, outcome, maybe_spent=held.maybe_spent)
 
     def _conclude(self, prepared: Prepared, outcome: TokenOutcome, held: Held | None, began: int) -> Attempt:

@@ -50,6 +50,7 @@ log = logging.getLogger("token_refresh")
 _FIRST_RETRY: Final = 0.25  # s, of a rotated token that could not be stored; doubles
 _LONGEST_RETRY: Final = 5.0
 _FROZEN: Final = 30.0  # s, after which a reply may have been overtaken
+_END_PATIENCE: Final = 2.0  # s, of the ten that a process has to end
 _SHORTEST_LEASE: Final = 1.0  # s, that must be left of a lease to add a version under it
 # Versions that a refresh looks back for strays of retried adds. What this instance remembers may be days old, and the
 # versions since were destroyed by those who wrote them: asking again would only cost writes.
@@ -223,13 +224,21 @@ class Saver:
         """Try once more to store each reply, since the process ends; what cannot be stored has its lease ended."""
         for reply in self._unsaved.all().values():
             try:
-                self._save_once(reply)
+                self._save_at_the_end(reply)
             except Exception as fault:  # noqa: BLE001 - there is no other chance
                 self._say(reply, fault)
                 self._leases.end(reply.held)
             else:
                 self._release(reply)
                 self._leases.give_back(reply.held)
+
+    def _save_at_the_end(self, reply: Reply) -> None:
+        """Store a reply although another thread may be in the middle of it: two copies of one token do no harm."""
+        if reply.lock.acquire(timeout=_END_PATIENCE):
+            reply.lock.release()
+            self._save_once(reply)
+        elif reply.held.lease.until > self._clock():
+            reply.top = self._store.add(reply.secret_id, reply.payload)
 
     def _save_while_held(self, reply: Reply) -> None:
         """Store the only copy of a new refresh token; tried until the lease ends, whatever goes wrong."""

@@ -104,7 +104,9 @@ class Visitor:
         try:
             if not trigger.dry_run and not connection.paused:
                 connection = self._mend(connection)
-            situation = self._situation(connection, self._first_sight(connection, trigger))
+            situation = self._first_sight(connection, trigger)
+            situation = replace(self._with_facts(connection, situation), is_unread=False)
+            situation = self._with_newest(connection, situation)
             decision = self._decide(connection, situation)
         except StoreDenied as fault:
             return self._failed(connection, situation, "secret_manager", str(fault))
@@ -161,33 +163,43 @@ class Visitor:
             back_off=self.memory.back_offs.get(connection.name),
             confirm_after=self.settings.confirm_after,
             client=self.memory.clients.get(connection.secret_id) or client,
+            is_unread=True,
+            margin=self.memory.margins(connection, None).margin,
             force=trigger.force,
             lowest_version=max(trigger.versions.get(connection.name, 0), lease_of(connection.record).version),
             was_consenting=lease_of(connection.record).is_of_consent,
             version=status.version if status else 0,
         )
 
-    def _situation(self, connection: Connection, seen: Situation) -> Situation:
-        """Add what the stored access token tells, and newer versions where the state makes them worth a look."""
-        status = seen.status
-        facts = self.memory.facts(connection) if not connection.paused or self.memory.is_known(connection) else None
-        # A lease that names a newer version means that a newer access token exists, or is coming.
-        if facts and seen.lowest_version > facts.connection_version and not connection.paused:
+    def _with_facts(self, connection: Connection, seen: Situation) -> Situation:
+        """Add what the stored access token tells."""
+        facts = None
+        if not connection.paused or self.memory.is_known(connection):
+            facts = self.memory.facts(connection)
+        # A lease that names a newer version means that a newer access token exists, or is coming; and a state that
+        # only this instance remembers may be over.
+        if facts and not connection.paused and seen.lowest_version > facts.connection_version:
             facts = self.memory.reread(connection)
+        if seen.status and self.incidents.is_unwritten(connection):
+            facts = self.memory.reread(connection)
+            if facts and facts.refreshed_at > seen.status.tried_at:
+                self.incidents.forget_unwritten(connection)
+                seen = replace(seen, status=self.incidents.status_of(connection))
         margins = self.memory.margins(connection, facts)
-        newest = client_version = 0
-        if needs_newest(status) and not connection.paused and not connection.problem:
-            newest, client_version = self._look_for_newer(connection, status)
         return replace(
             seen,
-            now=self.clock(),
             facts=facts,
             margin=margins.margin,
             due_at=margins.due_at,
-            newest_version=newest,
-            newest_client_version=client_version,
             version=seen.version or (facts.connection_version if facts else 0),
         )
+
+    def _with_newest(self, connection: Connection, seen: Situation) -> Situation:
+        """Add newer versions, where the state makes them worth a look."""
+        if not needs_newest(seen.status) or connection.paused or connection.problem:
+            return replace(seen, now=self.clock())
+        newest, client_version = self._look_for_newer(connection, seen.status)
+        return replace(seen, now=self.clock(), newest_version=newest, newest_client_version=client_version)
 
     def _decide(self, connection: Connection, situation: Situation) -> Decision:
         if connection.paused:

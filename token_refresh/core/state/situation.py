@@ -18,6 +18,7 @@ class Situation:
     now: float
     status: Status | None = None
     facts: AccessTokenFacts | None = None
+    is_unread: bool = False  # the stored access token could not be read: `facts` is not what is there
     margin: float = 0
     due_at: float = 0
     back_off: BackOff | None = None
@@ -40,8 +41,12 @@ class Situation:
 
     @property
     def is_low(self) -> bool:
-        """Tell whether less than half the margin is left, or nothing at all."""
-        return self.facts is None or self.facts.expires_at - self.now < self.margin / 2
+        """Tell whether less than half the margin is left, or nothing at all; or it could not be read for so long."""
+        if self.facts is not None:
+            return self.facts.expires_at - self.now < self.margin / 2
+        if not self.is_unread:
+            return True
+        return self.back_off is not None and self.now - self.back_off.began_at >= self.margin / 2
 
     @property
     def repeat_after(self) -> float:

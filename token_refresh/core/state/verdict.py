@@ -146,12 +146,15 @@ def _judge_death(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
         status = _again(s, previous, next_probe(previous.since, s.now) - s.now)
         return Verdict(Outcome.NEEDS_CONSENT, previous.reason, status, is_death=True, detail=detail)
     refused_at = previous.refused_at if previous and previous.refused_at else s.now
-    if previous and previous.refused_at and previous.reason == "lost_rotation":
-        reason = previous.reason  # an answer that was lost: the first attempt knew, later ones cannot see it
+    # What an instance that was frozen stored late is the same grant, and its owner has been asked.
+    is_told = s.status is not None and s.status.reason == "lost_rotation" and bool(s.status.event_id)
+    if is_told or previous and previous.refused_at and previous.reason == "lost_rotation":
+        reason = "lost_rotation"  # an answer that was lost: the first attempt knew, later ones cannot see it
     if previous and previous.refused_at and s.now >= refused_at + s.confirm_after:
         status = _enter(s, State.NEEDS_CONSENT, reason, wait=next_probe(s.now, s.now) - s.now, detail=detail)
         status = replace(status, refused_at=refused_at)
-        return Verdict(Outcome.NEEDS_CONSENT, reason, status, announce=INVALID_GRANT, is_death=True, detail=detail)
+        announce = None if is_told else INVALID_GRANT
+        return Verdict(Outcome.NEEDS_CONSENT, reason, status, announce=announce, is_death=True, detail=detail)
     return suspect(s, reason, refused_at, detail)
 
 
