@@ -27,7 +27,7 @@ from token_refresh.core.incident.incident import (
 from token_refresh.core.incident.moments import render_moment
 from token_refresh.core.status import State, Status, parse_status, render_status
 from token_refresh.core.units import DAY, HOUR, MINUTE
-from token_refresh.errors import PublishError, SecretMissing, StoreDenied, StoreError, StoreRefused
+from token_refresh.errors import Contended, PublishError, SecretMissing, StoreDenied, StoreError, StoreRefused
 from token_refresh.instance.recent import RecentKeys
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore
 
@@ -92,7 +92,8 @@ class Incidents:
         except StoreError as fault:
             log.error("the state of %s cannot be written: %s", connection.name, fault)  # noqa: TRY400 - no traceback
             since = self._unwritten_since.setdefault(connection.secret_id, self.clock())
-            if isinstance(fault, _LASTING) or self.clock() - since >= _LASTS:
+            has_lasted = self.clock() - since >= _LASTS and not isinstance(fault, Contended)
+            if isinstance(fault, _LASTING) or has_lasted:
                 return self._publish_unwritten(connection, status, facts, description, affected)
             if status.owed:  # what is told must be written first: the next run decides it again
                 raise
@@ -238,6 +239,15 @@ class Incidents:
     def is_unwritten(self, connection: Connection) -> bool:
         """Tell whether only this instance knows the connection's status."""
         return connection.secret_id in self._unwritten
+
+    def end_unwritten(self, connection: Connection, facts: AccessTokenFacts) -> None:
+        """End a state that only this instance knows: another one has refreshed the connection meanwhile."""
+        status = self.status_of(connection)
+        self.forget_unwritten(connection)
+        if status is None or status.owed:  # nothing was told
+            return
+        for event_id in recover(status, self.clock()).owed:
+            self.publish(self._build(event_id, connection, status, facts))
 
     def forget_unwritten(self, connection: Connection) -> None:
         """Forget what could not be written: it was written now, or is over."""

@@ -183,7 +183,7 @@ class Visitor:
         if seen.status and self.incidents.is_unwritten(connection):
             facts = self.memory.reread(connection)
             if facts and facts.refreshed_at > seen.status.tried_at:
-                self.incidents.forget_unwritten(connection)
+                self.incidents.end_unwritten(connection, facts)
                 seen = replace(seen, status=self.incidents.status_of(connection))
         margins = self.memory.margins(connection, facts)
         return replace(
