@@ -213,7 +213,7 @@ class Runner:
             neighbours = self._neighbours(client, own, run)
             was_in_doubt = any(
                 s and is_mass(s.client_event_id)
-                for s in [v.situation.status for v in own] + [self.visitor.incidents.status_of(c) for c in neighbours]
+                for s in map(self.visitor.incidents.status_of, (*(v.connection for v in own), *neighbours))
             )
             told = self.verdicts.record(own, neighbours, run.until)
             done.update({v.connection.secret_id: v for v in told})

@@ -74,7 +74,7 @@ class Verdicts:
         weighed, is_burst = self._weigh(visits, neighbours, refreshed_at)
         has_refreshed = any(v.outcome == Outcome.REFRESHED for v in visits)
         is_mass = is_burst and not has_refreshed
-        statuses = [v.situation.status for v in visits] + [self.incidents.status_of(c) for c in neighbours]
+        statuses = [self.incidents.status_of(c) for c in (*(v.connection for v in visits), *neighbours)]
         affected = [v.connection.name for v in weighed if _blames(v, has_refreshed, refreshed_at) or _dies(v, is_mass)]
         known = Weighing(
             ClientIncidents(statuses, has_refreshed=has_refreshed, affected=affected, told_before=self.told_over),
@@ -108,7 +108,7 @@ class Verdicts:
     # -- weighing ------------------------------------------------------------------------------------------------------
 
     def _is_in_incident(self, visit: Visit) -> bool:
-        status = visit.situation.status
+        status = self.incidents.status_of(visit.connection)  # lists may be old; what an attempt has written is not
         return visit.outcome == Outcome.REFRESHED and status is not None and bool(status.client_event_id)
 
     def _refreshed_at(self, visits: Sequence[Visit], neighbours: Sequence[Connection]) -> float:

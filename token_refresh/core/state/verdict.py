@@ -147,7 +147,9 @@ def _judge_death(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
         return Verdict(Outcome.NEEDS_CONSENT, previous.reason, status, is_death=True, detail=detail)
     refused_at = previous.refused_at if previous and previous.refused_at else s.now
     # What an instance that was frozen stored late is the same grant, and its owner has been asked.
-    is_told = s.status is not None and s.status.reason == "lost_rotation" and bool(s.status.event_id)
+    is_told = (
+        s.status is not None and s.status.reason == "lost_rotation" and s.status.event_id.startswith(INVALID_GRANT)
+    )
     if is_told or previous and previous.refused_at and previous.reason == "lost_rotation":
         reason = "lost_rotation"  # an answer that was lost: the first attempt knew, later ones cannot see it
     if previous and previous.refused_at and s.now >= refused_at + s.confirm_after:
