@@ -244,6 +244,12 @@ def test_what_a_callback_brought_counts_as_far_as_the_definition_lists_it(source
     assert resolve(asked.provider.token_url, asked)[0] == f"https://{server}/token"
 
 
+def test_what_a_callback_has_just_told_outranks_what_an_earlier_one_had() -> None:
+    asked = request("zoho", learned={"server": "accounts.zoho.eu", "shop": "s1"})
+    told = {"server": "https://accounts.zoho.in", "shop": "../x"}
+    assert resolve_variables(replace(asked, told=told)) == {"server": "accounts.zoho.in", "shop": ""}
+
+
 def test_a_variable_of_no_url_is_free_and_learned() -> None:
     assert resolve_variables(request("zoho", learned={"shop": "s1"}))["shop"] == "s1"
     assert resolve_variables(request("zoho", learned={"shop": "s1"}, annotation={"shop": "s2"}))["shop"] == "s2"

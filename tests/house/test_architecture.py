@@ -147,7 +147,7 @@ import token_refresh.wiring as wiring
 assert wiring._parts is None, "parts were built"
 assert threading.active_count() == before, "a thread was started"
 import sys
-for heavy in ("google.cloud.pubsub_v1", "apprise", "aiohttp"):
+for heavy in ("google.cloud.pubsub_v1", "apprise", "aiohttp", "jwt"):
     assert heavy not in sys.modules, heavy + " was imported"
 """
 

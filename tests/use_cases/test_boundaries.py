@@ -174,4 +174,9 @@ def test_what_the_definition_lists_is_learned_and_the_next_consent_starts_withou
     assert newest["variables"] == {"instance": "eu", "endpoint": "oauth"}
     assert refresh(world, wire) == "refreshed"
     hosts = [sent.text.splitlines()[0] for sent in wire.sent]
-    assert hosts == ["https://us.service.example.com/token", "https://eu.service.example.com/oauth"]
+    assert hosts == ["https://eu.service.example.com/oauth"] * 2, "the code, too, is redeemed where the callback says"
+    world.start(world.link(1))
+    assert consents.is_saved(world.finish(iss=""))
+    assert wire.sent[-1].text.splitlines()[0] == "https://us.service.example.com/token"
+    newest = json.loads(max(world.store.payloads(consents.SECRET).items())[1])
+    assert "variables" not in newest

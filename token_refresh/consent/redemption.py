@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from token_refresh.consent.request import Case, Refused, misconfigured
@@ -49,6 +50,8 @@ class Redemption:
         self, case: Case, code: Secret, callback: Callback, session: Session, redirect_uri: str
     ) -> tuple[bytes, Account]:
         """Return the payload to store, and whose grant it is; raises `Refused`."""
+        # A provider of many data centres says in the callback where the code is to be redeemed.
+        case = replace(case, token_request=replace(case.token_request, told=callback.more))
         refreshed = self._exchange(case, code, session, redirect_uri)
         account = self._check(case, refreshed, session)
         return self._payload(case, callback, refreshed, account.subject), account

@@ -91,7 +91,8 @@ def resolve_variables(request: TokenRequest) -> dict[str, str]:
     """
     provider, client, grant = request.provider, request.client, request.grant
     registered = client.variables if client is not None else {}
-    learned = learned_variables(provider, grant.variables) if isinstance(grant, RefreshTokenGrant) else {}
+    before = grant.variables if isinstance(grant, RefreshTokenGrant) else {}
+    learned = learned_variables(provider, {**before, **request.told})
     in_host = host_variables(provider)
     values = {}
     for name, default in provider.variables.items():

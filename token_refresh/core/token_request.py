@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from token_refresh.core.connection import Connection
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
@@ -22,6 +23,8 @@ class TokenRequest:
     provider: Provider
     grant: Grant | None = None
     registration: Client | None = None
+    # What the authorization response has just told beside the code; the rest of `grant` is older.
+    told: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_own_client(self) -> bool:
