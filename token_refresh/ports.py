@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from token_refresh.core.connection import SecretRecord
+from token_refresh.core.grant import Grant
 from token_refresh.core.http import HttpReply, HttpRequest
 from token_refresh.core.incident.events import Event
+from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
+from token_refresh.core.token_endpoint.revocation import NotRevocable, Revocation
 from token_refresh.core.token_request import TokenRequest
 
 
@@ -99,6 +102,16 @@ class TokenEndpoint(Protocol):
 
     def refresh(self, request: TokenRequest) -> TokenOutcome:
         """Exchange the grant once; raises `Misconfigured` and nothing else."""
+
+
+class Revoker(Protocol):
+    """The revocation endpoint (RFC 7009)."""
+
+    def check(self, provider: Provider, grant: Grant | None) -> NotRevocable | None:
+        """Say why a grant cannot be revoked, or None; nothing is sent."""
+
+    def revoke(self, request: TokenRequest, *, access_token: Secret | None) -> Revocation:
+        """Revoke a grant, and the access token made from it; raises `Misconfigured` and nothing else."""
 
 
 class HttpTransport(Protocol):

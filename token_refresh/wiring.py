@@ -41,6 +41,7 @@ from token_refresh.run.build import Outside, build_runner
 from token_refresh.run.runner import Runner
 from token_refresh.settings import Settings, read_settings
 from token_refresh.token_endpoint.exchange import Exchange
+from token_refresh.token_endpoint.revocation import Revoker
 from token_refresh.web.pages import Pages
 from token_refresh.web.status import StatusPage
 from token_refresh.web.status_view import StatusView
@@ -69,6 +70,11 @@ class Parts:
         return Exchange(RequestsTransport(self.settings.http_timeout), KeySigner(), time.time)
 
     @cached_property
+    def revoker(self) -> Revoker:
+        """Return the revocation of grants."""
+        return Revoker(RequestsTransport(self.settings.http_timeout), KeySigner(), time.time)
+
+    @cached_property
     def tickets(self) -> Tickets:
         """Return the maker of links, sessions and action tokens."""
         s = self.settings
@@ -77,7 +83,7 @@ class Parts:
     @cached_property
     def runner(self) -> Runner:
         """Return the use case of a refresh run; what it could not store is tried once more when the process ends."""
-        outside = Outside(self.store, self.endpoint, self.publisher, self.tickets)
+        outside = Outside(self.store, self.endpoint, self.publisher, self.tickets, self.revoker)
         runner = build_runner(outside, self.providers, self.settings)
         on_termination(runner.saver.end_all)
         return runner

@@ -14,10 +14,12 @@ from tests.fakes.store import CLIENT_PAYLOAD, Cloud, FakeStore
 from token_refresh.core.grant import Grant, RefreshTokenGrant
 from token_refresh.core.incident.events import Event
 from token_refresh.core.provider.definition import Provider
+from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
+from token_refresh.core.token_endpoint.revocation import NotRevocable, Revocation, Revoked
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import PublishError
-from token_refresh.ports import ConsentLinks, Publisher, SecretStore, TokenEndpoint
+from token_refresh.ports import ConsentLinks, Publisher, Revoker, SecretStore, TokenEndpoint
 from token_refresh.run.build import Outside
 from token_refresh.run.build import build_runner as build_instance
 from token_refresh.run.runner import Runner
@@ -111,6 +113,23 @@ class ScriptedExchange(TokenEndpoint):
         return outcome
 
 
+class FakeRevoker(Revoker):
+    """A revocation endpoint: `answer` is what it says; `revoked` lists both tokens of each request."""
+
+    def __init__(self) -> None:
+        self.answer: Revocation = Revoked(access_token=True)
+        self.impossible: NotRevocable | None = None
+        self.revoked: list[tuple[str, str | None]] = []
+
+    def check(self, provider: Provider, grant: Grant | None) -> NotRevocable | None:  # noqa: ARG002
+        return self.impossible
+
+    def revoke(self, request: TokenRequest, *, access_token: Secret | None) -> Revocation:
+        assert isinstance(request.grant, RefreshTokenGrant)
+        self.revoked.append((request.grant.refresh_token.reveal(), access_token.reveal() if access_token else None))
+        return self.answer
+
+
 def _one_by_one(outcomes: Iterable[TokenOutcome]) -> Callable[[Grant], TokenOutcome]:
     left = iter(outcomes)
     return lambda _: next(left)
@@ -137,9 +156,10 @@ def build_runner(  # noqa: PLR0913 - the parts of an instance
     *,
     providers: Iterable[Provider] = (),
     settings: Settings | None = None,
+    revoker: Revoker | None = None,
 ) -> Runner:
     """Put one instance together, as `wiring` does, with the memory of a fresh one."""
     settings = settings or Settings(project="some-project", refresh_workers=4)
     known_providers = {p.name: p for p in providers or (build_provider(), build_provider("google", rotates="never"))}
-    outside = Outside(store, exchange, publisher, FakeLinks(), clock, clock.sleep, clock)
+    outside = Outside(store, exchange, publisher, FakeLinks(), revoker or FakeRevoker(), clock, clock.sleep, clock)
     return build_instance(outside, known_providers, settings)

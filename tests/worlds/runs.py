@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tests.fakes.instance import FakePublisher, FakeStore, FrozenClock, ScriptedExchange, build_provider, build_runner
+from tests.fakes.instance import (
+    FakePublisher,
+    FakeRevoker,
+    FakeStore,
+    FrozenClock,
+    ScriptedExchange,
+    build_provider,
+    build_runner,
+)
 from tests.worlds.event_schemas import validate
 from token_refresh.core.access_token import build_annotation
 from token_refresh.core.connection import LEASE, STATUS
@@ -50,6 +58,7 @@ class World:
         self.publisher = FakePublisher()
         self.answers: dict[str, TokenOutcome] = {}
         self.exchange = ScriptedExchange(self._answer)
+        self.revoker = FakeRevoker()
         self.providers = [build_provider(), build_provider("google", rotates="never")]
         fields: Mapping[str, Any] = {"refresh_workers": 4.0, "secret_writes_per_minute": 1e9, **_UNPACED, **settings}
         self.settings = replace(Settings(project="some-project"), **fields)
@@ -66,6 +75,7 @@ class World:
             self.clock,
             providers=self.providers,
             settings=self.settings,
+            revoker=self.revoker,
         )
         return self.runner
 

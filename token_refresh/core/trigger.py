@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from token_refresh.core.connection import connection_name
+from token_refresh.core.signals import Signal, parse_signals
 from token_refresh.errors import BadRequest
 
-_KEYS: Final = ("connections", "force", "versions", "dry_run", "clean")
+_KEYS: Final = ("connections", "force", "versions", "dry_run", "clean", "revoke", "signals")
 _MAX_VERSION: Final = 2**31
 
 
@@ -28,6 +29,8 @@ class Trigger:
     versions: Mapping[str, int] = field(default_factory=dict)
     dry_run: bool = False
     clean: bool = False
+    revoke: tuple[str, ...] = ()  # connections whose grant is to be revoked at the provider
+    signals: tuple[Signal, ...] = ()  # revoked grants, as their issuer tells of them
     # A notification may name a secret that is no connection: then there is nothing to do.
     only_known: bool = False
     secret_id: str | None = None  # the one that a notification is about
@@ -41,7 +44,7 @@ def parse_http_body(body: bytes) -> Trigger | None:
     data = _parse_json(body)
     if isinstance(data, dict) and isinstance(data.get("message"), dict) and not set(data) & set(_KEYS):
         return parse_message(data["message"])
-    return parse_trigger(data)
+    return parse_trigger(data, by_http=True)
 
 
 def parse_event_data(data: object) -> Trigger | None:
@@ -73,8 +76,11 @@ def parse_message(message: Mapping[str, object]) -> Trigger | None:
     return parse_trigger(_parse_json(raw))
 
 
-def parse_trigger(data: object) -> Trigger:
-    """Read contract 4's JSON object; an empty one asks for all that is due. Raises `BadRequest`."""
+def parse_trigger(data: object, *, by_http: bool = False) -> Trigger:
+    """Read contract 4's JSON object; an empty one asks for all that is due. Raises `BadRequest`.
+
+    A grant is revoked only `by_http`, whose caller waits for the answer: a message may come twice, or late.
+    """
     if not isinstance(data, dict):
         raise BadRequest("the request is not a JSON object")
     unknown = sorted(str(k)[:40] for k in data.keys() - set(_KEYS))
@@ -83,6 +89,10 @@ def parse_trigger(data: object) -> Trigger:
     for key in ("force", "dry_run", "clean"):
         if not isinstance(data.get(key, False), bool):
             raise BadRequest(f'"{key}" is neither true nor false')
+    if "revoke" in data:
+        return _parse_revoke(data, by_http=by_http)
+    if "signals" in data:
+        return _parse_signals(data)
     versions = _parse_versions(data.get("versions", {}))
     connections = _parse_names(data["connections"]) if "connections" in data else None
     if connections is None and versions:
@@ -94,6 +104,29 @@ def parse_trigger(data: object) -> Trigger:
         dry_run=data.get("dry_run", False),
         clean=data.get("clean", False),
     )
+
+
+def _parse_revoke(data: Mapping[str, object], *, by_http: bool) -> Trigger:
+    if not by_http:
+        raise BadRequest('"revoke" is for HTTP requests only: a message may be delivered twice, or late')
+    others = sorted(data.keys() - {"revoke", "dry_run"})
+    if others:
+        raise BadRequest(f'"revoke" goes with "dry_run" at most, not with {", ".join(map(repr, others))}')
+    names = _parse_names(data["revoke"], "revoke")
+    if not names:
+        raise BadRequest('"revoke" names no connection')
+    return Trigger(connections=names, revoke=names, dry_run=data.get("dry_run") is True)
+
+
+def _parse_signals(data: Mapping[str, object]) -> Trigger:
+    others = sorted(data.keys() - {"signals", "dry_run"})
+    if others:
+        raise BadRequest(f'"signals" goes with "dry_run" at most, not with {", ".join(map(repr, others))}')
+    try:
+        signals = parse_signals(data["signals"])
+    except ValueError as fault:
+        raise BadRequest(str(fault)) from None
+    return Trigger(force=True, signals=signals, dry_run=data.get("dry_run") is True)
 
 
 def _parse_notification(attributes: Mapping[str, object]) -> Trigger | None:
@@ -111,9 +144,9 @@ def _parse_notification(attributes: Mapping[str, object]) -> Trigger | None:
     return Trigger(connections=(name,), versions={name: int(number)}, only_known=True, secret_id=secret_id)
 
 
-def _parse_names(value: object) -> tuple[str, ...]:
+def _parse_names(value: object, key: str = "connections") -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
-        raise BadRequest('"connections" is not a list of names')
+        raise BadRequest(f'"{key}" is not a list of names')
     return tuple(dict.fromkeys(value))
 
 

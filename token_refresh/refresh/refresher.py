@@ -112,7 +112,7 @@ class Refresher:
     def check(self, connection: Connection, situation: Situation) -> str | None:
         """Return what can be found wrong without sending anything, None when nothing can."""
         try:
-            self._prepare(connection, situation)
+            self.prepare(connection, situation)
         except VersionMissing:
             return None
         except (Misconfigured, PayloadError, VersionUnusable, SecretMissing, StoreDenied) as fault:
@@ -129,7 +129,7 @@ class Refresher:
         try:
             if lease_of(connection.record).is_held(self._clock()):
                 raise Busy  # noqa: TRY301 - as when it is found out later
-            prepared = self._prepare(connection, situation)
+            prepared = self.prepare(connection, situation)
             situation = prepared.situation
             self._require_time(until)
             return self._exchange_and_save(prepared, began, until)
@@ -156,8 +156,11 @@ class Refresher:
 
     # -- before anything is sent ---------------------------------------------------------------------------------------
 
-    def _prepare(self, connection: Connection, situation: Situation) -> Prepared:
-        """Find everything that can be wrong before anything is sent."""
+    def prepare(self, connection: Connection, situation: Situation) -> Prepared:
+        """Find everything that can be wrong before anything is sent.
+
+        Raises `Misconfigured`, `PayloadError`, `VersionMissing`, `VersionUnusable`, `SecretMissing`, `StoreError`.
+        """
         if connection.problem:
             raise Misconfigured(connection.problem)
         provider = self._memory.provider(connection)

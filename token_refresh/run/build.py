@@ -16,11 +16,13 @@ from token_refresh.instance.paced_store import PacedStore
 from token_refresh.instance.pool import Pool
 from token_refresh.instance.quota import Quota
 from token_refresh.instance.unsaved import UnsavedReplies
-from token_refresh.ports import ConsentLinks, Publisher, SecretStore, TokenEndpoint
+from token_refresh.ports import ConsentLinks, Publisher, Revoker, SecretStore, TokenEndpoint
 from token_refresh.refresh.refresher import Refresher
 from token_refresh.refresh.save import Reply, Saver
 from token_refresh.run.clean import Janitor
+from token_refresh.run.revoke import Revocations
 from token_refresh.run.runner import Runner
+from token_refresh.run.signals import SignalMatcher
 from token_refresh.run.verdicts import Verdicts
 from token_refresh.run.visit import Visitor
 from token_refresh.settings import Settings
@@ -34,6 +36,7 @@ class Outside:
     endpoint: TokenEndpoint
     publisher: Publisher
     links: ConsentLinks
+    revoker: Revoker
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
@@ -61,4 +64,6 @@ def build_runner(outside: Outside, providers: Mapping[str, Provider], settings: 
     hosts = Paces(settings.token_requests_per_second, outside.monotonic, sleep)
     pool = Pool(int(settings.refresh_workers), writes, hosts, unsaved, store.ledger, clock, sleep)
     janitor = Janitor(store, memory, incidents, writes, clock)
-    return Runner(directory, visitor, verdicts, saver, unsaved, pool, janitor, settings, clock)
+    revocations = Revocations(store, directory, visitor, refresher, leases, outside.revoker, clock)
+    matcher = SignalMatcher(store, memory, pool.map)
+    return Runner(directory, visitor, verdicts, saver, unsaved, pool, janitor, revocations, matcher, settings, clock)

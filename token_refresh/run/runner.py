@@ -30,6 +30,8 @@ from token_refresh.refresh.attempt import Attempt
 from token_refresh.refresh.save import Reply, Saver
 from token_refresh.run.clean import Janitor
 from token_refresh.run.report import Report
+from token_refresh.run.revoke import Revocations
+from token_refresh.run.signals import SignalMatcher
 from token_refresh.run.verdicts import Verdicts
 from token_refresh.run.visit import Visit, Visitor
 from token_refresh.settings import Settings
@@ -53,6 +55,8 @@ class Runner:
     unsaved: UnsavedReplies[Reply]
     pool: Pool
     janitor: Janitor
+    revocations: Revocations
+    matcher: SignalMatcher
     settings: Settings
     clock: Callable[[], float]
 
@@ -71,6 +75,8 @@ class Runner:
 
     def _run(self, trigger: Trigger, run: _Run) -> Report:
         saved = {} if trigger.dry_run else self._save_first()
+        if trigger.revoke:
+            return self._revoke(trigger, run)
         chosen = self._choose(trigger, run)
         if trigger.force:
             self.visitor.memory.forget_clients({c.client_secret_id for c in chosen})
@@ -87,6 +93,24 @@ class Runner:
             raise StoreUnavailable("every connection failed at Secret Manager: try again")
         return report
 
+    def _revoke(self, trigger: Trigger, run: _Run) -> Report:
+        """Revoke grants, one after the other: an operator waits for the answer."""
+        visits = []
+        for connection in self._choose(trigger, run):
+            try:
+                self.pool.claim(connection.secret_id)
+            except Busy:
+                visit = self.visitor.look(connection, trigger)
+                visits.append(visit.decided(wait(Outcome.BUSY, "in_progress")))
+                continue
+            try:
+                visits.append(self.revocations.revoke(connection, trigger))
+            finally:
+                self.pool.release(connection.secret_id)
+        report = self._report(visits, run)
+        report.log(run.began, self.clock())
+        return report
+
     def _report(self, visits: list[Visit], run: _Run) -> Report:
         incidents, memory, settings = self.visitor.incidents, self.visitor.memory, self.settings
 
@@ -98,7 +122,7 @@ class Runner:
 
         return Report(
             run.id,
-            is_whole=run.trigger.connections is None,
+            is_whole=run.trigger.connections is None and not run.trigger.signals,
             visits=visits,
             status_of=lambda v: incidents.status_of(v.connection),
             cannot_keep_fresh=lambda v: memory.margins(v.connection, v.facts).cannot_keep_fresh,
@@ -116,6 +140,8 @@ class Runner:
         return {reply.name: attempt for reply, attempt in late if attempt is not None}
 
     def _choose(self, trigger: Trigger, run: _Run) -> list[Connection]:
+        if trigger.signals:
+            return self.matcher.match(trigger.signals, self._list(run))
         if trigger.connections is None:
             return sorted(self._list(run), key=lambda c: c.name)
         chosen, unknown = [], []
@@ -333,4 +359,5 @@ class _Run:
 
     @property
     def priority(self) -> Priority:
-        return Priority.DUE if self.trigger.connections is None else Priority.NAMED
+        is_whole = self.trigger.connections is None and not self.trigger.signals
+        return Priority.DUE if is_whole else Priority.NAMED

@@ -1,0 +1,134 @@
+"""An operator revokes a grant: at the provider first, then here, and nobody is asked or told (contract 4)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.instance import Crash
+from tests.worlds.runs import DAY, DEAD, World
+from token_refresh.core.token_endpoint.revocation import NotRevocable, NotRevoked
+from token_refresh.core.trigger import Trigger
+from token_refresh.errors import StoreDenied, UnknownConnection
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.add("alice", annotations={"token-refresh.subject": "17"})
+    world.run()
+    return world
+
+
+def revoke(world: World, *names: str, dry_run: bool = False) -> dict[str, object]:
+    trigger = Trigger(connections=names, revoke=names, dry_run=dry_run)
+    rows = world.runner.run(trigger).document()["connections"]
+    assert isinstance(rows, list)
+    return dict(rows[0])
+
+
+def test_both_tokens_are_revoked_and_the_access_tokens_destroyed(world: World) -> None:
+    row = revoke(world, "alice")
+    assert (row["outcome"], row["reason"]) == ("revoked", "revoked_by_operator")
+    assert [token for token, _ in world.revoker.revoked] == ["alice-token"]
+    assert world.revoker.revoked[0][1]
+    assert world.store.payloads("alice-access-token") == {}
+    status = world.status("alice")
+    assert status
+    assert (status["state"], status["reason"]) == ("needs_consent", "revoked_by_operator")
+    assert world.lease("alice") == {"holder": "", "until": 0, "version": 1}
+
+
+def test_afterwards_nothing_is_sent_told_or_reminded_until_there_is_a_newer_version(world: World) -> None:
+    world.dying("alice")
+    revoke(world, "alice")
+    world.exchange.sent.clear()
+    for _ in range(10):
+        assert world.later(DAY, force=True) == {"alice": "needs_consent: revoked_by_operator"}
+    assert world.exchange.sent == []
+    assert world.events() == []
+    world.store.put("alice-refresh-token", "alice-second")
+    assert world.run() == {"alice": "refreshed: refreshed"}
+    assert world.events() == []
+
+
+def test_an_open_incident_ends_without_a_word(world: World) -> None:
+    world.answers["alice-token"] = DEAD
+    world.clock.advance(4000)
+    world.confirmed()
+    told = world.events()
+    assert revoke(world, "alice")["outcome"] == "revoked"
+    world.later(3 * DAY)
+    assert world.events() == told
+
+
+@pytest.mark.parametrize("reason", ["http_503", "reply_lost", "invalid_client"])
+def test_what_the_provider_does_not_confirm_changes_nothing(world: World, reason: str) -> None:
+    world.revoker.answer = NotRevoked(reason)
+    before = world.store.payloads("alice-access-token")
+    row = revoke(world, "alice")
+    assert (row["outcome"], row["reason"]) == ("unavailable", reason)
+    assert "nothing was changed" in str(row["message"])
+    assert world.store.payloads("alice-access-token") == before
+    assert world.status("alice") is None
+    assert world.later(4000) == {"alice": "refreshed: refreshed"}
+
+
+def test_a_provider_without_a_way_is_said_to_have_none(world: World) -> None:
+    world.revoker.impossible = NotRevocable("provider google has no revocation_url")
+    row = revoke(world, "alice")
+    assert (row["outcome"], row["message"]) == ("misconfigured", "provider google has no revocation_url")
+    assert (world.revoker.revoked, world.status("alice"), world.events()) == ([], None, [])
+
+
+def test_a_dry_run_revokes_nothing(world: World) -> None:
+    calls = world.calls()
+    row = revoke(world, "alice", dry_run=True)
+    assert (row["outcome"], row["reason"]) == ("planned", "revoke")
+    assert not {"annotate", "add", "destroy"} & set(world.calls()) | {"annotate"} & set(calls)
+    assert world.revoker.revoked == []
+
+
+def test_who_holds_the_lease_comes_first(world: World) -> None:
+    note = f'{{"holder": "x", "until": {world.clock() + 60}, "version": 1}}'
+    world.store.set_annotations("alice-refresh-token", {"token-refresh.lease": note})
+    assert revoke(world, "alice")["outcome"] == "busy"
+    assert world.revoker.revoked == []
+
+
+def test_the_newest_token_is_revoked_although_latest_is_stale(world: World) -> None:
+    world.store.cloud.stale["latest"] = 600
+    world.clock.advance(700)
+    world.store.put("alice-refresh-token", "alice-second")
+    revoke(world, "alice")
+    assert [token for token, _ in world.revoker.revoked] == ["alice-second"]
+
+
+def test_others_of_the_same_client_and_account_are_named(world: World) -> None:
+    world.add("alice-calendar", annotations={"token-refresh.subject": "17"})
+    world.add("bob", annotations={"token-refresh.subject": "18"})
+    assert revoke(world, "alice")["message"] == "same client and account: alice-calendar"
+
+
+def test_a_name_that_is_not_a_connection_revokes_nothing(world: World) -> None:
+    with pytest.raises(UnknownConnection):
+        revoke(world, "alice", "nobody")
+    assert world.revoker.revoked == []
+
+
+def test_a_state_that_cannot_be_written_is_remembered_all_the_same(world: World) -> None:
+    world.store.faults.fail("annotate", StoreDenied("no"), secret_id="alice-refresh-token", skip=1, times=99)
+    assert revoke(world, "alice")["outcome"] == "revoked"
+    world.store.faults.active.clear()
+    world.exchange.sent.clear()
+    world.later(4000)
+    assert world.events() == []
+
+
+def test_a_crash_after_the_provider_s_confirmation_is_a_death_like_any_other(world: World) -> None:
+    world.store.faults.fail("list_versions", Crash())
+    with pytest.raises(Crash):
+        revoke(world, "alice")
+    world.dying("alice")
+    world.new_instance()
+    world.clock.advance(4000)
+    assert world.confirmed() == {"alice": "needs_consent: revoked_or_expired"}

@@ -1,0 +1,144 @@
+"""Revoke grants at their providers, on an operator's word (contract 4).
+
+Under the connection's lease, so that no exchange replaces the token meanwhile. Only once the provider has confirmed is
+anything changed here: the state is written, with the lease's end, and the access tokens are destroyed. No event, no
+reminder, no probe follows; a newer version of the connection secret ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from token_refresh.connections.directory import Directory
+from token_refresh.connections.lease import Held, Leases
+from token_refresh.connections.newest import read_newest
+from token_refresh.core.connection import STATUS, Connection
+from token_refresh.core.grant import PayloadError, parse_grant
+from token_refresh.core.secrecy import Secret
+from token_refresh.core.state.policy import wait
+from token_refresh.core.state.verdict import judge_revoked
+from token_refresh.core.status import Outcome, render_status
+from token_refresh.core.token_endpoint.revocation import NotRevocable, NotRevoked
+from token_refresh.core.trigger import Trigger
+from token_refresh.errors import Busy, Misconfigured, StoreError, VersionMissing
+from token_refresh.ports import Revoker, SecretStore
+from token_refresh.refresh.attempt import Attempt, Prepared
+from token_refresh.refresh.refresher import Refresher
+from token_refresh.run.visit import Visit, Visitor
+
+log = logging.getLogger("token_refresh")
+
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """Revoke one grant at a time; safe for threads."""
+
+    store: SecretStore
+    directory: Directory
+    visitor: Visitor
+    refresher: Refresher
+    leases: Leases
+    revoker: Revoker
+    clock: Callable[[], float]
+
+    def revoke(self, connection: Connection, trigger: Trigger) -> Visit:
+        """Revoke the connection's grant; whatever goes wrong changes nothing and is said."""
+        visit = self.visitor.look(connection, replace(trigger, dry_run=False))
+        try:
+            prepared = self.refresher.prepare(connection, visit.situation)
+            impossible = self.revoker.check(prepared.request.provider, prepared.request.grant)
+            if impossible:
+                return _left(visit, Outcome.MISCONFIGURED, "misconfigured", impossible.message)
+            if trigger.dry_run:
+                return _left(visit, Outcome.PLANNED, "revoke", self._words(connection))
+            with self.leases.held(connection, prepared.version.number) as held:
+                ended = self._revoke_under_lease(visit, prepared, held)
+            return self._written(replace(ended, connection=held.connection))
+        except Busy:
+            return _left(visit, Outcome.BUSY, "lease_held", "")
+        except VersionMissing:
+            return _left(visit, Outcome.MISCONFIGURED, "misconfigured", "there is no grant to revoke")
+        except (Misconfigured, PayloadError) as fault:
+            return _left(visit, Outcome.MISCONFIGURED, "misconfigured", str(fault))
+        except StoreError as fault:
+            visit = _left(visit, Outcome.UNAVAILABLE, "secret_manager", str(fault))
+            return replace(visit, failed_at_store=True)
+
+    def _revoke_under_lease(self, visit: Visit, prepared: Prepared, held: Held) -> Visit:
+        connection = held.connection
+        version = read_newest(self.store, connection.secret_id, known=prepared.version, probe=True)
+        request = replace(prepared.request, connection=connection, grant=parse_grant(version.payload))
+        held.version, held.maybe_spent = version.number, held.was_abandoned
+        ended = self.revoker.revoke(request, access_token=self._access_token(connection))
+        if isinstance(ended, NotRevocable):
+            return _left(visit, Outcome.MISCONFIGURED, "misconfigured", ended.message)
+        if isinstance(ended, NotRevoked):
+            said = f"the provider has not confirmed ({ended.reason}): nothing was changed, try again"
+            return _left(visit, Outcome.UNAVAILABLE, ended.reason, said)
+        held.maybe_spent = False
+        situation = replace(visit.situation, version=version.number, now=self.clock())
+        verdict = judge_revoked(situation)
+        assert verdict.status  # noqa: S101 - a revocation always has one
+        held.changes[STATUS] = render_status(verdict.status)
+        log.info("the grant of %s was revoked at the provider", connection.name)
+        self._destroy_access_tokens(connection)
+        attempt = Attempt(connection, situation, replace(verdict, message=self._words(connection)))
+        return visit.came_to(attempt)
+
+    def _written(self, visit: Visit) -> Visit:
+        """Make sure that the state is known, also where it could not be written with the lease's end."""
+        status = visit.attempt.verdict.status if visit.attempt else None
+        if status and visit.connection.record.annotations.get(STATUS) != render_status(status):
+            connection = self.visitor.incidents.record(visit.connection, status, None)
+            return replace(visit, connection=connection or visit.connection)
+        return visit
+
+    def _access_token(self, connection: Connection) -> Secret | None:
+        try:
+            payload = self.store.access(connection.access_token_secret_id).payload
+        except StoreError:
+            return None
+        if connection.is_text:
+            return Secret(payload.decode("utf-8", "replace").strip())
+        try:
+            token = json.loads(payload).get("access_token")
+        except (ValueError, RecursionError, AttributeError):
+            return None
+        return Secret(token) if isinstance(token, str) and token else None
+
+    def _destroy_access_tokens(self, connection: Connection) -> None:
+        """Destroy all access tokens; what cannot be destroyed is said and runs out by itself."""
+        secret_id = connection.access_token_secret_id
+        try:
+            for version in self.store.list_versions(secret_id):
+                if version.state != "DESTROYED":
+                    self.store.destroy(secret_id, version.number)
+        except StoreError as fault:
+            log.error("could not destroy the access tokens in %s: %s", secret_id, fault)  # noqa: TRY400 - no traceback
+        self.visitor.memory.forget_access_token(connection)
+
+    def _words(self, connection: Connection) -> str:
+        """Name the other connections of the same client and account: a provider may have ended them, too."""
+        try:
+            others = self._same_account(connection, self.directory.list())
+        except StoreError:
+            return "other connections of the same client and account may be revoked, too"
+        return f"same client and account: {', '.join(others)}" if others else ""
+
+    @staticmethod
+    def _same_account(connection: Connection, listed: Sequence[Connection]) -> list[str]:
+        def account(c: Connection) -> tuple[object, ...]:
+            return (c.provider, c.client_secret_id, c.subject or c.owner)
+
+        if not (connection.subject or connection.owner):
+            return []
+        mine = account(connection)
+        return sorted(c.name for c in listed if c.secret_id != connection.secret_id and account(c) == mine)
+
+
+def _left(visit: Visit, outcome: Outcome, reason: str, message: str) -> Visit:
+    """Return a visit that has changed nothing."""
+    return replace(visit.decided(wait(outcome, reason)), message=message)
