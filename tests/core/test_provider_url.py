@@ -43,7 +43,7 @@ def test_a_template_is_filled(template: str, url: str) -> None:
 @pytest.mark.parametrize("value", ["a..b", ".a", "a.", "a" * 64])
 def test_a_value_that_makes_no_host_name_is_refused(value: str) -> None:
     template = "https://{tenant}.example.com/t"
-    with pytest.raises(UrlError, match="no host name"):
+    with pytest.raises(UrlError, match="do not make a host name"):
         fill_url(template, Provider("p", template, template), {"tenant": value})
 
 

@@ -191,7 +191,7 @@ class FakeStore(SecretStore):
             now = self._get(secret_id)
             if all(now.annotations.get(k) == v for k, v in changes.items()):
                 return now
-            raise EtagConflict(f"secret {secret_id} was changed by somebody else")
+            raise EtagConflict(f"secret {secret_id} was changed by another writer")
 
     def list_versions(self, secret_id: str) -> list[VersionInfo]:
         with self._call("list_versions", secret_id):

@@ -90,7 +90,7 @@ def test_check_says_what_is_wrong(write: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.splitlines() == [
         "2 problems:",
         "a.token_url: is required",
-        "a.token_uri: there is no such key in a provider definition",
+        "a.token_uri: is not a key of a provider definition",
     ]
     assert main(["check", str(write.with_name("nowhere"))]) == 1
     assert "nowhere cannot be read" in capsys.readouterr().out

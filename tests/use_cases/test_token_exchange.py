@@ -291,13 +291,13 @@ FAULTS: dict[str, tuple[TokenRequest, str]] = {
         build_token_request(
             provider(client_auth="private_key_jwt"), GRANT, Client("c", private_key=Secret("-----BEGIN canary"))
         ),
-        "client registration of c: private_key is no RSA or EC",
+        "client registration of c: private_key is not an RSA or EC",
     ),
     "a key of another kind": (
         build_token_request(
             provider(), GRANT, Client("c", Secret("s"), dpop_private_key=pem(ed25519.Ed25519PrivateKey.generate()))
         ),
-        "dpop_private_key is no RSA or EC",
+        "dpop_private_key is not an RSA or EC",
     ),
     "a client id that breaks headers": (
         build_token_request(provider(), GRANT, Client("c\r\nX: canary", Secret("s"))),
@@ -305,7 +305,7 @@ FAULTS: dict[str, tuple[TokenRequest, str]] = {
     ),
     "a service account's key": (
         build_token_request(provider(), ServiceAccountGrant("a@b", Secret("canary")), scopes=("a",)),
-        "the service account's private_key is no RSA",
+        "the service account's private_key is not an RSA",
     ),
     "a service account without scopes": (
         build_token_request(provider(), ServiceAccountGrant("a@b", RSA_KEY)),

@@ -194,7 +194,7 @@ class SecretManager:
             now = self.get(record.secret_id)
             if all(now.annotations.get(k) == v for k, v in changes.items()):
                 return now  # our own write, whose answer was lost
-            raise EtagConflict(f"secret {record.secret_id} was changed by somebody else") from None
+            raise EtagConflict(f"secret {record.secret_id} was changed by another writer") from None
         written = self._record(secret, of_own_write=True)
         with self._lock:
             superseded, _ = self._own_writes.get(record.secret_id, ((), record))

@@ -71,7 +71,7 @@ class Checks:
             self._signer.check(key)
         except ValueError:
             # The parser's own message may quote the key.
-            raise Misconfigured(f"{where} is no RSA or EC (P-256, P-384) private key in PEM form") from None
+            raise Misconfigured(f"{where} is not an RSA or EC (P-256, P-384) private key in PEM form") from None
 
 
 def resolve(template: str, request: TokenRequest) -> tuple[str, Mapping[str, str]]:

@@ -108,7 +108,7 @@ class StatusPage:
         if not name:
             return plain(400, 'Name a connection: connection=NAME as a form, or {"connection": "NAME"} as JSON.')
         if not self._may_ask(request, name):
-            return plain(403, "This request did not come from a status page of ours, or that page is old: reload it.")
+            return plain(403, "This request did not come from this status page, or the page is old: reload it.")
         try:
             found = self._overview.request_refresh(name)
         except PublishError as fault:

@@ -31,7 +31,7 @@ TYPES: Final = (INVALID_GRANT, REFRESH_FAILING, CLIENT_REJECTED, CONSENT_EXPIRIN
 # Reason -> (remedy, what an event says about it in plain words). docs/events/README.md is generated from this.
 REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
     "revoked_or_expired": ("reconsent", "The provider no longer honours the grant: it was revoked or has expired."),
-    "never_consented": ("reconsent", "Nobody has consented yet."),
+    "never_consented": ("reconsent", "No owner has consented yet."),
     "testing_mode_expiry": (
         "reconsent",
         "The grant died about seven days after it was issued: the consent screen is in Testing. Publish the app.",

@@ -115,7 +115,7 @@ def _response(keys: Keys) -> ResponsePaths:
         if key not in _RESPONSE_KEYS:
             keys.wrong(f"response.{key}", f"must be one of {', '.join(_RESPONSE_KEYS)}")
         elif not PATH.fullmatch(path):
-            keys.wrong(f"response.{key}", "is no dotted path")
+            keys.wrong(f"response.{key}", "is not a dotted path")
     known = {key: path for key, path in table.items() if key in _RESPONSE_KEYS}
     if "expires_at" in known and "expires_in" not in known:
         known["expires_in"] = ""  # a definition that names one of the two means it

@@ -35,14 +35,14 @@ class Keys:
     def check_nothing_left(self) -> None:
         """Note every key that was not asked for."""
         for key in self.left:
-            self.wrong(key, "there is no such key in a provider definition")
+            self.wrong(key, "is not a key of a provider definition")
 
     def read_variables(self) -> None:
         """Read `variables`, which the templates of all other keys may name."""
         self.variables = self.table("variables")
         for name, value in self.variables.items():
             if not _VARIABLE_NAME.fullmatch(name) or name in TEMPLATE_WORDS:
-                self.wrong(f"variables.{name}", "is no name for a variable")
+                self.wrong(f"variables.{name}", "is not a name for a variable")
             if value and not is_variable_value(value):
                 self.wrong(f"variables.{name}", "the default must be of the form [A-Za-z0-9.-]{1,253}, or empty")
 
@@ -103,7 +103,7 @@ class Keys:
         paths = self.texts(key)
         for path in paths:
             if not PATH.fullmatch(path):
-                self.wrong(key, f"{path!r} is no dotted path")
+                self.wrong(key, f"{path!r} is not a dotted path")
         return paths
 
     def path(self, key: str, default: str) -> str:
@@ -111,7 +111,7 @@ class Keys:
         value = self.left.pop(key, default)
         if isinstance(value, str) and PATH.fullmatch(value):
             return value
-        self.wrong(key, "is no dotted path")
+        self.wrong(key, "is not a dotted path")
         return default
 
     def text(self, key: str) -> str | None:

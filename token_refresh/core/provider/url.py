@@ -103,7 +103,7 @@ def fill_url(template: str, provider: Provider, values: Mapping[str, str]) -> st
     parts = urlsplit(url)
     host = parts.hostname or ""
     if not _is_host(host):
-        raise UrlError(f"provider {provider.name}: its variables make no host name")
+        raise UrlError(f"provider {provider.name}: its variables do not make a host name")
     if parts.scheme != "https" and not is_loopback(host):
         raise UrlError(f"provider {provider.name}: only https, and http for loopback")
     return url
