@@ -48,11 +48,12 @@ locals {
   function_shapes = {
     # One instance: pace, memory and per-host limits are kept per process. That is part of the promise.
     refresh_http = { timeout = local.refresher_timeout, instances = 1, concurrency = 16, ingress = var.refresh_ingress }
-    consent      = { timeout = 60, instances = 4, concurrency = 16, ingress = try(var.consent.behind_load_balancer, false) ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL" }
-    notify       = { timeout = 300, instances = 4, concurrency = 8, ingress = "INGRESS_TRAFFIC_INTERNAL_ONLY" }
-    status       = { timeout = 300, instances = 2, concurrency = 8, ingress = "INGRESS_TRAFFIC_ALL" }
-    token        = { timeout = 30, instances = 10, concurrency = 32, ingress = try(var.token.internal, false) ? "INGRESS_TRAFFIC_INTERNAL_ONLY" : "INGRESS_TRAFFIC_ALL" }
-    risc         = { timeout = 60, instances = 2, concurrency = 16, ingress = "INGRESS_TRAFFIC_ALL" }
+    # One instance likewise: what a link may ask for is counted per process. Storing waits for a refresh for up to 30 s.
+    consent = { timeout = 120, instances = 1, concurrency = 32, ingress = try(var.consent.behind_load_balancer, false) ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL" }
+    notify  = { timeout = 300, instances = 4, concurrency = 8, ingress = "INGRESS_TRAFFIC_INTERNAL_ONLY" }
+    status  = { timeout = 300, instances = 2, concurrency = 8, ingress = "INGRESS_TRAFFIC_ALL" }
+    token   = { timeout = 30, instances = 10, concurrency = 32, ingress = try(var.token.internal, false) ? "INGRESS_TRAFFIC_INTERNAL_ONLY" : "INGRESS_TRAFFIC_ALL" }
+    risc    = { timeout = 60, instances = 2, concurrency = 16, ingress = "INGRESS_TRAFFIC_ALL" }
   }
 
   # Their callers have no Google Cloud identity, or bring it in the body: a signed ticket, a Google access token, a signed event.

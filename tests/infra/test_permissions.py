@@ -57,6 +57,8 @@ USES: dict[str, dict[str, set[str]]] = {
         "connection secrets": {"get_secret", "access_secret_version", "add_secret_version", "update_secret"},
         # An access that finds nothing, or is denied, asks whether the secret is there.
         "client registrations": {"get_secret", "access_secret_version"},
+        # The page after a consent says when the first token has come.
+        "access-token secrets": {"get_secret_version", "list_secret_versions"},
         "signing key": {"access_secret_version"},
         "topic events": {"publish"},
         "topic refresh": {"publish"},

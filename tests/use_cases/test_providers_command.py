@@ -96,6 +96,17 @@ def test_check_says_what_is_wrong(write: Path, capsys: pytest.CaptureFixture[str
     assert "nowhere cannot be read" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("mode", "code"), [("form_post", 1), ("fragment", 1), ("query", 0)])
+def test_check_refuses_an_answer_that_the_callback_does_not_take(
+    write: Path, capsys: pytest.CaptureFixture[str], mode: str, code: int
+) -> None:
+    write.write_text(GOOD + f'\n[posting]\nextends = "acme"\nauthorization_params = {{ response_mode = "{mode}" }}\n')
+    assert main(["check", str(write)]) == code
+    said = capsys.readouterr().out
+    assert ("posting.authorization_params.response_mode: only" in said) == (code == 1)
+    assert "posting" in load_providers(str(write))  # other connections go on at run time
+
+
 def test_check_counts_one_as_one(write: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write.write_text('[a]\ntoken_url = "https://a.example/token"\n')
     assert main(["check", str(write)]) == 0

@@ -56,9 +56,9 @@ def check_file(file: Path) -> tuple[int, list[str]]:
         return 1, [str(exc)]
     except ProviderTableError as exc:
         return 1, [f"{len(exc.problems)} problem{'s' if len(exc.problems) > 1 else ''}:", *exc.problems]
-    plain = list(_plaintext(providers, tables))
-    if plain:
-        return 1, [f"{where}: must be https:// (http:// is for loopback only)" for where in plain]
+    unusable = list(_unusable(providers, tables))
+    if unusable:
+        return 1, unusable
     lines: list[str] = []
     for name in tables:
         provider = providers[name]
@@ -80,12 +80,16 @@ def discover_issuer(issuer: str, name: str | None) -> tuple[int, list[str]]:
     return 0, text.splitlines()
 
 
-def _plaintext(providers: Mapping[str, Provider], names: Iterable[str]) -> Iterator[str]:
+def _unusable(providers: Mapping[str, Provider], names: Iterable[str]) -> Iterator[str]:
+    """Say what concerns one provider's connections only, and so does not stop the others at run time."""
     for name in names:
         provider = providers[name]
         for key in ("token_url", "refresh_url", "authorization_url", "revocation_url"):
             if is_plaintext(getattr(provider, key) or ""):
-                yield f"{name}.{key}"
+                yield f"{name}.{key}: must be https:// (http:// is for loopback only)"
+        if provider.authorization_params.get("response_mode", "query") != "query":
+            # An answer that another site posts comes without the session's cookie, which is SameSite=Lax.
+            yield f'{name}.authorization_params.response_mode: only "query" works: the callback takes no POST'
 
 
 def _indented(text: str) -> Iterator[str]:

@@ -56,5 +56,7 @@ module "access_token" {
   iam = {
     "roles/secretmanager.secretAccessor" = setunion(var.deployment.refreshers, var.deployment.viewers, var.consumers)
     (var.deployment.roles.versioner)     = var.deployment.refreshers
+    # The page after a consent says when the first token has come; it never reads one.
+    (var.deployment.roles.inspector) = var.deployment.consenters
   }
 }
