@@ -6,6 +6,7 @@ What counts is what the real code sent and wrote (`Project.leaks`), not what it 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -88,6 +89,10 @@ def make(project: Project, move: tuple[str, Any, Any]) -> None:
             create_place(project, name)
 
 
+def is_access_token(payload: str) -> bool:
+    return '"access_token"' in payload or re.search(r"\.access[0-9]+$", payload) is not None
+
+
 def create_place(project: Project, name: str) -> None:
     if f"{name}-access-token" not in project.store.cloud.secrets:
         project.store.create(f"{name}-access-token")
@@ -103,9 +108,12 @@ def test_whatever_is_annotated_no_secret_goes_where_the_operator_did_not_send_it
         project.run()
     for move in moves:
         make(project, move)
+    written_before = len(project.store.added)
     for _ in range(3):
         project.run()
     assert project.leaks() == []
+    for secret, payload in project.store.added[written_before:]:
+        assert not (is_access_token(payload) and secret in project.reserved()), secret
     for secret in SECRETS:
         # What held a grant or a client still holds it, in its newest version.
         versions = project.store.cloud.secrets[secret].versions

@@ -188,6 +188,12 @@ class Project:
         document: Any = report.document()
         return {entry["name"]: entry for entry in document["connections"]}
 
+    def reserved(self) -> set[str]:
+        """Return the secrets that are connection secrets, or that some connection names as its registration."""
+        records = [stored.record for stored in self.store.cloud.secrets.values() if LABEL in stored.record.labels]
+        clients = {record.annotations.get("token-refresh.client", "") for record in records}
+        return {record.secret_id for record in records} | clients
+
     # -- what must never be --------------------------------------------------------------------------------------------
 
     def leaks(self) -> list[str]:

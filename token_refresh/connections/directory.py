@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from token_refresh.core.boundaries import reserve_connection_secret, reserved_secrets
 from token_refresh.core.connection import LABEL, SUFFIX, Connection, SecretRecord, is_secret_id, parse_connection
 from token_refresh.errors import Misconfigured, SecretMissing
 from token_refresh.ports import SecretStore
@@ -15,15 +16,14 @@ class Directory:
     """The connections of the project; one for the instance's life, and safe for threads."""
 
     store: SecretStore
-    _reserved: dict[str, str] = field(default_factory=dict)  # secret id -> what it is
+    _reserved: dict[str, str] = field(default_factory=dict)  # secret id -> why, and what mends it
     _is_listed: bool = False
     _unreserved: set[str] = field(default_factory=set)
 
     def list(self) -> list[Connection]:
         """List the connections, eventually consistent; raises `StoreError`."""
         connections = [c for r in self.store.list_connections() if (c := parse_connection(r))]
-        reserved = {c.client_secret_id: "a client registration" for c in connections}
-        self._reserved = reserved | {c.secret_id: "a connection secret" for c in connections}
+        self._reserved = reserved_secrets(connections)
         self._is_listed = True
         return mark_name_clashes(connections)
 
@@ -46,20 +46,17 @@ class Directory:
         Raises `Misconfigured`, `StoreError`.
         """
         secret_id = connection.access_token_secret_id
-        found = self._reserved.get(secret_id)
-        if found is None and secret_id not in self._unreserved and not self._is_listed:
+        why = self._reserved.get(secret_id)
+        if why is None and secret_id not in self._unreserved and not self._is_listed:
             # Nothing has been listed yet, so the secret itself must tell.
             try:
-                found = "a connection secret" if LABEL in self.store.get(secret_id).labels else None
+                why = reserve_connection_secret(secret_id) if LABEL in self.store.get(secret_id).labels else None
             except SecretMissing:
-                found = None
-            if found is None:
+                why = None
+            if why is None:
                 self._unreserved.add(secret_id)
-        if found:
-            raise Misconfigured(
-                f"secret {secret_id} is {found}, so no access token is written to it: remove its label "
-                f"(gcloud secrets update {secret_id} --remove-labels={LABEL}) or rename one of the two"
-            )
+        if why:
+            raise Misconfigured(why)
 
 
 def mark_name_clashes(connections: Iterable[Connection]) -> list[Connection]:

@@ -140,12 +140,15 @@ def reserved_secrets(listed: Collection[Connection]) -> dict[str, str]:
             f"token is written to it. If it is none: gcloud secrets update {connection.secret_id} "
             f"--remove-annotations={PREFIX}client"
         )
-    for connection in listed:
-        reserved[connection.secret_id] = (
-            f"{connection.secret_id} is a connection secret itself: no access token is written to it. If it is none: "
-            f"gcloud secrets update {connection.secret_id} --remove-labels={LABEL}"
-        )
-    return reserved
+    return reserved | {c.secret_id: reserve_connection_secret(c.secret_id) for c in listed}
+
+
+def reserve_connection_secret(secret_id: str) -> str:
+    """Say that a secret carries the label, so that it never receives an access token."""
+    return (
+        f"{secret_id} is a connection secret itself: no access token is written to it. If it is none: "
+        f"gcloud secrets update {secret_id} --remove-labels={LABEL}"
+    )
 
 
 def start_anew(request: TokenRequest) -> TokenRequest:
