@@ -150,3 +150,18 @@ def test_a_version_that_was_added_must_have_a_number(version: str | None) -> Non
 def test_the_fault_is_named() -> None:
     with pytest.raises(BadRequest, match="unknown key 'conections'; known are connections, force"):
         parse_trigger({"conections": []})
+
+
+@pytest.mark.parametrize("data", [{"revoke": ["a"]}, {"revoke": ["a"], "dry_run": True}])
+def test_a_message_revokes_nothing(data: dict[str, object]) -> None:
+    with pytest.raises(BadRequest, match="revoke"):
+        parse_event_data(message(data))
+    pushed = json.dumps(message(data)).encode()
+    for way in (parse_http_body, parse_event_data):
+        with pytest.raises(BadRequest, match="revoke"):
+            way(pushed)
+    with pytest.raises(BadRequest, match="revoke"):
+        parse_event_data(data)
+    with pytest.raises(BadRequest, match="revoke"):
+        parse_event_data(json.dumps(data).encode())
+    assert parse_http_body(json.dumps(data).encode()) is not None

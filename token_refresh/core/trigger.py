@@ -41,10 +41,7 @@ def parse_http_body(body: bytes) -> Trigger | None:
 
     Raises `BadRequest`.
     """
-    data = _parse_json(body)
-    if isinstance(data, dict) and isinstance(data.get("message"), dict) and not set(data) & set(_KEYS):
-        return parse_message(data["message"])
-    return parse_trigger(data, by_http=True)
+    return _parse_body(body, by_http=True)
 
 
 def parse_event_data(data: object) -> Trigger | None:
@@ -53,10 +50,17 @@ def parse_event_data(data: object) -> Trigger | None:
     Raises `BadRequest`.
     """
     if isinstance(data, bytes | bytearray | str):
-        return parse_http_body(data.encode() if isinstance(data, str) else bytes(data))
+        return _parse_body(data.encode() if isinstance(data, str) else bytes(data), by_http=False)
     if isinstance(data, dict) and isinstance(data.get("message"), dict):
         return parse_message(data["message"])
     return Trigger() if data is None else parse_trigger(data)
+
+
+def _parse_body(body: bytes, *, by_http: bool) -> Trigger | None:
+    data = _parse_json(body)
+    if isinstance(data, dict) and isinstance(data.get("message"), dict) and not set(data) & set(_KEYS):
+        return parse_message(data["message"])
+    return parse_trigger(data, by_http=by_http)
 
 
 def parse_message(message: Mapping[str, object]) -> Trigger | None:
