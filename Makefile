@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := .
 
-.PHONY: demo test explore bench lint infra-check lock setup clean
+.PHONY: demo test test-fast explore bench lint infra-check lock setup clean
 
 # The whole story on this laptop: no cloud, no account.
 demo: setup
@@ -14,6 +14,10 @@ demo: setup
 # Every test that this machine can run.
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Twenty seconds, while one works: the core, the use cases on fakes, the house rules.
+test-fast: setup
+	$(BIN)/python -m pytest tests/core tests/use_cases tests/house --ignore-glob="*_fuzz.py" --ignore=tests/use_cases/test_policy_stateful.py $(PYTEST_ARGS)
 
 # Every interleaving and fault of the refresher, deeper than the tests go; says how far it came.
 # EXPLORE="--seconds 3600" for longer, "--scene 3" for one scene; `python -m tests.explorer replay N` tells a story.
