@@ -92,7 +92,7 @@ variable "schedule" {
 }
 
 variable "settings" {
-  description = "The functions' settings, by the lower-case name of their environment variable (README, Settings). RUN_EVERY follows from `schedule`."
+  description = "The functions' settings, by the lower-case name of their environment variable (docs/settings.md). RUN_EVERY follows from `schedule`."
   type = object({
     refresh_before_expiry     = optional(number, 900)
     confirm_after             = optional(number, 900)

@@ -22,7 +22,7 @@ _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def _setting(name: str, default: object, help_text: str) -> Any:
-    """Declare a field with its environment variable and the sentence README.md shows."""
+    """Declare a field with its environment variable and the sentence that docs/settings.md shows."""
     return field(default=default, metadata={"env": name, "help": help_text})
 
 

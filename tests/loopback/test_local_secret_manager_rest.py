@@ -159,7 +159,7 @@ def test_the_command_prints_its_addresses_and_serves_until_a_signal(number: sign
 
 @pytest.fixture
 def gcloud(server: SecretManagerServer, tmp_path: Path) -> Gcloud:
-    """Run the real gcloud as README.md says, with a configuration folder of its own."""
+    """Run the real gcloud as docs/local.md says, with a configuration folder of its own."""
     if not shutil.which("gcloud"):
         pytest.skip("gcloud is not installed")
     settings = {
