@@ -180,3 +180,19 @@ def test_what_the_definition_lists_is_learned_and_the_next_consent_starts_withou
     assert wire.sent[-1].text.splitlines()[0] == "https://us.service.example.com/token"
     newest = json.loads(max(world.store.payloads(consents.SECRET).items())[1])
     assert "variables" not in newest
+
+
+def test_a_dry_run_names_every_connection_that_the_rules_stop_and_touches_nothing(project: Project) -> None:
+    project.annotate("alice-google", access_token_secret="mallory")
+    project.annotate("alice-dropbox", client="oauth-client-google")
+    project.annotate("alice-okta", variables='{"org": "umbrella"}')
+    project.annotate("robot", owner="ceo@example.com")
+    project.label("own-refresh-token", token_refresh_provider="okta")
+    stopped = {"alice-google", "alice-dropbox", "alice-okta", "robot", "own"}
+    found = project.run(force=False, dry_run=True)
+    assert {name for name, entry in found.items() if entry["outcome"] == "misconfigured"} == stopped
+    assert {entry["outcome"] for name, entry in found.items() if name not in stopped} == {"planned"}
+    assert all("gcloud secrets" in found[name]["message"] for name in stopped)
+    assert project.wire.sent == []
+    assert project.store.added == []
+    assert project.publisher.events == []

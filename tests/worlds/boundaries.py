@@ -176,14 +176,14 @@ class Project:
         more = {key.replace("_", "-"): value for key, value in labels.items()}
         self.store.cloud.write(type(record)(secret_id, {**record.labels, **more}, record.annotations, record.etag))
 
-    def run(self, *names: str, force: bool = True) -> dict[str, dict[str, Any]]:
+    def run(self, *names: str, force: bool = True, dry_run: bool = False) -> dict[str, dict[str, Any]]:
         """Run on a cold instance, and return the report by connection."""
         settings = Settings(project="some-project", refresh_workers=1, secret_writes_per_minute=1e9)
         exchange = Exchange(self.wire, KeySigner(), self.clock)
         runner = build_runner(
             self.store, exchange, self.publisher, self.clock, providers=self.providers.values(), settings=settings
         )
-        report = runner.run(Trigger(names or None, force=force))
+        report = runner.run(Trigger(names or None, force=force, dry_run=dry_run))
         self.clock.advance(60)
         document: Any = report.document()
         return {entry["name"]: entry for entry in document["connections"]}
