@@ -87,36 +87,20 @@ run "deliveries" {
   }
 }
 
-run "every_minute" {
+run "many_options" {
   variables {
-    schedule = "* * * * *"
+    schedule           = "* * * * *"
+    consent            = { url = "https://consent.example.com", behind_load_balancer = true }
+    vpc                = { subnetwork = "egress", tags = ["token-refresh"] }
+    token              = {}
+    risc               = { audiences = ["a.apps.googleusercontent.com", "b.apps.googleusercontent.com"] }
+    access_token_topic = true
+    connections        = { gmail-alice = {}, books = { format = "text" } }
   }
 
   assert {
     condition     = one([for env in google_cloud_run_v2_service.function["refresh_http"].template[0].containers[0].env : env.value if env.name == "RUN_EVERY"]) == "60" && google_cloud_scheduler_job.job["refresh"].schedule == "* * * * *"
     error_message = "RUN_EVERY follows from the schedule."
-  }
-}
-
-run "every_half_hour" {
-  variables {
-    schedule = "*/30 * * * *"
-  }
-
-  # A run may begin work for 1710 s, and has its leases' time to end it.
-  assert {
-    condition     = google_cloud_run_v2_service.function["refresh_http"].template[0].timeout == "1890s" && google_cloud_scheduler_job.job["refresh"].attempt_deadline == "1800s"
-    error_message = "A run is cut off in the middle of an exchange."
-  }
-  assert {
-    condition     = strcontains(google_monitoring_alert_policy.alert["Runs have stopped"].conditions[0].condition_prometheus_query_language[0].query, "[5400s]")
-    error_message = "A slower schedule is not silence."
-  }
-}
-
-run "consent_behind_a_load_balancer" {
-  variables {
-    consent = { url = "https://consent.example.com", behind_load_balancer = true }
   }
 
   assert {
@@ -127,14 +111,10 @@ run "consent_behind_a_load_balancer" {
     condition     = google_logging_project_exclusion.consent["consent-address"].filter == "httpRequest.requestUrl:\"//consent.example.com/\""
     error_message = "The load balancer's log keeps the URLs."
   }
-}
 
-run "token_and_risc" {
-  variables {
-    token              = {}
-    risc               = { audiences = ["a.apps.googleusercontent.com", "b.apps.googleusercontent.com"] }
-    access_token_topic = true
-    connections        = { gmail-alice = {}, books = { format = "text" } }
+  assert {
+    condition     = alltrue([for function in google_cloud_run_v2_service.function : function.template[0].vpc_access[0].egress == "ALL_TRAFFIC" && function.template[0].vpc_access[0].network_interfaces[0].subnetwork == "egress"])
+    error_message = "Traffic leaves outside the VPC."
   }
 
   assert {
@@ -155,34 +135,29 @@ run "token_and_risc" {
   }
 }
 
-run "direct_vpc_egress" {
+run "what_is_yours_every_half_hour" {
   variables {
-    vpc = { subnetwork = "egress", tags = ["token-refresh"] }
+    schedule         = "*/30 * * * *"
+    vpc              = { connector = "projects/example-project/locations/europe-west1/connectors/egress" }
+    service_accounts = { refresh_http = "refresher@other-project.iam.gserviceaccount.com", push = "push@other-project.iam.gserviceaccount.com" }
+    topics           = { refresh = "projects/other-project/topics/requests" }
+    image_repository = "projects/other-project/locations/europe/repositories/functions"
+    source_bucket    = "their-sources"
   }
 
+  # A run may begin work for 1710 s, and has its leases' time to end it.
   assert {
-    condition     = alltrue([for function in google_cloud_run_v2_service.function : function.template[0].vpc_access[0].egress == "ALL_TRAFFIC" && function.template[0].vpc_access[0].network_interfaces[0].subnetwork == "egress"])
-    error_message = "Traffic leaves outside the VPC."
+    condition     = google_cloud_run_v2_service.function["refresh_http"].template[0].timeout == "1890s" && google_cloud_scheduler_job.job["refresh"].attempt_deadline == "1800s"
+    error_message = "A run is cut off in the middle of an exchange."
   }
-}
-
-run "vpc_connector" {
-  variables {
-    vpc = { connector = "projects/example-project/locations/europe-west1/connectors/egress" }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.alert["Runs have stopped"].conditions[0].condition_prometheus_query_language[0].query, "[5400s]")
+    error_message = "A slower schedule is not silence."
   }
 
   assert {
     condition     = alltrue([for function in google_cloud_run_v2_service.function : function.template[0].vpc_access[0].connector != null && length(function.template[0].vpc_access[0].network_interfaces) == 0])
     error_message = "A connector and an interface at once are refused."
-  }
-}
-
-run "what_is_yours" {
-  variables {
-    service_accounts = { refresh_http = "refresher@other-project.iam.gserviceaccount.com", push = "push@other-project.iam.gserviceaccount.com" }
-    topics           = { refresh = "projects/other-project/topics/requests" }
-    image_repository = "projects/other-project/locations/europe/repositories/functions"
-    source_bucket    = "their-sources"
   }
 
   assert {

@@ -103,32 +103,6 @@ run "everything_switched_on" {
   }
 }
 
-run "all_users" {
-  variables {
-    public_access = "all_users"
-  }
-
-  assert {
-    condition     = toset([for grant in output.iam : "${grant.role} on ${grant.on}" if startswith(grant.member, "all")]) == toset(["roles/run.invoker on function consent"])
-    error_message = "Where the invoker check is demanded, allUsers may open the consent page and nothing else."
-  }
-  assert {
-    condition     = alltrue([for function in google_cloud_run_v2_service.function : !function.invoker_iam_disabled])
-    error_message = "The invoker check is off although it is demanded."
-  }
-}
-
-run "global_secrets_under_a_regional_key" {
-  variables {
-    kms = { regional = "projects/example-project/locations/europe-west1/keyRings/ring/cryptoKeys/functions" }
-  }
-
-  assert {
-    condition     = !anytrue([for grant in output.iam : grant.on == "your keys" && strcontains(grant.member, "secretmanager")])
-    error_message = "Secret Manager may use a key that it has no use for."
-  }
-}
-
 run "without_consent_nothing_is_public" {
   variables {
     consent = null
@@ -145,5 +119,26 @@ run "without_consent_nothing_is_public" {
   assert {
     condition     = length(google_logging_project_exclusion.consent) == 0
     error_message = "Without a consent page there is nothing to keep out of the logs."
+  }
+}
+
+run "all_users_and_global_secrets_under_a_regional_key" {
+  variables {
+    public_access = "all_users"
+    kms           = { regional = "projects/example-project/locations/europe-west1/keyRings/ring/cryptoKeys/functions" }
+  }
+
+  assert {
+    condition     = toset([for grant in output.iam : "${grant.role} on ${grant.on}" if startswith(grant.member, "all")]) == toset(["roles/run.invoker on function consent"])
+    error_message = "Where the invoker check is demanded, allUsers may open the consent page and nothing else."
+  }
+  assert {
+    condition     = alltrue([for function in google_cloud_run_v2_service.function : !function.invoker_iam_disabled])
+    error_message = "The invoker check is off although it is demanded."
+  }
+
+  assert {
+    condition     = !anytrue([for grant in output.iam : grant.on == "your keys" && strcontains(grant.member, "secretmanager")])
+    error_message = "Secret Manager may use a key that it has no use for."
   }
 }

@@ -1,4 +1,4 @@
-# What cannot work is refused before anything is made.
+# What cannot work is refused before anything is made. One bad value of each variable a run.
 
 mock_provider "google" {}
 mock_provider "google-beta" {}
@@ -8,120 +8,44 @@ variables {
   project_id = "example-project"
 }
 
-run "project_id" {
+run "first_bad_values" {
   command = plan
   variables {
-    project_id = "Example"
-  }
-  expect_failures = [var.project_id]
-}
-
-run "prefix_too_long_for_service_accounts" {
-  command = plan
-  variables {
-    prefix = "token-refresh-for-all"
-  }
-  expect_failures = [var.prefix]
-}
-
-run "consent_url_with_slash_at_its_end" {
-  command = plan
-  variables {
-    consent = { url = "https://consent.example.com/" }
-  }
-  expect_failures = [var.consent]
-}
-
-run "consent_url_in_the_clear" {
-  command = plan
-  variables {
-    consent = { url = "http://consent.example.com" }
-  }
-  expect_failures = [var.consent]
-}
-
-run "setting_of_zero" {
-  command = plan
-  variables {
-    settings = { confirm_after = 0 }
-  }
-  expect_failures = [var.settings]
-}
-
-run "destroy_ttl_under_a_day" {
-  command = plan
-  variables {
+    project_id          = "Example"
+    prefix              = "token-refresh-for-all"
+    consent             = { url = "https://consent.example.com/" }
+    settings            = { confirm_after = 0 }
     version_destroy_ttl = "3600s"
+    vpc                 = { network = "n", egress = "SOME" }
+    schedule            = "*/7 * * * *"
+    secret_location     = "europe-west1"
+    kms                 = { secrets = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/without-one-for-the-signing-key" }
+    service_accounts    = { refresh = "a@p.iam.gserviceaccount.com" }
+    topics              = { refresh = "token-refresh" }
+    image_repository    = "images"
+    risc                = { audiences = [] }
+    public_access       = "everybody"
+    notify_urls_version = 1.5
+    signing_key_version = 0
+    slo_goal            = 1
   }
-  expect_failures = [var.version_destroy_ttl]
+  expect_failures = [
+    var.project_id, var.prefix, var.consent, var.settings, var.version_destroy_ttl, var.vpc, var.schedule, var.kms, var.service_accounts,
+    var.topics, var.image_repository, var.risc, var.public_access, var.notify_urls_version, var.signing_key_version, var.slo_goal,
+  ]
 }
 
-run "egress" {
+run "second_bad_values" {
   command = plan
   variables {
-    vpc = { network = "n", egress = "SOME" }
-  }
-  expect_failures = [var.vpc]
-}
-
-run "egress_by_both_ways" {
-  command = plan
-  variables {
-    vpc = { network = "n", connector = "projects/p/locations/r/connectors/c" }
-  }
-  expect_failures = [var.vpc]
-}
-
-run "schedule_with_a_gap_at_the_hour" {
-  command = plan
-  variables {
-    schedule = "*/7 * * * *"
-  }
-  expect_failures = [var.schedule]
-}
-
-run "lease_shorter_than_its_exchange" {
-  command = plan
-  variables {
-    settings = { lease_seconds = 30 }
-  }
-  expect_failures = [var.settings]
-}
-
-run "regional_secrets_without_a_key_for_the_signing_key" {
-  command = plan
-  variables {
-    secret_location = "europe-west1"
-    kms             = { secrets = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k" }
-  }
-  expect_failures = [var.kms]
-}
-
-run "secrets_outside_the_region_of_their_key" {
-  command = plan
-  variables {
-    secret_location = "europe-west3"
+    consent         = { url = "http://consent.example.com" }
+    settings        = { lease_seconds = 30 } # shorter than its exchange
+    vpc             = { network = "n", connector = "projects/p/locations/r/connectors/c" }
+    secret_location = "europe-west3" # where the regional key is not
     kms             = { secrets = "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k", regional = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k" }
+    token           = { url = "https://token.example.com/" }
   }
-  expect_failures = [var.kms]
-}
-
-run "what_is_yours_by_an_unknown_name" {
-  command = plan
-  variables {
-    service_accounts = { refresh = "a@p.iam.gserviceaccount.com" }
-    topics           = { refresh = "token-refresh" }
-    image_repository = "images"
-  }
-  expect_failures = [var.service_accounts, var.topics, var.image_repository]
-}
-
-run "risc_for_nobody" {
-  command = plan
-  variables {
-    risc = { audiences = [] }
-  }
-  expect_failures = [var.risc]
+  expect_failures = [var.consent, var.settings, var.vpc, var.kms, var.token]
 }
 
 run "connection" {

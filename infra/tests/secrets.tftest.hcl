@@ -47,33 +47,6 @@ run "no_payload_in_state" {
   }
 }
 
-# The version before stays: neither destroyed nor replaced by the apply that moves to the next one.
-run "another_signing_key" {
-  variables {
-    signing_key_version = 2
-  }
-
-  assert {
-    condition     = google_secret_manager_secret_version.signing_key[0].secret_data_wo_version == 1 && google_secret_manager_secret_version.signing_key[0].deletion_policy == "ABANDON"
-    error_message = "The key in use is replaced before its successor is deployed."
-  }
-  assert {
-    condition     = one([for env in google_cloud_run_v2_service.function["consent"].template[0].containers[0].env : env.value_source[0].secret_key_ref[0].version if env.name == "CONSENT_SIGNING_KEY"]) == "2"
-    error_message = "The new key is not in use."
-  }
-}
-
-run "without_notifications_the_container_waits" {
-  variables {
-    notify_urls_version = 0
-  }
-
-  assert {
-    condition     = module.notify_urls.secret_id == "token-refresh-notify-urls" && !contains(keys(google_cloud_run_v2_service.function), "notify")
-    error_message = "There is nowhere to put the first notification URLs, or a function without any."
-  }
-}
-
 run "a_secret_is_a_container" {
   module {
     source = "./modules/secret"
@@ -140,9 +113,15 @@ run "one_connection_unprotected" {
   }
 }
 
-run "regional_everywhere" {
+run "regional_everywhere_and_no_notifications_yet" {
   variables {
-    secret_location = "europe-west1"
+    notify_urls_version = 0
+    secret_location     = "europe-west1"
+  }
+
+  assert {
+    condition     = module.notify_urls.secret_id == "token-refresh-notify-urls" && !contains(keys(google_cloud_run_v2_service.function), "notify")
+    error_message = "There is nowhere to put the first notification URLs, or a function without any."
   }
 
   assert {
