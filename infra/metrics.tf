@@ -24,7 +24,7 @@ locals {
     reason = "REGEXP_EXTRACT(jsonPayload.reason, \"^(${join("|", local.known_reasons)})$\")"
   }
 
-  # A run over all connections that could be carried out.
+  # A run over all connections.
   whole_run = "jsonPayload.event=\"run\" jsonPayload.is_whole=true"
 
   counters = {
@@ -45,7 +45,7 @@ locals {
     }
     runs = {
       description = "Runs over all connections that were carried out."
-      filter      = local.whole_run
+      filter      = "${local.whole_run} jsonPayload.is_carried_out=true"
       labels      = []
     }
     runs_short_of_life = {
