@@ -35,12 +35,12 @@ locals {
     }
     deaths = {
       description = "Grants found dead: each once. Those that nobody has consented to yet are not among them."
-      filter      = "jsonPayload.event=\"published\" jsonPayload.type=\"dev.token-refresh.invalid_grant.v1\" NOT jsonPayload.reason=\"never_consented\""
+      filter      = "jsonPayload.event=\"published\" jsonPayload.type=\"invalid_grant\" NOT jsonPayload.reason=\"never_consented\""
       labels      = ["reason"]
     }
     consents_overdue = {
       description = "Connections whose owner has not consented for a day, three days, and each further week."
-      filter      = "jsonPayload.event=\"published\" jsonPayload.type=\"dev.token-refresh.consent_overdue.v1\""
+      filter      = "jsonPayload.event=\"published\" jsonPayload.type=\"consent_overdue\""
       labels      = []
     }
     runs = {
