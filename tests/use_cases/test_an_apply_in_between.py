@@ -54,9 +54,12 @@ class Strict(World):
 
 
 @pytest.mark.parametrize("is_cold", [False, True], ids=["warm", "cold"])
+@pytest.mark.parametrize("stale", [0, 2 * TICK], ids=["", "latest is stale"])
 @pytest.mark.parametrize(("plan", "apply"), list(itertools.combinations(range(TICKS), 2)))
-def test_no_grant_is_lost_whenever_plan_and_apply_fall(plan: int, apply: int, is_cold: bool) -> None:  # noqa: FBT001
+def test_no_grant_is_lost_whenever_plan_and_apply_fall(plan: int, apply: int, stale: float, is_cold: bool) -> None:  # noqa: FBT001
     world = Strict()
+    world.clock.advance(stale)  # what was declared has long been seen
+    world.store.cloud.stale["latest"] = stale
     planned: dict[str, str] = {}
     for tick in range(TICKS):
         if tick == plan:
