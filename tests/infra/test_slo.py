@@ -1,8 +1,8 @@
 """The SLO over the log lines of a simulated day: it burns in an outage, and only then.
 
-The lines are those of the real runner over a day of five-minute ticks. What Cloud Monitoring does with them is done here by hand:
-the filters of the log-based metrics, the share of a distribution's values within the range, and the burn rate of a look-back
-(cloud.google.com/stackdriver/docs/solutions/slo-monitoring/alerting-on-budget-burn-rate).
+The lines are those of the real runner over a day of five-minute ticks. What Cloud Monitoring does with them is done
+here by hand: the filters of the log-based metrics, the share of a distribution's values within the range, and the
+burn rate of a look-back (cloud.google.com/stackdriver/docs/solutions/slo-monitoring/alerting-on-budget-burn-rate).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import pytest
 
 from tests.infra.plans import ROOT, Plan, make_plan
 from tests.worlds.runs import SILENT, World
-from token_refresh.errors import StoreUnavailable
 
 TICK = 300
 HOUR = 3600
@@ -49,10 +48,7 @@ class Day:
             is_out = outage[0] <= passed < outage[1]
             self.world.answers = {f"{name}-token": SILENT for name in names} if is_out else {}
             caplog.clear()
-            try:
-                self.world.report()
-            except StoreUnavailable:
-                pass
+            self.world.report()
             now = self.world.clock()
             fields = [getattr(record, "json_fields", {}) for record in caplog.records]
             self.lines += [Line(now, f) for f in fields if f.get("event") and passed >= 0]
@@ -95,7 +91,7 @@ def value_of(metric_filter: str, line: Line) -> float | None:
 
 
 def matches(metric_filter: str, line: Line) -> bool:
-    """Apply the part of a log filter that is about jsonPayload; as Cloud Logging does, an absent field matches nothing."""
+    """Apply what a log filter says of jsonPayload; as in Cloud Logging, an absent field matches nothing."""
     for negated, path, operator, text in re.findall(
         r'(NOT )?jsonPayload\.([\w.]+)(=|>=|<)("[^"]*"|[\w.]+)', metric_filter
     ):
@@ -159,6 +155,25 @@ def test_secret_manager_down_is_no_sign_of_life(minimal: Plan, caplog: pytest.Lo
     assert matches(runs["filter"], line)
     assert not matches(runs["filter"], Line(0, {**line.fields, "is_carried_out": False}))
     assert not matches(runs["filter"], Line(0, {**line.fields, "is_whole": False}))
+
+
+def test_a_death_is_counted_once_and_a_connection_without_a_grant_not_at_all(
+    minimal: Plan, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="token_refresh")
+    world = World()
+    world.add("dead")
+    world.add("never", None)
+    world.run()
+    world.dying("dead")
+    for _ in range(DAY // TICK):
+        world.later(TICK)
+    lines = [Line(0, getattr(record, "json_fields", {})) for record in caplog.records]
+    metrics = {m["name"].removeprefix("token-refresh/"): m for m in minimal.created("google_logging_metric").values()}
+    died = [line.fields for line in lines if matches(metrics["deaths"]["filter"], line)]
+    assert [(fields["subject"], fields["reason"]) for fields in died] == [("dead", "revoked_or_expired")]
+    overdue = [line.fields["subject"] for line in lines if matches(metrics["consents_overdue"]["filter"], line)]
+    assert overdue == ["never"], "by age: a day after the run that found it first"
 
 
 def test_the_runbook_explains_the_fields_that_the_slo_rests_on() -> None:

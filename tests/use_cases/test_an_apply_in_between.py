@@ -1,7 +1,8 @@
 """A Terraform apply that changes a spec annotation sets the functions' annotations back to what its plan has read.
 
-Its provider sends the whole map and no etag (docs/runbook.md, Change a connection). Whatever it overwrites, and whenever, no grant
-may be lost. The provider here is as strict as providers get: a refresh token that comes a second time ends the family.
+Terraform's provider sends the whole map and no etag (docs/runbook.md, Change a connection). Whatever it overwrites,
+and whenever, no grant may be lost. The authorization server here is as strict as they get: a refresh token that
+comes a second time ends the family.
 """
 
 from __future__ import annotations

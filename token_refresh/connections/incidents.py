@@ -203,12 +203,10 @@ class Incidents:
         except PublishError as fault:
             log.error("event %s of %s is owed: %s", event.type, event.subject, fault)  # noqa: TRY400 - no traceback
             return False
-        log.info(
-            "published %s for %s",
-            event.type,
-            event.subject,
-            extra={"json_fields": {"event": "published", "type": event.type, "subject": event.subject, "id": event.id}},
-        )
+        fields = {"event": "published", "type": event.type, "subject": event.subject, "id": event.id}
+        if event.data.get("reason"):
+            fields["reason"] = str(event.data["reason"])
+        log.info("published %s for %s", event.type, event.subject, extra={"json_fields": fields})
         return True
 
     def _publish_unwritten(

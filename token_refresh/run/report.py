@@ -36,6 +36,7 @@ class Report:
     status_of: Callable[[Visit], Status | None]
     cannot_keep_fresh: Callable[[Visit], bool]
     promised: Callable[[Visit, float], bool]
+    is_carried_out: bool = True  # neither a dry run, nor failed for all at Secret Manager: a sign of life
     named: Sequence[str] = ()  # connections whose new version the run was asked to use
     destroyed: int | None = None
 
@@ -65,6 +66,7 @@ class Report:
             "event": "run",
             "run_id": self.run_id,
             "is_whole": self.is_whole,
+            "is_carried_out": self.is_carried_out,
             "counts": counts,
             "deferred": sum(v.outcome == Outcome.DEFERRED for v in self.visits),
             "duration_seconds": round(now - began, 3),
@@ -124,10 +126,12 @@ class Report:
         # A dead grant has an alert of its own; its token would hide the one that is about to run out.
         alive = [v for v, s in zip(visits, statuses, strict=True) if not (s and s.state == State.NEEDS_CONSENT)]
         left = [v.facts.expires_at - now for v in alive if v.facts]
+        promised = sum(self.promised(v, now) for v in alive)
         return {
             "states": states,
-            "connections": len(visits),
-            "promised": sum(self.promised(v, now) for v in visits),
+            "connections": len(alive),
+            "promised": promised,
+            "promised_percent": round(100 * promised / len(alive), 2) if alive else 100.0,
             **({"least_seconds_left": int(min(left))} if left else {}),
         }
 

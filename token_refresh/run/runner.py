@@ -127,6 +127,7 @@ class Runner:
             status_of=lambda v: incidents.status_of(v.connection),
             cannot_keep_fresh=lambda v: memory.margins(v.connection, v.facts).cannot_keep_fresh,
             promised=promised,
+            is_carried_out=not run.trigger.dry_run and not _is_outage(visits),
             named=() if run.trigger.dry_run else tuple(run.trigger.versions),
         )
 
