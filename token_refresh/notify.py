@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from urllib.parse import quote
 
 from token_refresh.core.connection import Connection, parse_connection
-from token_refresh.core.incident.address import parse_address
+from token_refresh.core.incident.address import OWNER, parse_address
 from token_refresh.core.incident.events import RECOVERED
 from token_refresh.core.incident.message import About, House, Message
 from token_refresh.core.incident.notice import Notice
@@ -36,7 +36,6 @@ from token_refresh.ports import SecretStore
 
 log = logging.getLogger("token_refresh")
 
-OWNER: Final = "{owner}"
 _PLACEHOLDER: Final = re.compile(r"\{(subject|incident|severity)\}")
 _REMEMBERED: Final = DAY  # s; a redelivery comes within minutes
 # An owner who is still refused so long after the event is told to the operators (contract 8).

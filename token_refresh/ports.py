@@ -148,3 +148,13 @@ class ConsentLinks(Protocol):
 
     def url(self, connection: str, consents: int) -> str | None:
         """Return a link with a fresh ticket, good until there has been one more consent; None without `consent`."""
+
+
+class ActionTokens(Protocol):
+    """Tokens that let a status page that we served ask for something."""
+
+    def action(self, connection: str) -> str:
+        """Make a token that allows one connection's "refresh now"."""
+
+    def allows(self, token: str, connection: str) -> bool:
+        """Tell whether a token is ours, fresh and for this connection."""

@@ -14,7 +14,8 @@ from token_refresh.adapters.caller_secrets import CallerSecrets, build_channel
 from token_refresh.adapters.http import RequestsTransport
 from token_refresh.adapters.logs import configure_logging
 from token_refresh.adapters.pubsub import PubSub
-from token_refresh.adapters.secret_manager import SecretManager, build_client, parent_of
+from token_refresh.adapters.secret_manager import SecretManager
+from token_refresh.adapters.secret_manager_client import build_client, parent_of
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.adapters.tickets import Tickets
 from token_refresh.connections.incidents import Incidents

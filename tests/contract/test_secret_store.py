@@ -13,7 +13,8 @@ from google.cloud import secretmanager_v1 as sm
 
 from infra.local.secret_manager import SecretManagerServer
 from tests.fakes.instance import FakeStore
-from token_refresh.adapters.secret_manager import SecretManager, build_client, parent_of
+from token_refresh.adapters.secret_manager import SecretManager
+from token_refresh.adapters.secret_manager_client import build_client, parent_of
 from token_refresh.errors import (
     EtagConflict,
     SecretMissing,

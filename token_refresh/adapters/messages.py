@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 import apprise
 
+from token_refresh.core.incident.address import OWNER
 from token_refresh.core.incident.message import Message
 from token_refresh.core.secrecy import Secret
 from token_refresh.errors import OwnerUnreachable, Undeliverable
-from token_refresh.notify import OWNER
 
 _STAND_IN: Final = "owner@stand-in.invalid"
 _KINDS: Final = {

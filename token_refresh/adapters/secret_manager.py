@@ -10,14 +10,13 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import google_crc32c
 from google.api_core import exceptions
-from google.api_core.client_options import ClientOptions
-from google.api_core.retry import Retry, if_exception_type
 from google.cloud import secretmanager_v1 as sm
 
+from token_refresh.adapters.secret_manager_client import CALL_OPTIONS
 from token_refresh.core.connection import LABEL, SecretRecord
 from token_refresh.errors import (
     EtagConflict,
@@ -31,30 +30,11 @@ from token_refresh.errors import (
 )
 from token_refresh.ports import AccessedVersion, VersionInfo
 
-if TYPE_CHECKING:
-    from token_refresh.settings import Settings
-
 _T = TypeVar("_T")
 
 _PAGE = 25_000  # https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/list
-_CALL_SECONDS = 10.0
 # Lists may be hours old, and a rotating refresh writes twice.
 _ETAGS_KEPT = 16
-_RETRY = Retry(
-    predicate=if_exception_type(
-        exceptions.ServiceUnavailable,
-        exceptions.ResourceExhausted,
-        exceptions.TooManyRequests,
-        exceptions.InternalServerError,
-        exceptions.DeadlineExceeded,
-        exceptions.GatewayTimeout,
-        exceptions.Aborted,
-    ),
-    initial=0.1,
-    maximum=2.0,
-    multiplier=2.0,
-    timeout=8.0,
-)
 # gRPC only: over REST the library raises just base classes, which cannot tell a failed etag from a bad request.
 _PRECONDITION = (exceptions.FailedPrecondition,)
 _ABSENT_OR_UNUSABLE = (exceptions.NotFound, *_PRECONDITION)
@@ -96,7 +76,7 @@ class SecretManager:
                 self._call(
                     f"read secret {secret_id}",
                     "secrets.get",
-                    lambda: self._client.get_secret(name=name, **_options()),
+                    lambda: self._client.get_secret(name=name, **CALL_OPTIONS),
                 )
             )
         except exceptions.NotFound:
@@ -110,7 +90,7 @@ class SecretManager:
             reply = self._call(
                 f"access secret {secret_id}",
                 "versions.access",
-                lambda: self._client.access_secret_version(name=name, **_options()),
+                lambda: self._client.access_secret_version(name=name, **CALL_OPTIONS),
                 tells=_ABSENT_OR_UNUSABLE,
                 secret_id=secret_id,
             )
@@ -135,7 +115,7 @@ class SecretManager:
             reply = self._call(
                 f"access secret {secret_id}",
                 "versions.access",
-                lambda: self._client.access_secret_version(name=name, **_options()),
+                lambda: self._client.access_secret_version(name=name, **CALL_OPTIONS),
                 tells=_ABSENT_OR_UNUSABLE,
             )
         except exceptions.NotFound:
@@ -152,7 +132,7 @@ class SecretManager:
             version = self._call(
                 f"add a version to secret {secret_id}",
                 "versions.add",
-                lambda: self._client.add_secret_version(parent=parent, payload=body, **_options()),
+                lambda: self._client.add_secret_version(parent=parent, payload=body, **CALL_OPTIONS),
                 secret_id=secret_id,
             )
         except exceptions.NotFound:
@@ -166,7 +146,7 @@ class SecretManager:
             self._call(
                 f"destroy version {version} of secret {secret_id}",
                 "versions.destroy",
-                lambda: self._client.destroy_secret_version(name=name, **_options()),
+                lambda: self._client.destroy_secret_version(name=name, **CALL_OPTIONS),
                 tells=_ABSENT_OR_UNUSABLE,
             )
         except _ABSENT_OR_UNUSABLE:
@@ -185,7 +165,7 @@ class SecretManager:
             secret = self._call(
                 f"annotate secret {record.secret_id}",
                 "secrets.update",
-                lambda: self._client.update_secret(request, **_options()),
+                lambda: self._client.update_secret(request, **CALL_OPTIONS),
                 tells=(*_ABSENT_OR_UNUSABLE, exceptions.Conflict),
             )
         except exceptions.NotFound:
@@ -208,7 +188,7 @@ class SecretManager:
             versions = self._call(
                 f"list versions of secret {secret_id}",
                 "versions.list",
-                lambda: list(self._client.list_secret_versions(request, **_options())),
+                lambda: list(self._client.list_secret_versions(request, **CALL_OPTIONS)),
             )
         except exceptions.NotFound:
             raise SecretMissing(f"secret {secret_id} does not exist") from None
@@ -224,14 +204,14 @@ class SecretManager:
             info = self._call(
                 f"read version {version} of secret {secret_id}",
                 "versions.get",
-                lambda: self._client.get_secret_version(name=name, **_options()),
+                lambda: self._client.get_secret_version(name=name, **CALL_OPTIONS),
             )
         except exceptions.NotFound:
             raise VersionMissing(f"secret {secret_id} has no version {version}") from None
         return _moment(info.create_time)
 
     def _list(self, request: dict[str, Any]) -> list[sm.Secret]:
-        return list(self._client.list_secrets(request, **_options()))
+        return list(self._client.list_secrets(request, **CALL_OPTIONS))
 
     def _name(self, secret_id: str) -> str:
         return f"{self._parent}/secrets/{secret_id}"
@@ -287,35 +267,6 @@ class SecretManager:
             raise QuotaExceeded(f"cannot {what}: the project's quota is used up") from None
         except exceptions.GoogleAPIError as fault:
             raise StoreUnavailable(f"cannot {what}: {type(fault).__name__}") from None
-
-
-def build_client(settings: Settings) -> sm.SecretManagerServiceClient:
-    """Build the client: global, regional, or the local stack's (plaintext, without credentials)."""
-    host = settings.secret_manager_emulator_host
-    if host:
-        import grpc  # noqa: PLC0415 - only the local stack needs it by name
-        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (  # noqa: PLC0415
-            SecretManagerServiceGrpcTransport,
-        )
-
-        # As the library sets up its own channel; loopback needs no proxy.
-        channel = grpc.insecure_channel(
-            host, options=[("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0)]
-        )
-        return sm.SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
-    if settings.location:
-        endpoint = f"secretmanager.{settings.location}.rep.googleapis.com"
-        return sm.SecretManagerServiceClient(client_options=ClientOptions(api_endpoint=endpoint))
-    return sm.SecretManagerServiceClient()
-
-
-def parent_of(project: str, location: str) -> str:
-    """Return the parent of all secrets' names."""
-    return f"projects/{project}/locations/{location}" if location else f"projects/{project}"
-
-
-def _options() -> dict[str, Any]:
-    return {"retry": _RETRY, "timeout": _CALL_SECONDS}
 
 
 def _checked(secret_id: str, payload: sm.SecretPayload) -> bytes:

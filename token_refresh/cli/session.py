@@ -16,7 +16,7 @@ import click
 from google.auth.exceptions import GoogleAuthError
 
 from token_refresh.adapters.secret_admin import SecretAdmin
-from token_refresh.adapters.secret_manager import build_client, parent_of
+from token_refresh.adapters.secret_manager_client import build_client, parent_of
 from token_refresh.core.grant import PayloadError
 from token_refresh.core.provider.definition import Provider
 from token_refresh.errors import (

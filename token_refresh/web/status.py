@@ -19,10 +19,10 @@ from urllib.parse import urlencode, urlsplit
 
 from flask import Request, Response
 
-from token_refresh.adapters.tickets import Tickets
 from token_refresh.core.overview.listing import Query, parse_query, select
 from token_refresh.errors import PublishError, StoreDenied, StoreError
 from token_refresh.overview import Overview, View
+from token_refresh.ports import ActionTokens
 from token_refresh.web.headers import protect
 from token_refresh.web.responses import json_answer, method_not_allowed, plain, wants_json
 from token_refresh.web.status_view import StatusView
@@ -36,7 +36,7 @@ _READING = 2.5
 class StatusPage:
     """Answer for the status page; threads may share it."""
 
-    def __init__(self, overview: Overview, view: StatusView, actions: Tickets | None) -> None:
+    def __init__(self, overview: Overview, view: StatusView, actions: ActionTokens | None) -> None:
         """`actions` None: there is no key that all instances share, and a browser's word must do."""
         self._overview = overview
         self._view = view

@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 from flask import Response
 from markupsafe import Markup
 
-from token_refresh.adapters.tickets import Tickets
 from token_refresh.core.overview.explain import NO_RUN, Explanation, Fix, explain
 from token_refresh.core.overview.listing import (
     ATTENTION,
@@ -42,6 +41,7 @@ from token_refresh.core.overview.place import (
 from token_refresh.core.overview.row import Row
 from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, UNAVAILABLE
 from token_refresh.overview import Overview, View
+from token_refresh.ports import ActionTokens
 from token_refresh.web.pages import Pages
 
 WORDS: Final = {
@@ -73,7 +73,7 @@ class StatusView:
         self,
         overview: Overview,
         pages: Pages,
-        actions: Tickets | None,
+        actions: ActionTokens | None,
         redirect_uri: str,
         runbook_url: str,
         clock: Callable[[], float],

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+# Stands for the address in a notification URL; a URL with it reaches the owner and nobody else.
+OWNER: Final = "{owner}"
 # RFC 5321, sections 4.1.2 (Dot-string) and 4.5.3.1 (lengths). Not `%` and `!`: relays have taken them for routes.
 _LOCAL: Final = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*")
 _DOMAIN: Final = re.compile(
