@@ -84,7 +84,16 @@ class Parts:
     @cached_property
     def runner(self) -> Runner:
         """Return the use case of a refresh run; what it could not store is tried once more when the process ends."""
-        outside = Outside(self.store, self.endpoint, self.publisher, self.tickets, self.revoker)
+        outside = Outside(
+            self.store,
+            self.endpoint,
+            self.publisher,
+            self.tickets,
+            self.revoker,
+            time.time,
+            time.sleep,
+            time.monotonic,
+        )
         runner = build_runner(outside, self.providers, self.settings)
         on_termination(runner.saver.end_all)
         return runner

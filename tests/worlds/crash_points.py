@@ -12,6 +12,7 @@ from tests.worlds.crash_scenes import Cell, Scene
 from tests.worlds.crashes import CrashWorld, wait_until
 
 AFTER_THE_LEASE = 130.0  # LEASE_SECONDS is 120
+AFTER_AN_UNSAVED_LEASE = 1100.0  # three runs of 300 s, after a lease; its holder may have died with the process
 TOKEN_ENDPOINT = "token endpoint"
 _numbers = itertools.count(1)
 
@@ -92,9 +93,9 @@ def run_on(cells: Collection[Cell]) -> None:
     """Run as the schedule would, past leases and confirmations; the last run is an operator's."""
     names = [cell.name for cell in cells]
     world = next(iter(cells)).world
-    for number in (1, 2):
-        world.run(*names, later=number * AFTER_THE_LEASE)
-    world.run(*names, later=3 * AFTER_THE_LEASE, force=True, clean=True)
+    for later in (AFTER_THE_LEASE, 2 * AFTER_THE_LEASE, AFTER_AN_UNSAVED_LEASE):
+        world.run(*names, later=later)
+    world.run(*names, later=AFTER_AN_UNSAVED_LEASE + AFTER_THE_LEASE, force=True, clean=True)
 
 
 def check_thrift(cells: Mapping[Cell, Point]) -> None:

@@ -100,7 +100,8 @@ def _never_consented(cell: Cell) -> None:
 
 def _coming_back(cell: Cell) -> None:
     _dying(cell)
-    assert cell.world.run(cell.name) == {cell.name: "needs_consent"}
+    assert cell.world.run(cell.name) == {cell.name: "suspect"}
+    assert cell.world.run(cell.name, later=61) == {cell.name: "needs_consent"}
     cell.seed = cell.new_grant()
     cell.world.add(f"{cell.name}-refresh-token", cell.seed)
 

@@ -87,6 +87,8 @@ class CrashWorld:
             "REFRESH_WORKERS": "4",
             "TOKEN_REQUESTS_PER_SECOND": "10000",
             "SECRET_WRITES_PER_MINUTE": "1000000",
+            "SECRET_READS_PER_MINUTE": "1000000",
+            "CONFIRM_AFTER": "60",
             "BREAKER_MIN": "1000",  # many deaths of one client are what these tests are made of
         }
 

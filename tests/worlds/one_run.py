@@ -99,6 +99,9 @@ class _Hurry:
     def time(self) -> float:
         return time.time() + self._later
 
+    def monotonic(self) -> float:
+        return time.monotonic() + self._later
+
     def sleep(self, seconds: float) -> None:
         self._later += seconds
 

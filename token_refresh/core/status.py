@@ -76,6 +76,7 @@ class Status:
     tried_at: float = 0
     first_failed_at: float = 0  # the start of the unhealthy time, over all its states
     refused_at: float = 0  # the first refusal of this version as dead, with no success since
+    lost_before: bool = False  # its owner was asked for a lost rotation, of which this may be a late copy
     answer: str = ""  # the provider's last answer (HTTP status, error code), and since when it is the same
     answer_since: float = 0
     message: str = ""

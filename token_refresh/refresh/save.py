@@ -270,6 +270,9 @@ class Saver:
                 # Slow, frozen, or saved late: what was known under the old lease may be old.
                 self._leases.regain(reply.held)
                 self._look_above(reply)
+            elif reply.is_failing:
+                with suppress(StoreError):  # an add that failed may have taken effect
+                    self._look_above(reply)
             if not reply.own:
                 reply.own = self._store.add(reply.secret_id, reply.payload)
                 if reply.own != reply.seen + 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -37,9 +36,9 @@ class Outside:
     publisher: Publisher
     links: ConsentLinks
     revoker: Revoker
-    clock: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
-    monotonic: Callable[[], float] = time.monotonic
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    monotonic: Callable[[], float]
 
 
 def build_runner(outside: Outside, providers: Mapping[str, Provider], settings: Settings) -> Runner:

@@ -147,17 +147,22 @@ def _judge_death(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
         return Verdict(Outcome.NEEDS_CONSENT, previous.reason, status, is_death=True, detail=detail)
     refused_at = previous.refused_at if previous and previous.refused_at else s.now
     # What an instance that was frozen stored late is the same grant, and its owner has been asked.
-    is_told = (
-        s.status is not None and s.status.reason == "lost_rotation" and s.status.event_id.startswith(INVALID_GRANT)
-    )
+    is_told = _was_lost(s.status) or previous is not None and previous.lost_before
     if is_told or previous and previous.refused_at and previous.reason == "lost_rotation":
         reason = "lost_rotation"  # an answer that was lost: the first attempt knew, later ones cannot see it
     if previous and previous.refused_at and s.now >= refused_at + s.confirm_after:
         status = _enter(s, State.NEEDS_CONSENT, reason, wait=next_probe(s.now, s.now) - s.now, detail=detail)
-        status = replace(status, refused_at=refused_at)
+        status = replace(status, refused_at=refused_at, lost_before=is_told)
         announce = None if is_told else INVALID_GRANT
         return Verdict(Outcome.NEEDS_CONSENT, reason, status, announce=announce, is_death=True, detail=detail)
-    return suspect(s, reason, refused_at, detail)
+    verdict = suspect(s, reason, refused_at, detail)
+    assert verdict.status  # noqa: S101 - a suspicion always has one
+    return replace(verdict, status=replace(verdict.status, lost_before=is_told))
+
+
+def _was_lost(status: Status | None) -> bool:
+    """Tell whether the owner waits to be asked again because a rotation was lost."""
+    return status is not None and status.state == State.NEEDS_CONSENT and status.reason == "lost_rotation"
 
 
 def suspect(s: Situation, reason: str, refused_at: float, detail: ErrorDetail) -> Verdict:
