@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +18,7 @@ from token_refresh.adapters.secret_manager_client import build_client, parent_of
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.adapters.tickets import Tickets
 from token_refresh.connections.incidents import Incidents
+from token_refresh.connections.lease import Leases
 from token_refresh.consent.answers import Asker
 from token_refresh.consent.limits import Limits
 from token_refresh.consent.new_link import NewLink
@@ -114,9 +114,8 @@ class Parts:
         s = self.settings
         cases = Cases(self.store, self.providers)
         progress = Progress(self.store, cases, time.time)
-        saver = NewGrantSaver(
-            self.store, self.publisher, s, time.time, time.sleep, lambda: f"{CONSENT_HOLDER}{uuid.uuid4().hex}"
-        )
+        leases = Leases(self.store, s, time.time, CONSENT_HOLDER)
+        saver = NewGrantSaver(self.store, leases, self.incidents, self.publisher, time.time, time.sleep)
         return Reconsent(
             cases,
             Redemption(self.endpoint, time.time),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-from tests.fakes.instance import FrozenClock, build_provider, build_runner
-from token_refresh.consent.save import NewGrantSaver
+from tests.fakes.instance import FakeLinks, FrozenClock, build_provider, build_runner
+from token_refresh.connections.incidents import Incidents
+from token_refresh.connections.lease import Leases
+from token_refresh.consent.save import NewGrant, NewGrantSaver
 from token_refresh.core.connection import SUFFIX, parse_connection
+from token_refresh.core.consent.account import Account
+from token_refresh.core.consent.session import Ticket
+from token_refresh.core.status import CONSENT_HOLDER
 from token_refresh.ports import Publisher, SecretStore, TokenEndpoint
 from token_refresh.run import runner as runner_module
 from token_refresh.run.runner import Runner
@@ -57,16 +61,15 @@ def assemble(  # noqa: PLR0913, PLR0917 - what an instance is made of
 ) -> Parts:
     watch = Watch(clock, sleep)
     runner = build_runner(store, endpoint, publisher, watch, providers=PROVIDERS, settings=SETTINGS)
-    numbers = itertools.count(1)
-    saver = NewGrantSaver(store, publisher, SETTINGS, clock, sleep, lambda: f"consent-{name}-{next(numbers)}")
+    leases = Leases(store, SETTINGS, clock, f"{CONSENT_HOLDER}{name}-")
+    saver = NewGrantSaver(store, leases, Incidents(store, publisher, FakeLinks(), clock), publisher, clock, sleep)
 
     def consent(connection_name: str, redeem: Callable[[], str]) -> int:
         secret_id = connection_name + SUFFIX
         connection = parse_connection(store.get(secret_id))
         assert connection
-        with saver.reserved(secret_id, 0) as reservation:
-            payload = redeem().encode()
-            return saver.put(reservation, connection, payload, subject=None, rotates=True)
+        ticket = Ticket(connection_name, connection.consents)
+        return saver.put(connection, NewGrant(ticket, redeem().encode(), Account(), 0, rotates=True))
 
     return Parts(runner, consent)
 

@@ -8,8 +8,8 @@ from tests.fakes.faults import Crash
 from tests.fakes.instance import ScriptedExchange, build_runner
 from tests.worlds.consents import ACCESS_TOKEN, DEAD, NAME, NEW_TOKEN, SECRET, World
 from token_refresh.core.grant import Grant, RefreshTokenGrant
-from token_refresh.core.incident.events import RECOVERED, build_event_id
-from token_refresh.core.incident.incident import event_type_of
+from token_refresh.core.incident.events import RECOVERED
+from token_refresh.core.incident.incident import event_type_of, recovered_id
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import parse_status
 from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed, TokenOutcome
@@ -61,7 +61,7 @@ def test_wherever_it_dies_the_grant_is_kept_or_never_was_and_the_news_goes_out_o
         if stored:
             assert status is None, where
             assert world.store.payloads(f"{NAME}-access-token"), where
-            assert recovered == {build_event_id(RECOVERED, DEAD.event_id)}, where
+            assert recovered == {recovered_id(DEAD.event_id)}, where
             assert NEW_TOKEN.encode() in world.store.payloads(SECRET)[2], where
         else:
             assert crashed, where
@@ -73,5 +73,5 @@ def test_wherever_it_dies_the_grant_is_kept_or_never_was_and_the_news_goes_out_o
 
 def test_the_same_incident_is_ended_with_the_same_id_by_whoever_ends_it() -> None:
     world, _ = consent_and_crash("never", "before", ENOUGH)
-    assert [event.id for event in world.publisher.events] == [build_event_id(RECOVERED, DEAD.event_id)]
+    assert [event.id for event in world.publisher.events] == [recovered_id(DEAD.event_id)]
     assert event_type_of(world.publisher.events[0].id) == RECOVERED

@@ -104,11 +104,11 @@ def test_a_new_grant_replaces_the_dead_one(world: World) -> None:
     assert recovered.data["connection_secret"] == SECRET
 
 
-def test_the_version_is_durable_before_anything_is_said_and_the_status_goes_last(world: World) -> None:
+def test_the_version_is_durable_before_anything_is_said_and_the_news_is_owed_until_it_is_out(world: World) -> None:
     world.consent()
     own = [(what, where) for what, where in world.store.journal if what != "annotate"]
     assert own == [("add", SECRET), ("publish", "recovered")]
-    assert [what for what, _ in world.store.journal] == ["annotate", "add", "publish", "annotate"]
+    assert [what for what, _ in world.store.journal] == ["annotate", "add", "annotate", "publish", "annotate"]
 
 
 def test_a_spec_annotation_is_never_changed(world: World) -> None:
@@ -346,6 +346,11 @@ def test_where_the_account_cannot_be_known_the_link_is_trusted_and_the_recovery_
     assert "acme does not tell which account it was" in page.get_data(as_text=True)
     assert world.store.newest() == 2
     assert world.store.annotation("subject") is None
+    (recovered,) = world.publisher.events
+    assert recovered.data["account"] == "unverified"
+    known = World()
+    known.consent()
+    assert "account" not in known.publisher.events[0].data
 
 
 @pytest.mark.parametrize("recorded", ["annotation", "payload"])

@@ -18,6 +18,7 @@ from tests.fakes.instance import FakePublisher, FrozenClock
 from tests.fakes.store import Cloud, FakeStore
 from token_refresh.adapters.tickets import Tickets
 from token_refresh.connections.incidents import Incidents
+from token_refresh.connections.lease import Leases
 from token_refresh.consent.answers import Asker
 from token_refresh.consent.limits import Limits
 from token_refresh.consent.new_link import NewLink
@@ -30,7 +31,7 @@ from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SecretR
 from token_refresh.core.incident.events import Event
 from token_refresh.core.provider.definition import Provider, SubjectSource
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.status import State, Status, render_status
+from token_refresh.core.status import CONSENT_HOLDER, State, Status, render_status
 from token_refresh.core.token_endpoint.outcome import Refreshed, TokenOutcome
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.core.units import DAY
@@ -254,10 +255,9 @@ class World:
         """Build the workflow as another instance would have it."""
         cases = Cases(self.store, self.providers)
         progress = Progress(self.store, cases, self.clock)
-        saver = NewGrantSaver(
-            self.store, self.publisher, self.settings, self.clock, self.clock.sleep, lambda: "holder-1"
-        )
+        leases = Leases(self.store, self.settings, self.clock, CONSENT_HOLDER)
         incidents = Incidents(self.store, self.publisher, self.tickets, self.clock)
+        saver = NewGrantSaver(self.store, leases, incidents, self.publisher, self.clock, self.clock.sleep)
         return Reconsent(
             cases,
             Redemption(self.endpoint, self.clock),

@@ -115,7 +115,6 @@ class Incidents:
         description: str | None = None,
         affected: Sequence[str] = (),
         also: Mapping[str, str | None] | None = None,
-        is_account_unverified: bool = False,
     ) -> Connection:
         """Publish what the status owes and write what is left.
 
@@ -123,7 +122,7 @@ class Incidents:
         """
         left = status
         for event_id in status.owed:
-            event = self._build(event_id, connection, status, facts, description, affected, is_account_unverified)
+            event = self._build(event_id, connection, status, facts, description, affected)
             if not self.publish(event):
                 break
             left = settle(left, event_id)
@@ -260,7 +259,6 @@ class Incidents:
         facts: AccessTokenFacts | None,
         description: str | None = None,
         affected: Sequence[str] = (),
-        is_account_unverified: bool = False,  # noqa: FBT001, FBT002 - passed on
     ) -> Event:
         return build_event(
             event_id,
@@ -271,7 +269,6 @@ class Incidents:
             consent_url=self.links.url(connection.name, connection.consents),
             error_description=description,
             affected=affected,
-            is_account_unverified=is_account_unverified,
         )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -34,7 +34,8 @@ class Held:
     """A lease of ours, and what is to be written when it is given back.
 
     `before` is the lease that was there; `version` the one to exchange next. `maybe_spent`: the token may be spent, so
-    the lease is ended and not released, and the next holder knows. `changes` are other annotations that ride along.
+    the lease is ended and not released, and the next holder knows. `changes` are other annotations that ride along,
+    and so is what `on_return` makes of the secret as it is then; it may also name another lease to leave.
     """
 
     connection: Connection
@@ -46,6 +47,7 @@ class Held:
     is_unsaved: bool = False
     is_over: bool = False
     changes: dict[str, str | None] = field(default_factory=dict)
+    on_return: Callable[[SecretRecord], Mapping[str, str | None]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Leases:
     store: SecretStore
     settings: Settings
     clock: Callable[[], float]
+    holder_prefix: str = ""  # tells who takes these leases
 
     @contextmanager
     def held(
@@ -91,7 +94,7 @@ class Leases:
         def changes(record: SecretRecord) -> dict[str, str | None]:
             before = lease_of(record)
             until = self.clock() + self.settings.lease_seconds
-            taken.append((before, Lease(uuid.uuid4().hex, until, max(version, before.version))))
+            taken.append((before, Lease(self.holder_prefix + uuid.uuid4().hex, until, max(version, before.version))))
             return {LEASE: render_lease(taken[-1][1])}
 
         try:
@@ -148,9 +151,12 @@ class Leases:
             return
         held.is_over = True
         lease = Lease(held.lease.holder, self.clock(), held.version) if held.maybe_spent else Lease("", 0, held.version)
-        notes = {**held.changes, LEASE: render_lease(lease)}
+
+        def notes(record: SecretRecord) -> dict[str, str | None]:
+            return {**held.changes, LEASE: render_lease(lease), **held.on_return(record)}
+
         try:
-            record = swap(self.store, held.connection.record, lambda _: notes, lambda r: self.is_ours(held, r))
+            record = swap(self.store, held.connection.record, notes, lambda r: self.is_ours(held, r))
         except Exception as fault:  # noqa: BLE001 - it ends by itself
             said = fault if isinstance(fault, StoreError) else type(fault).__name__
             log.warning("could not release the lease of %s: %s", held.connection.secret_id, said)

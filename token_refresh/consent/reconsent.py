@@ -254,7 +254,7 @@ class Reconsent:
         payload, account = self._redemption.redeem(case, callback.code, callback, session, redirect_uri)
         receipt = self._progress.begin(case, account)
         try:
-            receipt = replace(receipt, version=self._saver.store(case, payload, account))
+            receipt = replace(receipt, version=self._saver.save(case, payload, account))
         except StoreError as fault:
             raise Refused("not_stored", str(fault)) from None
         log_step("granted", case.connection.name, version=receipt.version)

@@ -17,7 +17,7 @@ from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import UrlError
 from token_refresh.core.status import Lease, parse_lease
 from token_refresh.core.token_request import TokenRequest
-from token_refresh.errors import Misconfigured, SecretMissing, StoreUnavailable, VersionMissing, VersionUnusable
+from token_refresh.errors import Misconfigured, SecretMissing, StoreDenied, VersionMissing, VersionUnusable
 from token_refresh.ports import SecretStore
 
 
@@ -84,7 +84,7 @@ class Cases:
         self._providers = providers
 
     def read(self, ticket: Ticket) -> Case:
-        """Read everything that a consent needs; raises `Refused`, `StoreUnavailable`."""
+        """Read everything that a consent needs; raises `Refused`, `StoreError`."""
         connection = self.find(ticket.connection)
         check_unspent(connection, ticket)
         try:
@@ -129,15 +129,15 @@ class Cases:
     def find(self, name: str) -> Connection:
         """Find the connection by its name: the secret with the suffix is it, else the bare one (contract 2).
 
-        One read of metadata, and two where the secret has the bare name. Raises `Refused`, `StoreUnavailable`.
+        One read of metadata, and two where the secret has the bare name. Raises `Refused`, `StoreError`.
         """
-        trouble: StoreUnavailable | None = None
+        trouble: StoreDenied | None = None
         for secret_id in (name + SUFFIX, name):
             try:
                 connection = parse_connection(self._store.get(secret_id))
             except SecretMissing:
                 continue
-            except StoreUnavailable as fault:  # a secret that is not there also reads as "permission denied"
+            except StoreDenied as fault:  # as a secret reads that is not there
                 trouble = trouble or fault
                 continue
             if connection is not None and connection_name(secret_id) == name:

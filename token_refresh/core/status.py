@@ -88,6 +88,7 @@ class Status:
     client_event_id: str = ""  # the client's incident, shared by its connections
     reminded: int = 0  # hours into the incident of the last consent_overdue
     asked_at: float = 0  # when its owner asked for a new link
+    has_unknown_account: bool = False  # the last consent's account could not be known
     needs_exchange: bool = False  # only another exchange can tell whether what is misconfigured is mended
 
 

@@ -160,7 +160,6 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
     consent_url: str | None,
     error_description: str | None = None,
     affected: Sequence[str] = (),
-    is_account_unverified: bool = False,
 ) -> Event:
     """Build the event that an id stands for; fields that do not apply are absent.
 
@@ -183,7 +182,7 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
             "consent_url": consent_url if asks_owner else None,
             "connection_secret": None if of_client else connection.secret_id,
             "access_token_secret": None if of_client else connection.access_token_secret_id,
-            "account": "unverified" if is_account_unverified else None,
+            "account": "unverified" if event_type == RECOVERED and status.has_unknown_account else None,
             "connections": len(affected) or None if opens_client else None,
             "connection_names": sorted(affected)[:MOST_NAMES] or None if opens_client else None,
             "version": None if of_client else _version(event_type, status, facts),
