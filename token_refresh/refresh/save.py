@@ -365,7 +365,7 @@ class Saver:
             "instance lives: do not redeploy, mend Secret Manager access",
             reply.name,
             reply.secret_id,
-            extra={"json_fields": {"event": NOT_SAVED, "connection": reply.name}},
+            extra={"json_fields": {"event": "rotated_token_not_saved", "connection": reply.name}},
         )
         situation = replace(reply.prepared.situation, facts=None, now=self._clock())
         attempt = self._conclude(reply.prepared, judge(situation, Unavailable(NOT_SAVED)))
