@@ -18,6 +18,7 @@ from typing import Final, final
 _BURST_SECONDS: Final = 10.0
 _CLEAN_SHARE: Final = 1 / 20
 _SHORTEST: Final = 0.01  # s, between two questions
+_LONGEST: Final = 1.0  # s, before one behind others asks again: those in front may have gone
 
 
 class Priority(IntEnum):
@@ -32,10 +33,11 @@ class Priority(IntEnum):
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A place in the line; `number` says who came first."""
+    """A place in the line; `number` says who came first, `calls` what is wanted."""
 
     priority: Priority
     number: int
+    calls: int = 0
     is_waiting: bool = False
 
 
@@ -73,26 +75,26 @@ class Quota:
         """Take `calls` if it is this place's turn; return 0, or the seconds after which to ask again."""
         with self._lock:
             self._fill()
+            place.calls = calls
             if not place.is_waiting:
                 place.is_waiting = True
                 self._line.append(place)
-            if place.priority == Priority.CLEAN and self._clean_level >= calls:
-                self._clean_level -= calls
-                return self._grant(place, calls)
-            first = min(self._line, key=lambda p: (p.priority, p.number))
-            needed = min(calls, self._burst) - self._level
-            if place is first and needed <= 0:
-                return self._grant(place, calls)
-            return max(needed / self._rate, _SHORTEST)
+            rank = self._rank(place)
+            ahead = [p.calls for p in self._line if self._rank(p) < rank]
+            missing = min(calls, self._burst) - self._level
+            if not ahead:
+                return max(missing / self._rate, _SHORTEST) if missing > 0 else self._grant(place)
+            return min(max((missing + sum(ahead)) / self._rate, _SHORTEST), _LONGEST)
 
     def leave(self, place: Place) -> None:
         """Stand in the line no longer."""
         with self._lock:
             self._remove(place)
 
-    def take(self, calls: int, priority: Priority, until: float = float("inf")) -> bool:
-        """Wait for `calls`, but not later than `until` (on this clock); False when it is too late."""
+    def take(self, calls: int, priority: Priority, within: float = float("inf")) -> bool:
+        """Wait for `calls`, but not longer than `within` (seconds); False when it would take longer."""
         place = self.place(priority)
+        until = self._clock() + within
         try:
             while delay := self.try_take(place, calls):
                 if self._clock() + delay > until:
@@ -119,8 +121,16 @@ class Quota:
             self._fill()
             self._level = min(self._level, -self._burst)
 
-    def _grant(self, place: Place, calls: int) -> float:
-        self._level -= calls
+    def _rank(self, place: Place) -> tuple[int, int]:
+        """Return the order among those who wait: cleaning is last, but its twentieth goes before all others."""
+        if place.priority == Priority.CLEAN and self._clean_level >= place.calls:
+            return (-1, place.number)
+        return (place.priority, place.number)
+
+    def _grant(self, place: Place) -> float:
+        self._level -= place.calls
+        if place.priority == Priority.CLEAN:
+            self._clean_level -= min(place.calls, self._clean_level)
         self._remove(place)
         return 0.0
 

@@ -51,7 +51,7 @@ class Janitor:
                     (connection.secret_id, self._stray_grants(connection)),
                 ):
                     for number in stray:
-                        if not self.writes.take(1, Priority.CLEAN, until):
+                        if not self.writes.take(1, Priority.CLEAN, until - self.clock()):
                             break
                         self.store.destroy(secret_id, number)
                         destroyed += 1

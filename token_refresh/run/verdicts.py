@@ -181,7 +181,7 @@ class Verdicts:
             status = announce(status, CLIENT_REJECTED, visit.connection.secret_id)
         if status == attempt.situation.status and not status.owed:
             return visit
-        if not self.writes.take(1, Priority.VERDICT, until):
+        if not self.writes.take(1, Priority.VERDICT, until - self.clock()):
             incidents.unsay(before)
             return visit
         detail = verdict.detail.error_description
