@@ -53,9 +53,10 @@ locals {
       title       = "Connection describer"
       permissions = ["secretmanager.secrets.get"]
     }
+    # On access-token secrets, too: numbers, states and times of versions, no payload.
     inspector = {
-      title       = "Connection inspector"
-      permissions = ["secretmanager.versions.get", "secretmanager.versions.list"]
+      title       = "Version inspector"
+      permissions = ["secretmanager.versions.list"]
     }
     # On connection secrets and on access-token secrets.
     versioner = {

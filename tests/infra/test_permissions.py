@@ -58,7 +58,7 @@ USES: dict[str, dict[str, set[str]]] = {
         # An access that finds nothing, or is denied, asks whether the secret is there.
         "client registrations": {"get_secret", "access_secret_version"},
         # The page after a consent says when the first token has come.
-        "access-token secrets": {"get_secret_version", "list_secret_versions"},
+        "access-token secrets": {"list_secret_versions"},
         "signing key": {"access_secret_version"},
         "topic events": {"publish"},
         "topic refresh": {"publish"},
@@ -69,8 +69,8 @@ USES: dict[str, dict[str, set[str]]] = {
     },
     "token-refresh-status": {
         "project": {"list_secrets", "get_secret"},
-        "connection secrets": {"get_secret_version", "list_secret_versions"},
-        "access-token secrets": {"access_secret_version"},
+        "connection secrets": {"list_secret_versions"},
+        "access-token secrets": {"access_secret_version", "list_secret_versions"},
         "signing key": {"access_secret_version"},
         "topic refresh": {"publish"},
     },

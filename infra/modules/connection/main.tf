@@ -57,6 +57,6 @@ module "access_token" {
     "roles/secretmanager.secretAccessor" = setunion(var.deployment.refreshers, var.deployment.viewers, var.consumers)
     (var.deployment.roles.versioner)     = var.deployment.refreshers
     # The page after a consent says when the first token has come; it never reads one.
-    (var.deployment.roles.inspector) = var.deployment.consenters
+    (var.deployment.roles.inspector) = setunion(var.deployment.consenters, var.deployment.viewers)
   }
 }
