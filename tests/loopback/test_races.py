@@ -104,7 +104,8 @@ def test_racing_instances_lose_no_grant(world: CrashWorld, ground: Ground, insta
                 assert status == 200, answer
                 world.answers.append(json.dumps(answer))
                 outcomes.update((c["name"], c["outcome"]) for c in answer["connections"])
-    assert {outcome for _, outcome in outcomes} <= {"refreshed", "busy"}
+    # `fresh`: another instance refreshed it after this run had begun.
+    assert {outcome for _, outcome in outcomes} <= {"refreshed", "busy", "fresh"}
     assert sum(n for (_, outcome), n in outcomes.items() if outcome == "refreshed") >= ROUNDS * CONNECTIONS / 2
     for name in names:
         assert outcomes[name, "refreshed"]
