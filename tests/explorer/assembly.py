@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
 
 from tests.fakes.instance import FakeLinks, FrozenClock, build_provider, build_runner
 from token_refresh.connections.incidents import Incidents
@@ -17,7 +14,6 @@ from token_refresh.core.consent.account import Account
 from token_refresh.core.consent.session import Ticket
 from token_refresh.core.status import CONSENT_HOLDER
 from token_refresh.ports import Publisher, SecretStore, TokenEndpoint
-from token_refresh.run import runner as runner_module
 from token_refresh.run.runner import Runner
 from token_refresh.settings import Settings
 
@@ -33,22 +29,6 @@ class Parts:
     consent: Callable[[str, Callable[[], str]], int]
     stop: Callable[[], None] = lambda: None
     can_stop: bool = False
-
-
-class Inline:
-    """An executor for an instance that is one thread."""
-
-    def __init__(self, max_workers: int) -> None:
-        pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def map(self, work: Callable[..., Any], *items: Iterable[Any]) -> list[Any]:
-        return list(map(work, *items))
 
 
 def assemble(  # noqa: PLR0913, PLR0917 - what an instance is made of
@@ -86,16 +66,3 @@ class Watch(FrozenClock):
 
     def sleep(self, seconds: float) -> None:
         self._sleep(seconds)
-
-
-@contextmanager
-def one_thread_and_known_ids(next_id: Callable[[], int]) -> Iterator[None]:
-    """Let runs use no threads, and make random ids the same in each replay."""
-    runs: Any = runner_module
-    before = runs.ThreadPoolExecutor, uuid.uuid4
-    runs.ThreadPoolExecutor = Inline
-    uuid.uuid4 = lambda: uuid.UUID(int=next_id())
-    try:
-        yield
-    finally:
-        runs.ThreadPoolExecutor, uuid.uuid4 = before
