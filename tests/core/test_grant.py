@@ -54,6 +54,7 @@ def as_json(**fields: object) -> bytes:
         pytest.param(
             as_json(refresh_token=CANARY, client_id="id"), RefreshTokenGrant(Secret(CANARY)), id="client-id-alone"
         ),
+        pytest.param(as_json(refresh_token=CANARY, type="oauth2"), RefreshTokenGrant(Secret(CANARY)), id="some-type"),
         pytest.param(
             as_json(refresh_token=CANARY, variables={"shop": "acme"}),
             RefreshTokenGrant(Secret(CANARY), variables={"shop": "acme"}),
@@ -104,7 +105,9 @@ def test_a_connection_secret_is_recognised_by_what_it_is(payload: bytes, grant: 
         pytest.param(b"[" * 200_000, "truncated", id="nested-too-deep"),
         pytest.param(b'["CANARY"]', "must be a JSON object", id="json-list"),
         pytest.param(b'"CANARY"', "must be a JSON object", id="json-string"),
-        pytest.param(as_json(type="external_account", refresh_token=CANARY), 'unknown "type"', id="unknown-type"),
+        pytest.param(
+            as_json(type="external_account", refresh_token=CANARY), '"type" that brings its own', id="foreign-type"
+        ),
         pytest.param(as_json(type="service_account", client_email="x"), "lacks private_key", id="no-private-key"),
         pytest.param(
             as_json(type="service_account", client_email="", private_key=1),

@@ -46,7 +46,7 @@ KEY = {"type": "service_account", "client_email": "robot@p.iam"}
         pytest.param(" \n", "is empty", id="white-space"),
         pytest.param(b"\xff\xfe\x00", "is binary", id="binary"),
         pytest.param('{"refresh_token": "CANARY', "truncated", id="truncated-json"),
-        pytest.param('{"type": "external_account"}', 'unknown "type"', id="unknown-type"),
+        pytest.param('{"type": "external_account"}', "brings its own token endpoint", id="foreign-type"),
         pytest.param('{"password": "CANARY"}', 'without "refresh_token"', id="no-refresh-token"),
         pytest.param(json.dumps(KEY), "lacks private_key", id="half-a-key"),
     ],

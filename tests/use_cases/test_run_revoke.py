@@ -64,12 +64,11 @@ def test_an_open_incident_ends_without_a_word(world: World) -> None:
 @pytest.mark.parametrize("reason", ["http_503", "reply_lost", "invalid_client"])
 def test_what_the_provider_does_not_confirm_changes_nothing(world: World, reason: str) -> None:
     world.revoker.answer = NotRevoked(reason)
-    before = world.store.payloads("alice-access-token")
+    before = world.store.payloads("alice-access-token"), world.store.annotations("alice-refresh-token")
     row = revoke(world, "alice")
     assert (row["outcome"], row["reason"]) == ("unavailable", reason)
     assert "nothing was changed" in str(row["message"])
-    assert world.store.payloads("alice-access-token") == before
-    assert world.status("alice") is None
+    assert before == (world.store.payloads("alice-access-token"), world.store.annotations("alice-refresh-token"))
     assert world.later(4000) == {"alice": "refreshed: refreshed"}
 
 
@@ -80,7 +79,15 @@ def test_a_provider_without_a_way_is_said_to_have_none(world: World) -> None:
     assert (world.revoker.revoked, world.status("alice"), world.events()) == ([], None, [])
 
 
+def test_a_missing_permission_is_misconfigured_and_nothing_is_sent(world: World) -> None:
+    world.store.faults.fail("access", StoreDenied("grant secretmanager.versions.access"), times=99)
+    row = revoke(world, "alice")
+    assert (row["outcome"], row["message"]) == ("misconfigured", "grant secretmanager.versions.access")
+    assert world.revoker.revoked == []
+
+
 def test_a_dry_run_revokes_nothing(world: World) -> None:
+    world.store.set_annotations("alice-refresh-token", {"token-refresh.lease": "nonsense"})
     calls = world.calls()
     row = revoke(world, "alice", dry_run=True)
     assert (row["outcome"], row["reason"]) == ("planned", "revoke")

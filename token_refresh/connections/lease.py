@@ -49,6 +49,10 @@ class Held:
     changes: dict[str, str | None] = field(default_factory=dict)
     on_return: Callable[[SecretRecord], Mapping[str, str | None]] = lambda _: {}
 
+    def unchanged(self) -> dict[str, str | None]:
+        """Return the annotation as it was: an abandoned lease must go on telling that a token may be spent."""
+        return {LEASE: None if self.before == Lease() else render_lease(self.before)}
+
 
 @dataclass(frozen=True, slots=True)
 class Leases:

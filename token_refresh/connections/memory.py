@@ -41,8 +41,8 @@ class Memory:
     store: SecretStore
     providers: Mapping[str, Provider]
     settings: Settings
+    # By connection secret, as are the subjects of events about the client (a payload may carry a client of its own).
     back_offs: dict[str, BackOff] = field(default_factory=dict)
-    # Subject of events about the client, by connection secret: a payload may carry a client of its own.
     clients: dict[str, str] = field(default_factory=dict)
     _access_tokens: dict[str, StoredToken] = field(default_factory=dict)
     _clients: dict[str, tuple[Client, int]] = field(default_factory=dict)
@@ -172,12 +172,12 @@ class Memory:
 
     # -- failures ------------------------------------------------------------------------------------------------------
 
-    def remember_failure(self, name: str, back_off: BackOff | None) -> None:
-        """Note a failure, or (None) that there is none."""
+    def remember_failure(self, secret_id: str, back_off: BackOff | None) -> None:
+        """Note a failure of a connection secret, or (None) that there is none."""
         if back_off:
-            self.back_offs[name] = back_off
+            self.back_offs[secret_id] = back_off
         else:
-            self.back_offs.pop(name, None)
+            self.back_offs.pop(secret_id, None)
 
 
 def read_client(store: SecretStore, secret_id: str) -> tuple[Client, int]:

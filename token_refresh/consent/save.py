@@ -21,7 +21,7 @@ from token_refresh.core.connection import CONSENTS, LEASE, STATUS, SUBJECT, Conn
 from token_refresh.core.consent.account import Account
 from token_refresh.core.consent.session import Ticket
 from token_refresh.core.incident.incident import recover
-from token_refresh.core.status import Lease, parse_status, render_lease, render_status
+from token_refresh.core.status import parse_status, render_status
 from token_refresh.errors import Busy, PublishError, StoreError, StoreUnavailable
 from token_refresh.ports import Publisher, SecretStore
 
@@ -90,9 +90,7 @@ class NewGrantSaver:
 
     def _put_leased(self, connection: Connection, grant: NewGrant) -> int:
         with self.leases.held(connection, grant.version, takes_unsaved=True) as held:
-            before = None if held.before == Lease() else render_lease(held.before)
-            # Nothing stored: an abandoned lease must go on telling that a token may be spent.
-            held.on_return = lambda _: {LEASE: before}
+            held.on_return = lambda _: held.unchanged()  # while nothing is stored
             held.version = version = self._add(held, grant)
             held.on_return = lambda record: self._changes(record, grant, None if grant.rotates else {LEASE: None})
         self._publish(held.connection, grant)

@@ -10,6 +10,8 @@ from typing import Final
 from token_refresh.core.secrecy import Secret
 
 MAX_TOKEN_LENGTH: Final = 16_384
+# Google's credential files whose refresh token, if any, belongs to an endpoint that the file itself names (AIP-4117).
+_OF_OTHERS: Final = ("external_account", "external_account_authorized_user", "impersonated_service_account")
 # What a registration says of where its secrets may go: beside or inside `"web"` and `"installed"`.
 _BOUNDARIES: Final = ("variables", "provider", "allowed_variables")
 
@@ -124,10 +126,10 @@ def render_rotated(payload: bytes, refresh_token: Secret, facts: Mapping[str, ob
 def _parse_grant_json(data: Mapping[str, object]) -> Grant:
     if data.get("type") == "service_account":
         return _service_account(data)
-    kind = data.get("type")
-    if kind not in (None, "authorized_user"):
+    if data.get("type") in _OF_OTHERS:
         raise PayloadError(
-            'connection secret has an unknown "type": expected "service_account", "authorized_user" or none'
+            'connection secret is a credential file of a "type" that brings its own token endpoint: store a refresh '
+            'token, an "authorized_user" file or a "service_account" key'
         )
     if "refresh_token" in data:
         own = "client_id" in data and "client_secret" in data

@@ -26,7 +26,7 @@ R = TypeVar("R", bound=UnsavedReply)
 
 @final
 class UnsavedReplies(Generic[R]):
-    """The replies that are not stored yet, by connection. One for the instance's life; safe for threads."""
+    """The replies that are not stored yet, by connection secret. One for the instance's life; safe for threads."""
 
     def __init__(self) -> None:
         self._replies: dict[str, R] = {}
@@ -34,33 +34,33 @@ class UnsavedReplies(Generic[R]):
         self._spending = 0
         self._lock = threading.Lock()
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._replies
+    def __contains__(self, secret_id: str) -> bool:
+        return secret_id in self._replies
 
     def all(self) -> dict[str, R]:
         """Return the replies that are to be stored."""
         with self._lock:
             return dict(self._replies)
 
-    def remember(self, name: str, reply: R) -> None:
+    def remember(self, secret_id: str, reply: R) -> None:
         """Remember a reply, before its first add."""
         with self._lock:
-            self._replies[name] = reply
+            self._replies[secret_id] = reply
 
-    def note_failure(self, name: str) -> None:
+    def note_failure(self, secret_id: str) -> None:
         """Note that a reply could not be stored at the first try."""
         with self._lock:
-            reply = self._replies.get(name)
+            reply = self._replies.get(secret_id)
             if reply and not reply.is_failing:
                 reply.is_failing = True
-                self._failed_in_this_run.add(name)
+                self._failed_in_this_run.add(secret_id)
 
-    def forget(self, name: str, reply: R) -> None:
+    def forget(self, secret_id: str, reply: R) -> None:
         """Forget a reply: it is stored, or there is nothing left to store it for."""
         with self._lock:
-            if self._replies.get(name) is reply:
-                del self._replies[name]
-            self._failed_in_this_run.discard(name)
+            if self._replies.get(secret_id) is reply:
+                del self._replies[secret_id]
+            self._failed_in_this_run.discard(secret_id)
 
     def begin_run(self) -> None:
         """Begin a new run: what failed before it stops no other connection."""

@@ -105,7 +105,7 @@ class Refresher:
         if attempt.verdict.outcome == Outcome.REJECTED and self._has_newer_client(attempt):
             attempt = self._attempt(attempt.connection, attempt.situation, until)
         if attempt.verdict.outcome != Outcome.DEFERRED:
-            self._memory.remember_failure(connection.name, attempt.verdict.back_off)
+            self._memory.remember_failure(connection.secret_id, attempt.verdict.back_off)
         self._memory.clients[connection.secret_id] = attempt.situation.client
         return attempt
 

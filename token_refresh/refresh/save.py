@@ -125,7 +125,7 @@ class Saver:
         lease = held or Held(prepared.connection, Lease(uuid.uuid4().hex), Lease(), spent)
         payload = self._payload(prepared, refreshed, refreshed.refresh_token, None, now)
         reply = Reply(prepared, refreshed, payload, None, now, lease, seen=spent)
-        self._unsaved.remember(reply.name, reply)
+        self._unsaved.remember(reply.secret_id, reply)
         # Until it is stored, the next holder must know that the token is spent.
         lease.maybe_spent = True
         # Only now that nothing can lose the reply any more may other calls be made for it.
@@ -146,7 +146,7 @@ class Saver:
         facts: dict[str, object] = {
             "issued_at": now,
             "expires_at": int(end.at) if end else None,
-            "scope": refreshed.scope or getattr(grant, "scope", None),
+            **({"scope": refreshed.scope} if refreshed.scope else {}),
         }
         if isinstance(grant, RefreshTokenGrant):
             consented_at = consent_to_keep(grant, refreshed, prepared.request.provider, now)
@@ -172,7 +172,7 @@ class Saver:
         except Superseded:
             return self._drop(reply)
         except SecretMissing as fault:
-            self._unsaved.forget(reply.name, reply)
+            self._unsaved.forget(reply.secret_id, reply)
             return self._conclude(prepared, judge_misconfigured(prepared.situation, str(fault)))
         except Busy:
             self._mark(reply)
@@ -180,16 +180,6 @@ class Saver:
         except Exception:  # noqa: BLE001 - said already; it is kept, and tried again
             return self._keep(reply)
         return self._finish(reply)
-
-    def save_all(self) -> dict[str, Attempt]:
-        """Try once more to store each reply that is not stored yet; return what came of those that are now."""
-        done: dict[str, Attempt] = {}
-        for name, reply in self._unsaved.all().items():
-            if reply.is_failing:
-                attempt = self.save_late(reply)
-                if attempt:
-                    done[name] = attempt
-        return done
 
     def failing(self) -> list[Reply]:
         """Return the replies that could not be stored."""
@@ -203,7 +193,7 @@ class Saver:
         except Superseded:
             return self._drop(reply)
         except SecretMissing:
-            self._unsaved.forget(reply.name, reply)
+            self._unsaved.forget(reply.secret_id, reply)
             return None
         except Busy:
             log.warning("the new refresh token of %s waits: another holder has its lease", reply.name)
@@ -250,7 +240,7 @@ class Saver:
                 raise
             except Exception as fault:
                 self._say(reply, fault)
-                self._unsaved.note_failure(reply.name)
+                self._unsaved.note_failure(reply.secret_id)
                 until = until or reply.held.lease.until  # a holder that was slow has got the lease again by now
                 if isinstance(fault, Busy) or self._clock() + delay >= until:
                     raise
@@ -345,7 +335,7 @@ class Saver:
 
     def _release(self, reply: Reply) -> None:
         """Note that a reply is stored: its lease may be released, naming the version to exchange next."""
-        self._unsaved.forget(reply.name, reply)
+        self._unsaved.forget(reply.secret_id, reply)
         held = reply.held
         held.version, held.maybe_spent, held.is_unsaved = reply.top, False, False
 

@@ -23,7 +23,7 @@ from token_refresh.core.state.verdict import judge_revoked
 from token_refresh.core.status import Outcome, render_status
 from token_refresh.core.token_endpoint.revocation import NotRevocable, NotRevoked
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import Busy, Misconfigured, StoreError, VersionMissing
+from token_refresh.errors import Busy, Misconfigured, StoreDenied, StoreError, VersionMissing
 from token_refresh.ports import Revoker, SecretStore
 from token_refresh.refresh.attempt import Attempt, Prepared
 from token_refresh.refresh.refresher import Refresher
@@ -46,7 +46,7 @@ class Revocations:
 
     def revoke(self, connection: Connection, trigger: Trigger) -> Visit:
         """Revoke the connection's grant; whatever goes wrong changes nothing and is said."""
-        visit = self.visitor.look(connection, replace(trigger, dry_run=False))
+        visit = self.visitor.look(connection, trigger)
         try:
             prepared = self.refresher.prepare(connection, visit.situation)
             impossible = self.revoker.check(prepared.request.provider, prepared.request.grant)
@@ -63,22 +63,23 @@ class Revocations:
             return _left(visit, Outcome.MISCONFIGURED, "misconfigured", "there is no grant to revoke")
         except (Misconfigured, PayloadError) as fault:
             return _left(visit, Outcome.MISCONFIGURED, "misconfigured", str(fault))
+        except StoreDenied as fault:
+            return replace(_left(visit, Outcome.MISCONFIGURED, "misconfigured", str(fault)), failed_at_store=True)
         except StoreError as fault:
-            visit = _left(visit, Outcome.UNAVAILABLE, "secret_manager", str(fault))
-            return replace(visit, failed_at_store=True)
+            return replace(_left(visit, Outcome.UNAVAILABLE, "secret_manager", str(fault)), failed_at_store=True)
 
     def _revoke_under_lease(self, visit: Visit, prepared: Prepared, held: Held) -> Visit:
+        held.on_return = lambda _: held.unchanged()
         connection = held.connection
         version = read_newest(self.store, connection.secret_id, known=prepared.version, probe=True)
         request = replace(prepared.request, connection=connection, grant=parse_grant(version.payload))
-        held.version, held.maybe_spent = version.number, held.was_abandoned
         ended = self.revoker.revoke(request, access_token=self._access_token(connection))
         if isinstance(ended, NotRevocable):
             return _left(visit, Outcome.MISCONFIGURED, "misconfigured", ended.message)
         if isinstance(ended, NotRevoked):
             said = f"the provider has not confirmed ({ended.reason}): nothing was changed, try again"
             return _left(visit, Outcome.UNAVAILABLE, ended.reason, said)
-        held.maybe_spent = False
+        held.version, held.on_return = version.number, lambda _: {}
         situation = replace(visit.situation, version=version.number, now=self.clock())
         verdict = judge_revoked(situation)
         assert verdict.status  # noqa: S101 - a revocation always has one

@@ -81,15 +81,15 @@ class Runner:
         if trigger.force:
             self.visitor.memory.forget_clients({c.client_secret_id for c in chosen})
         looks = self._look(chosen, trigger)
-        visits = [v.came_to(saved[v.connection.name]) if v.connection.name in saved else v for v in looks]
+        visits = [v.came_to(saved[v.connection.secret_id]) if v.connection.secret_id in saved else v for v in looks]
         if not trigger.dry_run:
             visits = self._carry_out(visits, run)
             self._destroy_outlived(visits, run)
-        report = self._report(visits, run)
+        report = self._report([*visits, *run.unread], run)
         if trigger.clean and not trigger.dry_run:
             report.destroyed = self.janitor.clean([v.connection for v in visits], run.ends)
         report.log(run.began, self.clock())
-        if _is_outage(visits):
+        if _is_outage(report.visits):
             raise StoreUnavailable("every connection failed at Secret Manager: try again")
         return report
 
@@ -107,7 +107,7 @@ class Runner:
                 visits.append(self.revocations.revoke(connection, trigger))
             finally:
                 self.pool.release(connection.secret_id)
-        report = self._report(visits, run)
+        report = self._report([*visits, *run.unread], run)
         report.log(run.began, self.clock())
         return report
 
@@ -138,7 +138,7 @@ class Runner:
         self.unsaved.begin_run()
         failing = self.saver.failing()
         late = self.pool.map_within(self.saver.save_late, failing, self.settings.http_timeout)
-        return {reply.name: attempt for reply, attempt in late if attempt is not None}
+        return {reply.secret_id: attempt for reply, attempt in late if attempt is not None}
 
     def _choose(self, trigger: Trigger, run: _Run) -> list[Connection]:
         if trigger.signals:
@@ -147,7 +147,11 @@ class Runner:
             return sorted(self._list(run), key=lambda c: c.name)
         chosen, unknown = [], []
         for name in trigger.connections:
-            found = self.directory.find(name)
+            try:
+                found = self.directory.find(name)
+            except StoreError as fault:
+                run.unread.append(self.visitor.not_found(name, fault))
+                continue
             if found is None:
                 unknown.append(name[:255])
             elif trigger.secret_id in (None, found.secret_id):
@@ -187,7 +191,7 @@ class Runner:
             done[task.key] = visit
             self._record(clients.end(visit), done, run)
         # Where all fail at Secret Manager, that is its outage and no connection's trouble: the run answers 503.
-        if not _is_outage(list(done.values())):
+        if not _is_outage([*done.values(), *run.unread]):
             self._record(clients.failed, done, run)
         return [done[v.connection.secret_id] for v in visits]
 
@@ -348,6 +352,7 @@ class _Run:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     listed: list[Connection] | None = None
     claimed: set[str] = field(default_factory=set)
+    unread: list[Visit] = field(default_factory=list)  # connections that were named and cannot be read
 
     @property
     def ends(self) -> float:

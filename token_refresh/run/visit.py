@@ -14,11 +14,11 @@ from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.memory import Memory
 from token_refresh.connections.swap import swap
 from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.connection import LEASE, STATUS, Connection
+from token_refresh.core.connection import LEASE, STATUS, SUFFIX, Connection, SecretRecord
 from token_refresh.core.incident.incident import NOT_SAVED
 from token_refresh.core.state.policy import Decision, attempt, decide, needs_newest, wait
 from token_refresh.core.state.situation import Situation
-from token_refresh.core.state.verdict import judge, judge_waiting
+from token_refresh.core.state.verdict import judge, judge_misconfigured, judge_waiting
 from token_refresh.core.status import Outcome, State, Status, lease_of, parse_lease, parse_status
 from token_refresh.core.token_endpoint.outcome import Unavailable
 from token_refresh.core.trigger import Trigger
@@ -107,17 +107,17 @@ class Visitor:
             situation = self._first_sight(connection, trigger)
             situation = replace(self._with_facts(connection, situation), is_unread=False)
             situation = self._with_newest(connection, situation)
-            decision = self._decide(connection, situation)
+            visit = Visit(connection, situation, self._decide(connection, situation))
+            if trigger.dry_run and not connection.paused:
+                return self._check(visit)
         except StoreDenied as fault:
-            return self._failed(connection, situation, "secret_manager", str(fault))
+            return self._denied(connection, situation, str(fault))
         except StoreError as fault:
             return self._failed(connection, situation, "secret_manager", str(fault))
         except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
             log_defect(connection, fault)
             return self._failed(connection, situation, "internal_error", "")
-        visit = Visit(connection, situation, decision)
-        if trigger.dry_run and not connection.paused:
-            return self._check(visit)
+        decision = visit.decision
         return replace(visit, message=situation.status.message if situation.status and not decision.attempt else "")
 
     def attempt(self, visit: Visit, until: float) -> Visit:
@@ -134,6 +134,22 @@ class Visitor:
             return visit
         return visit.came_to(Attempt(visit.connection, visit.situation, verdict, visit.situation.facts))
 
+    def not_found(self, name: str, fault: StoreError) -> Visit:
+        """Say of a connection that it cannot even be read: it harms no other one that is named beside it."""
+        connection = Connection(name=name, record=SecretRecord(name + SUFFIX, {}, {}, ""))
+        is_denied = isinstance(fault, StoreDenied)
+        decision = (
+            wait(Outcome.MISCONFIGURED, "misconfigured") if is_denied else wait(Outcome.UNAVAILABLE, "secret_manager")
+        )
+        situation = Situation(name=name, now=self.clock(), is_unread=True)
+        return Visit(connection, situation, decision, message=str(fault), failed_at_store=True)
+
+    def _denied(self, connection: Connection, situation: Situation, message: str) -> Visit:
+        """Judge a permission that is missing: the operator's to mend, and no outage."""
+        verdict = judge_misconfigured(situation, message)
+        visit = Visit(connection, situation, wait(Outcome.MISCONFIGURED, "misconfigured"), failed_at_store=True)
+        return visit.came_to(Attempt(connection, situation, verdict, situation.facts))
+
     def _failed(self, connection: Connection, situation: Situation, reason: str, message: str) -> Visit:
         """Judge a fault that was met while looking, as one met by an attempt is judged; back off from it likewise."""
         visit = Visit(
@@ -149,7 +165,7 @@ class Visitor:
         if message:
             log.warning("%s: %s", connection.name, message)
         verdict = judge(situation, Unavailable(reason))
-        self.memory.remember_failure(connection.name, verdict.back_off)
+        self.memory.remember_failure(connection.secret_id, verdict.back_off)
         return replace(visit.came_to(Attempt(connection, situation, verdict, situation.facts)), message=message)
 
     def _first_sight(self, connection: Connection, trigger: Trigger) -> Situation:
@@ -160,7 +176,7 @@ class Visitor:
             name=connection.name,
             now=self.clock(),
             status=status,
-            back_off=self.memory.back_offs.get(connection.name),
+            back_off=self.memory.back_offs.get(connection.secret_id),
             confirm_after=self.settings.confirm_after,
             client=self.memory.clients.get(connection.secret_id) or client,
             is_unread=True,
@@ -204,7 +220,7 @@ class Visitor:
     def _decide(self, connection: Connection, situation: Situation) -> Decision:
         if connection.paused:
             return wait(Outcome.PAUSED, "paused")
-        if connection.name in self.unsaved:
+        if connection.secret_id in self.unsaved:
             return wait(Outcome.UNAVAILABLE, NOT_SAVED)
         lease = lease_of(connection.record)
         if lease.unsaved and lease.is_held(situation.now):  # only its holder has what is to be stored
