@@ -18,7 +18,7 @@ def steady_refresh(world: World, name: str) -> list[Call]:
         with world.calls(name, "oauth-client-brief", "oauth-client-brief-crm") as calls:
             outcome = world.run(name)[name]
         if outcome["outcome"] == "fresh":
-            assert rpcs(calls) == [], "an idle run makes list calls only"
+            assert rpcs(calls) == ["GetSecret"], "an idle run that is told a name reads that secret only"
         kept[:] = calls
         return bool(outcome["version"] == 4)
 
@@ -29,8 +29,9 @@ def steady_refresh(world: World, name: str) -> list[Call]:
 def test_a_refresh_without_rotation_is_one_access_one_add_one_destroy(world: World) -> None:
     world.declare("brief-one", "brief")
     calls = steady_refresh(world, "brief-one")
-    assert rpcs(calls) == ["AccessSecretVersion", "AddSecretVersion", "DestroySecretVersion"]
-    assert [call.secret for call in calls if call.rpc != "ListSecrets"] == [
+    assert rpcs(calls) == ["GetSecret", "AccessSecretVersion", "AddSecretVersion", "DestroySecretVersion"]
+    assert [call.secret for call in calls] == [
+        "brief-one-refresh-token",
         "brief-one-refresh-token",
         "brief-one-access-token",
         "brief-one-access-token",
@@ -57,9 +58,13 @@ def test_a_refresh_with_rotation_is_six_writes_in_this_order(world: World) -> No
 def test_an_idle_run_lists_and_nothing_else(world: World) -> None:
     world.declare("gmail-idle")
     world.run("gmail-idle")
+    with world.calls("gmail-idle", "oauth-client-mailbox") as calls:
+        (idle,) = [one for one in world.post().json()["connections"] if one["name"] == "gmail-idle"]
+    assert idle["outcome"] == "fresh"
+    assert Counter(call.rpc for call in calls) == {"ListSecrets": 2}
     with world.calls() as calls:
         assert world.run("gmail-idle")["gmail-idle"]["outcome"] == "fresh"
-    assert Counter(call.rpc for call in calls) == {"ListSecrets": 2}
+    assert [(call.rpc, call.secret) for call in calls] == [("GetSecret", "gmail-idle-refresh-token")]
 
 
 def test_a_cold_instance_adds_one_access_per_access_token_secret_and_client(world: World) -> None:
@@ -68,7 +73,8 @@ def test_a_cold_instance_adds_one_access_per_access_token_secret_and_client(worl
     world.stack.functions["refresh_http"].restart()
     with world.calls("gmail-cold", "oauth-client-mailbox") as calls:
         assert world.run("gmail-cold", force=True)["gmail-cold"]["outcome"] == "refreshed"
-    assert Counter((call.rpc, call.secret) for call in calls if call.rpc != "ListSecrets") == {
+    assert Counter((call.rpc, call.secret) for call in calls) == {
+        ("GetSecret", "gmail-cold-refresh-token"): 1,
         ("AccessSecretVersion", "gmail-cold-access-token"): 1,
         ("AccessSecretVersion", "gmail-cold-refresh-token"): 1,
         ("AccessSecretVersion", "oauth-client-mailbox"): 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.worlds.stack import World
@@ -56,7 +57,10 @@ def test_numbers_may_have_fractions_and_blanks_mean_the_default(world: World, tm
 
 def test_a_token_url_without_tls_gets_nothing_and_stops_nobody_else(world: World, tmp_path: Path) -> None:
     world.declare("gmail-with-tls")
-    world.declare("gmail-without-tls", provider="plain")
+    registration = {"client_id": "some-client", "client_secret": "some-client-secret", "provider": "plain"}
+    world.create("oauth-client-plain")
+    world.add("oauth-client-plain", json.dumps(registration))
+    world.declare("gmail-without-tls", provider="plain", annotations={"token-refresh.client": "oauth-client-plain"})
     providers = tmp_path / "providers.toml"
     # What cannot be seen in the definition is seen when the URL is made.
     plain = '[plain]\ntoken_url = "http://{host}/token"\n[plain.variables]\nhost = "login.example.com"\n'

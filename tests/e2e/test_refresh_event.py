@@ -80,11 +80,11 @@ def test_an_unknown_connection_is_logged_and_acknowledged(world: World) -> None:
 def test_a_run_that_could_not_be_carried_out_raises_and_is_delivered_again(world: World) -> None:
     world.declare("event-later")
     fault = world.stack.secret_manager.faults.add(rpc="ListSecrets", calls=(1,), code="PERMISSION_DENIED")
-    world.stack.pubsub.publish(REFRESH_TOPIC, b'{"connections": ["event-later"]}')
+    world.stack.pubsub.publish(REFRESH_TOPIC, b"{}")
     assert eventually(lambda: world.versions("event-later-access-token"))
     assert fault.hits == 1
     world.stack.secret_manager.faults.add(rpc="ListSecrets", code="PERMISSION_DENIED")
-    assert send_binary(world, wrapped({"connections": ["event-later"]})) == 500
+    assert send_binary(world, wrapped({})) == 500
 
 
 def test_a_new_version_of_a_connection_secret_is_used_at_once(world: World) -> None:

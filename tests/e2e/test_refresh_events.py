@@ -16,10 +16,15 @@ def types_of(world: World, subject: str) -> list[str]:
 
 
 def bury(world: World, name: str, url: str = "") -> None:
-    """Revoke the grant of a connection that has never been refreshed, and run: it is confirmed dead at once."""
+    """Revoke the grant of a connection, and run until the provider's refusal is confirmed (`CONFIRM_AFTER`: 1 s)."""
     world.stack.authorization_server.revoke(world.declare(name))
-    answer = world.post({"connections": [name]}, to=url)
-    assert [one["outcome"] for one in answer.json()["connections"]] == ["needs_consent"]
+
+    def outcome() -> str:
+        (one,) = world.post({"connections": [name]}, to=url).json()["connections"]
+        return str(one["outcome"])
+
+    assert outcome() == "suspect"
+    assert eventually(lambda: outcome() == "needs_consent")
 
 
 def test_an_incident_is_published_once_and_so_is_its_end(world: World) -> None:

@@ -125,7 +125,7 @@ def test_any_method_but_post_is_405(world: World, method: str) -> None:
 def test_a_run_that_cannot_list_is_503_and_the_next_one_works(world: World) -> None:
     world.declare("gmail-unlisted")
     fault = world.stack.secret_manager.faults.add(rpc="ListSecrets", code="PERMISSION_DENIED")
-    answer = world.post({"connections": ["gmail-unlisted"]})
+    answer = world.post()
     assert answer.status_code == 503
     assert "permission" in answer.json()["message"]
     assert fault.hits
@@ -146,12 +146,15 @@ def test_secret_manager_failing_for_one_connection_is_that_ones_matter(world: Wo
     world.declare("gmail-allowed")
     world.stack.secret_manager.faults.add(secret="gmail-denied-refresh-token", code="PERMISSION_DENIED")
     outcomes = world.run("gmail-denied", "gmail-allowed")
-    assert (outcomes["gmail-denied"]["outcome"], outcomes["gmail-denied"]["reason"]) == (
-        "unavailable",
-        "secret_manager",
-    )
+    assert outcomes["gmail-denied"]["outcome"] == "misconfigured"
+    assert "grant secretmanager.secrets.get" in outcomes["gmail-denied"]["message"]
     assert outcomes["gmail-allowed"]["outcome"] == "refreshed"
-    assert world.post({"connections": ["gmail-denied"]}).status_code == 503
+    world.stack.secret_manager.faults.clear()
+    world.stack.secret_manager.faults.add(
+        rpc="AccessSecretVersion", secret="gmail-denied-refresh-token", code="RESOURCE_EXHAUSTED"
+    )
+    one = world.run("gmail-denied", force=True)["gmail-denied"]
+    assert (one["outcome"], one["reason"]) == ("unavailable", "secret_manager")
 
 
 UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {

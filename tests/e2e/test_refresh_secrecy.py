@@ -53,7 +53,9 @@ def test_a_success_that_cannot_be_stored_is_not_quoted(world: World) -> None:
     world.stack.secret_manager.faults.add(
         rpc="AddSecretVersion", secret="canary-unstored-access-token", code="PERMISSION_DENIED"
     )
-    assert world.post({"connections": ["canary-unstored"]}).status_code == 503
+    outcome = world.run("canary-unstored")["canary-unstored"]
+    assert outcome["outcome"] == "misconfigured"
+    assert "grant secretmanager.versions.add" in outcome["message"]
     assert world.versions("canary-unstored-refresh-token") == ["ENABLED", "ENABLED"], "the grant is safe"
     world.assert_nothing_said()
     world.stack.secret_manager.faults.clear()

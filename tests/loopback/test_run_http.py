@@ -27,7 +27,7 @@ from infra.local.secret_manager import SecretManagerServer
 from tests.worlds.event_schemas import validate
 from token_refresh import wiring
 from token_refresh.core.incident.events import Event
-from token_refresh.errors import BadEnvironment, BadRequest, StoreUnavailable
+from token_refresh.errors import BadEnvironment, BadRequest, StoreDenied, StoreUnavailable
 
 pytestmark = pytest.mark.timeout(60)
 PROJECT = "some-project"
@@ -172,6 +172,7 @@ def world(token_server: TokenServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", server.grpc_address)
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub.address)
         monkeypatch.setenv("PROVIDERS_FILE", str(providers))
+        monkeypatch.setenv("CONFIRM_AFTER", "0.001")
         monkeypatch.setattr(wiring, "_parts", None)
         topic = f"projects/{PROJECT}/topics/token-refresh-events"
         pubsub.create_topic(types.Topic(name=topic))
@@ -202,7 +203,7 @@ def test_a_run_refreshes_what_can_be_refreshed_and_tells_the_rest(
     assert {e["name"]: f"{e['outcome']}: {e['reason']}" for e in document["connections"]} == {
         "alice": "refreshed: refreshed",
         "rotating": "refreshed: refreshed",
-        "dead": "needs_consent: revoked_or_expired",
+        "dead": "suspect: revoked_or_expired",
         "never": "needs_consent: never_consented",
         "refused": "rejected: invalid_client",
         "refused-too": "rejected: invalid_client",
@@ -220,18 +221,20 @@ def test_a_run_refreshes_what_can_be_refreshed_and_tells_the_rest(
         "client_rejected oauth-client-google",
         "client_rejected odd",
         "client_rejected variable",
-        "invalid_grant dead",
         "invalid_grant never",
         "refresh_failing waiting",
     ]
-    dead = next(e for e in told if e.subject == "dead")
+    outcomes = world.outcomes()
+    assert (outcomes["alice"], outcomes["dead"]) == ("fresh", "needs_consent")
+    (dead,) = world.events()
+    assert (dead.type, dead.subject) == ("invalid_grant", "dead")
     assert dead.data["error_description"] == "gone: ***"
     written = capfd.readouterr()
     assert "CANARY" not in written.out + written.err
     for secret in world.client.list_secrets(parent=f"projects/{PROJECT}"):
         assert "CANARY" not in str(dict(secret.annotations))
 
-    assert world.outcomes()["alice"] == "fresh"
+    assert world.outcomes()["dead"] == "needs_consent"
     assert world.events() == [], "each incident is told once"
 
 
@@ -289,13 +292,19 @@ def test_when_secret_manager_is_down_the_caller_should_try_again(world: World) -
     world.add("alice", "CANARY-refresh-1")
     fault = world.server.faults.add(rpc="ListSecrets", code="PERMISSION_DENIED")
     assert world.post()[0] == 503
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreDenied, match=r"grant secretmanager\.secrets\.list"):
         main.refresh(event({}))
     world.server.faults.active.remove(fault)
     world.server.faults.add(rpc="AccessSecretVersion", code="PERMISSION_DENIED")
+    status, document = world.post()
+    assert status == 200, "one connection is that one's matter"
+    assert "grant secretmanager.versions.access" in document["connections"][0]["message"]
+    world.add("bob", "CANARY-refresh-2")
     assert world.post()[0] == 503
+    with pytest.raises(StoreUnavailable):
+        main.refresh(event({}))
     world.server.faults.clear()
-    assert world.outcomes() == {"alice": "refreshed"}
+    assert world.outcomes() == {"alice": "refreshed", "bob": "refreshed"}
 
 
 def test_a_wrong_environment_is_told_with_every_problem(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,6 +396,7 @@ def test_a_recovered_client_and_a_new_grant_are_told(world: World) -> None:
     world.add("refused", "CANARY-client-1")
     world.add("dead", "CANARY-dead")
     world.outcomes()
+    assert world.outcomes()["dead"] == "needs_consent"
     world.put("refused-refresh-token", "CANARY-refresh-1")
     world.put("dead-refresh-token", "CANARY-refresh-2")
     assert world.outcomes() == {"refused": "refreshed", "dead": "refreshed"}

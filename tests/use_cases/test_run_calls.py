@@ -54,6 +54,40 @@ def test_a_warm_refresh_costs_one_access_one_add_one_destroy(world: World) -> No
     assert world.calls() == ["list_connections"]
 
 
+def test_a_version_is_destroyed_in_the_first_run_after_its_tokens_end(world: World) -> None:
+    world.run()
+    world.later(LIFE - 900)
+    assert set(world.store.payloads("good-access-token")) == {1, 2}
+    world.calls()
+    world.later(899)
+    assert world.calls() == ["list_connections"]
+    world.later(1)
+    assert world.calls() == ["list_connections", "destroy"]
+    assert set(world.store.payloads("good-access-token")) == {2}
+    world.later(LIFE - 1800)
+    assert world.calls() == ["list_connections", "access", "add"], "nothing is left to destroy"
+
+
+def test_what_had_run_out_before_its_successor_was_written_stays_for_one_refresh(world: World) -> None:
+    """`latest` may point to it for some seconds more, and a token that has run out says so better than no version."""
+    world.run()
+    world.later(LIFE)
+    world.calls()
+    world.later(60)
+    assert world.calls() == ["list_connections"]
+    world.later(LIFE)
+    assert world.calls() == ["list_connections", "access", "add", "destroy"]
+    assert set(world.store.payloads("good-access-token")) == {2, 3}
+
+
+def test_a_cold_instance_that_is_told_names_reads_nothing_but_these(world: World) -> None:
+    world.run()
+    world.new_instance()
+    world.calls()
+    world.run("good", force=True)
+    assert sorted(world.calls()) == ["access", "access", "access", "add", "get"]
+
+
 def test_an_instance_with_an_old_memory_does_not_destroy_what_others_have_destroyed(world: World) -> None:
     world.run()
     for _ in range(30):  # another instance, over a day

@@ -34,6 +34,19 @@ def test_a_refused_client_is_told_once_for_all_its_connections(world: World) -> 
     assert all(world.status(n) is None for n in names)
 
 
+def test_a_client_that_some_are_refused_with_is_told_once_and_then_each_of_them(world: World) -> None:
+    names = world.add_many(2)
+    world.answers |= {f"{n}-token": REFUSED for n in names}
+    assert world.run()["alice"] == "refreshed: refreshed"
+    assert world.events() == ["client_rejected oauth-client-google"]
+    assert world.last().data["connection_names"] == names
+    world.later(LIFE - 900)
+    assert world.events()[1] == "recovered oauth-client-google", "it works for alice"
+    assert sorted(world.events()[2:]) == ["client_rejected c0", "client_rejected c1"]
+    world.later(LIFE - 900)
+    assert len(world.events()) == 4
+
+
 def test_recovery_of_a_client_waits_for_none_of_its_connections(world: World) -> None:
     names = ["alice", *world.add_many(2)]
     world.answers |= {f"{n}-token": REFUSED for n in names}

@@ -10,7 +10,7 @@ import pytest
 from tests.worlds.runs import DAY, DEAD, LIFE, World
 from token_refresh.core.status import Lease, render_lease
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import StoreUnavailable, UnknownConnection
+from token_refresh.errors import StoreDenied, StoreError, StoreUnavailable, UnknownConnection
 
 
 @pytest.fixture(autouse=True)
@@ -302,6 +302,35 @@ def test_one_connection_that_fails_at_secret_manager_is_unavailable(world: World
     assert world.run()["alice"] == "unavailable: secret_manager", "it backs off"
     assert world.later(60)["alice"] == "refreshed: refreshed"
     assert world.events() == ["refresh_failing alice", "recovered alice"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        pytest.param(StoreUnavailable("cannot read"), "unavailable: secret_manager", id="outage"),
+        pytest.param(StoreDenied("grant secretmanager.secrets.get"), "misconfigured: misconfigured", id="denied"),
+    ],
+)
+def test_a_named_secret_that_cannot_be_read_stops_no_other(world: World, fault: StoreError, outcome: str) -> None:
+    world.add("bob")
+    world.store.faults.fail("get", fault, secret_id="alice-refresh-token")
+    assert world.run("alice", "bob") == {"alice": outcome, "bob": "refreshed: refreshed"}
+    assert world.run("alice") == {"alice": "refreshed: refreshed"}
+
+
+def test_named_secrets_none_of_which_can_be_read_are_an_outage(world: World) -> None:
+    world.add("bob")
+    world.store.faults.fail("get", times=99)
+    with pytest.raises(StoreUnavailable, match="every connection failed"):
+        world.run("alice", "bob")
+
+
+def test_a_missing_permission_is_named_whatever_it_is_for(world: World) -> None:
+    world.add("bob")
+    denied = StoreDenied("grant secretmanager.versions.access")
+    world.store.faults.fail("access", denied, secret_id="alice-access-token")
+    assert world.run() == {"alice": "misconfigured: misconfigured", "bob": "refreshed: refreshed"}
+    assert "versions.access" in world.status("alice")["message"]
 
 
 def test_when_every_connection_fails_at_secret_manager_the_caller_should_try_again(world: World) -> None:

@@ -252,8 +252,8 @@ class SecretManager:
                 with suppress(StoreDenied):
                     self.get(secret_id)
             raise StoreDenied(
-                f"cannot {what}: grant secretmanager.{permission} (without it Secret Manager does not say whether the "
-                "secret exists)"
+                f"cannot {what}, permission denied: grant secretmanager.{permission} (without it Secret Manager does "
+                "not say whether the secret exists)"
             ) from None
         except _LASTING as fault:
             # The service's text may quote the request.

@@ -40,14 +40,14 @@ class Directory:
                 return connection
         return None
 
-    def check_access_token_secret(self, connection: Connection) -> None:
+    def check_access_token_secret(self, connection: Connection, *, is_ours: bool) -> None:
         """Make sure that the access token overwrites no grant and no client registration.
 
-        Raises `Misconfigured`, `StoreError`.
+        `is_ours`: what it holds now is a document that a refresh has written. Raises `Misconfigured`, `StoreError`.
         """
         secret_id = connection.access_token_secret_id
         why = self._reserved.get(secret_id)
-        if why is None and secret_id not in self._unreserved and not self._is_listed:
+        if why is None and not is_ours and secret_id not in self._unreserved and not self._is_listed:
             # Nothing has been listed yet, so the secret itself must tell.
             try:
                 why = reserve_connection_secret(secret_id) if LABEL in self.store.get(secret_id).labels else None

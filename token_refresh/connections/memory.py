@@ -25,7 +25,9 @@ from token_refresh.settings import Settings
 class StoredToken:
     """The newest access token, as far as known; `version` 0 = none or unreadable.
 
-    `previous` is the version before it, whose token runs out at `previous_ends`: None = not known, 0 = destroyed.
+    `previous` is the version before it, whose token runs out at `previous_ends`: None = not known, or it had run out
+    already when its successor was written (the next refresh destroys it, as `latest` may still point to it); 0 =
+    destroyed.
     """
 
     facts: AccessTokenFacts | None
@@ -85,6 +87,11 @@ class Memory:
             self._access_tokens[connection.access_token_secret_id] = before
         return facts
 
+    def has_document(self, connection: Connection) -> bool:
+        """Tell whether the access-token secret holds a document of ours, which no grant can be taken for."""
+        stored = self._access_tokens.get(connection.access_token_secret_id)
+        return stored is not None and stored.facts is not None
+
     def require_access_token_secret(self, connection: Connection) -> None:
         """Make sure that there is a place for the access token; raises `Misconfigured`."""
         try:
@@ -98,8 +105,8 @@ class Memory:
     def remember_access_token(self, connection: Connection, facts: AccessTokenFacts, version: int) -> StoredToken:
         """Note the version just written; returns what was known before."""
         before = self._access_tokens.get(connection.access_token_secret_id) or StoredToken(None, 0)
-        previous = before.version if before.version == version - 1 else None
-        ends = before.facts.expires_at if before.facts and previous else 0.0
+        ends = before.facts.expires_at if before.facts else 0.0
+        previous = before.version if before.version == version - 1 and ends > facts.refreshed_at else None
         self._access_tokens[connection.access_token_secret_id] = StoredToken(facts, version, previous, ends)
         return before
 

@@ -171,7 +171,7 @@ class Refresher:
             probe=situation.state != State.HEALTHY,
         )
         self._memory.require_access_token_secret(connection)
-        self._directory.check_access_token_secret(connection)
+        self._directory.check_access_token_secret(connection, is_ours=self._memory.has_document(connection))
         grant = parse_grant(version.payload)
         situation, registration = self._find_client(connection, situation, grant)
         situation = replace(situation, version=version.number)

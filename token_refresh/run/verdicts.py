@@ -41,6 +41,27 @@ class Weighing:
     is_mass: bool
     refreshed_at: float
 
+    def blames_client(self, visit: Visit) -> bool:
+        """Tell whether a verdict blames the client: no connection of it was refreshed since this one was refused.
+
+        What was refused only now blames it in any case: once per client and incident (contract 5), and a client that
+        still works for others ends that with its next refresh.
+        """
+        attempt = visit.attempt
+        verdict = attempt.verdict if attempt else None
+        if attempt is None or verdict is None or not verdict.starts_client_fault or verdict.status is None:
+            return False
+        if attempt.situation.state != State.REJECTED:
+            return True
+        if verdict.status.client_event_id:
+            return not self.incidents.is_over(verdict.status)
+        return not self.has_refreshed and self.refreshed_at <= verdict.status.since
+
+    def points_at_client(self, visit: Visit) -> bool:
+        """Tell whether the connection is one of a burst that points at the client."""
+        verdict = visit.attempt.verdict if visit.attempt else None
+        return self.is_mass and verdict is not None and verdict.is_death and verdict.outcome == Outcome.SUSPECT
+
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
@@ -75,16 +96,12 @@ class Verdicts:
         has_refreshed = any(v.outcome == Outcome.REFRESHED for v in visits)
         is_mass = is_burst and not has_refreshed
         statuses = [self.incidents.status_of(c) for c in (*(v.connection for v in visits), *neighbours)]
-        affected = [v.connection.name for v in weighed if _blames(v, has_refreshed, refreshed_at) or _dies(v, is_mass)]
-        known = Weighing(
-            ClientIncidents(statuses, has_refreshed=has_refreshed, affected=affected, told_before=self.told_over),
-            has_refreshed,
-            is_mass,
-            refreshed_at,
-        )
+        incidents = ClientIncidents(statuses, has_refreshed=has_refreshed, told_before=self.told_over)
+        known = Weighing(incidents, has_refreshed, is_mass, refreshed_at)
+        affected = [v.connection.name for v in weighed if known.blames_client(v) or known.points_at_client(v)]
         # A refreshed connection speaks before one that is still ill.
         order = sorted(range(len(weighed)), key=lambda i: weighed[i].outcome != Outcome.REFRESHED)
-        told = {i: self._guarded(weighed[i], known, until) for i in order}
+        told = {i: self._guarded(weighed[i], known, affected, until) for i in order}
         for neighbour in neighbours:
             self._let_leave(neighbour, known.incidents)
         self.told_over.update(known.incidents.told)
@@ -152,27 +169,27 @@ class Verdicts:
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
-    def _guarded(self, visit: Visit, known: Weighing, until: float) -> Visit:
+    def _guarded(self, visit: Visit, known: Weighing, affected: Sequence[str], until: float) -> Visit:
         """Tell of one connection; what could not be written is decided again by the next run."""
         try:
             if visit.outcome == Outcome.REFRESHED:
                 return self._tell_refreshed(visit, known)
-            return self._tell(visit, known, until)
+            return self._tell(visit, known, affected, until)
         except StoreError as fault:
             _say(visit.connection, fault)
         except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
             log_defect(visit.connection, fault)
         return visit
 
-    def _tell(self, visit: Visit, known: Weighing, until: float) -> Visit:
+    def _tell(self, visit: Visit, known: Weighing, affected: Sequence[str], until: float) -> Visit:
         attempt = visit.attempt
         status = attempt.verdict.status if attempt else None
         if attempt is None or status is None:
             return visit
         verdict, incidents = attempt.verdict, known.incidents
         before, status = status, incidents.leave(status)
-        reason = MASS if _dies(visit, known.is_mass) else status.reason
-        if reason == MASS or _blames(visit, known.has_refreshed, known.refreshed_at):
+        reason = MASS if known.points_at_client(visit) else status.reason
+        if reason == MASS or known.blames_client(visit):
             status = incidents.take_part(status, reason)
         elif verdict.announce:
             status = announce(status, verdict.announce, visit.connection.secret_id)
@@ -185,9 +202,7 @@ class Verdicts:
             incidents.unsay(before)
             return visit
         detail = verdict.detail.error_description
-        connection = self.incidents.record(
-            visit.connection, status, visit.facts, description=detail, affected=incidents.affected
-        )
+        connection = self.incidents.record(visit.connection, status, visit.facts, description=detail, affected=affected)
         if connection is None:
             incidents.unsay(before)
             return visit
@@ -233,20 +248,6 @@ class Verdicts:
         except StoreError as fault:
             incidents.unsay(status)
             _say(neighbour, fault)
-
-
-def _blames(visit: Visit, has_refreshed: bool, refreshed_at: float) -> bool:  # noqa: FBT001 - two facts
-    """Tell whether the verdict blames the client: no connection of it was refreshed since this one was refused."""
-    verdict = visit.attempt.verdict if visit.attempt else None
-    if verdict is None or not verdict.starts_client_fault or verdict.status is None:
-        return False
-    return not has_refreshed and refreshed_at <= verdict.status.since
-
-
-def _dies(visit: Visit, is_mass: bool) -> bool:  # noqa: FBT001 - one fact
-    """Tell whether the connection is one of a burst that points at the client."""
-    verdict = visit.attempt.verdict if visit.attempt else None
-    return is_mass and verdict is not None and verdict.is_death and verdict.outcome == Outcome.SUSPECT
 
 
 def _say(connection: Connection, fault: StoreError) -> None:

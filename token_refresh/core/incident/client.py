@@ -6,7 +6,7 @@ the others just leave.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from token_refresh.core.incident.incident import (
     MASS,
@@ -27,11 +27,9 @@ class ClientIncidents:
         statuses: Iterable[Status | None],
         *,
         has_refreshed: bool,
-        affected: Sequence[str],
         told_before: Collection[str] = (),
     ) -> None:
         taking_part = [s for s in statuses if s and s.client_event_id and s.state != State.HEALTHY]
-        self.affected = affected
         self._open = (
             {} if has_refreshed else {_kind(s.client_event_id, s.reason): s.client_event_id for s in taking_part}
         )
