@@ -77,9 +77,11 @@ def test_the_second_attempt_reads_the_newest_version_first(world: World) -> None
     assert world.events() == []
 
 
-def test_a_dead_grant_is_probed_soon_then_once_a_day_and_told_once(world: World) -> None:
+@pytest.mark.parametrize("answer", [DEAD, REFUSED, SILENT], ids=["dead", "refused", "silent"])
+def test_a_dead_grant_is_probed_soon_then_once_a_day_and_told_once(world: World, answer: TokenOutcome) -> None:
     world.dying("alice")
     world.confirmed()
+    world.answers["alice-token"] = answer
     verdict_at, probed = world.clock(), []
     for _ in range(3 * 24 * 12):
         sent = len(world.exchange.sent)

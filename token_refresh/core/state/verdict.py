@@ -143,7 +143,7 @@ def judge_busy(situation: Situation, lease_seconds: float, *, is_unsaved: bool =
 def _judge_death(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
     previous = s.status if s.status and s.status.version == s.version else None
     if previous and previous.state == State.NEEDS_CONSENT:
-        status = _again(s, previous, next_probe(previous.since, s.now) - s.now)
+        status = _again(s, previous, _until_probe(s, previous))
         return Verdict(Outcome.NEEDS_CONSENT, previous.reason, status, is_death=True, detail=detail)
     refused_at = previous.refused_at if previous and previous.refused_at else s.now
     # What an instance that was frozen stored late is the same grant, and its owner has been asked.
@@ -179,7 +179,7 @@ def _judge_rejection(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
     previous = s.status
     if previous and previous.state == State.NEEDS_CONSENT and previous.version == s.version:
         # A probe of a dead grant says nothing new about the grant.
-        return Verdict(Outcome.REJECTED, reason, _again(s, previous, doubling(7)), detail=detail)
+        return Verdict(Outcome.REJECTED, reason, _again(s, previous, _until_probe(s, previous)), detail=detail)
     if previous and previous.state == State.REJECTED and previous.client == s.client:
         # Still the same incident, even if the provider now words it differently.
         status = replace(
@@ -222,12 +222,18 @@ def _judge_silence(s: Situation, reason: str, detail: ErrorDetail, retry_after: 
         announce = REFRESH_FAILING
     else:
         assert previous  # noqa: S101 - every other state is one
-        status = _again(s, previous, delay)
+        is_probe = previous.state == State.NEEDS_CONSENT and previous.version == s.version
+        status = _again(s, previous, max(_until_probe(s, previous), retry_after) if is_probe else delay)
         if previous.state == State.UNAVAILABLE:
             status = replace(status, reason=reason, version=s.version)
     if status and status.state == State.UNAVAILABLE:
         status = replace(status, answer=answer, answer_since=answer_since)
     return Verdict(Outcome.UNAVAILABLE, reason, status, announce=announce, back_off=back_off, detail=detail)
+
+
+def _until_probe(s: Situation, dead: Status) -> float:
+    """Return when a dead grant is asked for again, whatever a probe was answered; seconds from now."""
+    return next_probe(dead.since, s.now) - s.now
 
 
 def _repeated_answer(s: Situation, reason: str, detail: ErrorDetail) -> tuple[str, float]:
