@@ -115,6 +115,11 @@ class Memory:
         stored = self._access_tokens.get(connection.access_token_secret_id)
         return stored.previous if stored and stored.previous and stored.previous_ends <= now else 0
 
+    def previous_ends(self, connection: Connection, version: int) -> float | None:
+        """Return when the token of the version before the newest runs out; None = not known of this version."""
+        stored = self._access_tokens.get(connection.access_token_secret_id)
+        return stored.previous_ends if stored and stored.previous == version else None
+
     def forget_outlived(self, connection: Connection) -> None:
         """Note that the version before the newest is destroyed."""
         stored = self._access_tokens.get(connection.access_token_secret_id)

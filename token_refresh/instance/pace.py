@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import final
+from typing import Final, final
+
+_SOON: Final = 0.001  # s: what is less is the clock's own grain
 
 
 @final
@@ -42,9 +44,10 @@ class Pace:
         return delay
 
     def until_free(self) -> float:
-        """Return the seconds until the next slot; 0 or less: it is free."""
+        """Return the seconds until the next slot; 0 = it is free."""
         with self._lock:
-            return self._next_slot - self._clock()
+            delay = self._next_slot - self._clock()
+        return delay if delay > _SOON else 0.0
 
     def take(self) -> None:
         """Take the next slot without waiting for it."""

@@ -2,55 +2,51 @@
 
 Who writes reserves first (`token_refresh.instance.pool`); what a task really wrote is counted here, so that the rest of
 its reservation can be given back. Accesses to payloads have a quota of their own that nothing here comes near.
+
+No wait ends later than the run may wait (`Ledger.until`): what saves a reply may wait a little longer (`grace`), since
+a token that has been made is lost otherwise.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from token_refresh.core.connection import SecretRecord
 from token_refresh.errors import QuotaExceeded
+from token_refresh.instance.ledger import Ledger
 from token_refresh.instance.quota import Priority, Quota
 from token_refresh.ports import AccessedVersion, SecretStore, VersionInfo
 
 _T = TypeVar("_T")
 
-_PATIENCE: Final = (5.0, 10.0, 20.0, 30.0)  # s; a quota is counted by the minute
-
-
-class Ledger(threading.local):
-    """How many writes this thread has made."""
-
-    writes = 0
-
-    @contextmanager
-    def counting(self) -> Iterator[list[int]]:
-        """Count the writes of a piece of work; the list's one number is right at its end."""
-        before, counted = self.writes, [0]
-        try:
-            yield counted
-        finally:
-            counted[0] = self.writes - before
+_PATIENCE: Final = 65.0  # s; a quota is counted by the minute
 
 
 @dataclass(frozen=True, slots=True)
 class PacedStore:
-    """A view of the store. `is_urgent`: what saves a reply waits for nothing; it is charged."""
+    """A view of the store. `is_urgent`: what saves a reply waits for nothing; it is charged.
+
+    `clock` gives epoch seconds; `grace` is how many seconds longer the urgent may wait for a quota that is used up.
+    """
 
     store: SecretStore
     reads: Quota
     writes: Quota
-    sleep: Callable[[float], None]
+    clock: Callable[[], float]
+    grace: float
     ledger: Ledger = field(default_factory=Ledger)
     is_urgent: bool = False
+    priority: Priority = Priority.NAMED
 
     def urgent(self) -> PacedStore:
         """Return the view of those who must not wait."""
         return replace(self, is_urgent=True)
+
+    def patient(self) -> PacedStore:
+        """Return the view of those who let everybody else go first."""
+        return replace(self, priority=Priority.CLEAN)
 
     def list_connections(self) -> list[SecretRecord]:
         """See `SecretStore`."""
@@ -94,18 +90,21 @@ class PacedStore:
 
     def _write(self, call: Callable[[], _T]) -> _T:
         """Write; a quota that is used up slows everything down and fails nothing that a minute's patience mends."""
-        for delay in _PATIENCE:
-            self.ledger.writes += 1
+        self.ledger.note_write()
+        until: float | None = None
+        while True:
             try:
                 return call()
             except QuotaExceeded:
                 self.writes.slow_down()
-                self.sleep(delay)
-        self.ledger.writes += 1
-        return call()
+                now = self.clock()
+                if until is None:
+                    until = min(now + _PATIENCE, self.ledger.until + (self.grace if self.is_urgent else 0))
+                if not self.writes.take(1, self.priority, until - now):
+                    raise
 
     def _read(self, calls: int = 1) -> None:
         if self.is_urgent:
             self.reads.charge(calls)
-        else:
-            self.reads.take(calls, Priority.NAMED)
+        elif not self.reads.take(calls, self.priority, self.ledger.until - self.clock()):
+            raise QuotaExceeded("cannot read: the pace leaves no time for it in this run")

@@ -3,24 +3,30 @@
     for task, result in pool.run(tasks, Priority.DUE, until=deadline):
         ...                               # in the order in which they end; result None = not begun until then
 
-The caller's thread hands out the tasks: it waits for the quota, for a host's pace and for a free thread, so that no
-thread of the pool ever waits for another one. Tasks must not use the pool.
+The caller's thread hands out its tasks: it waits for the quota, for a host's pace and for a free thread, so that no
+thread of the pool ever waits for another one.
+
+1. Whether a task may begin is decided, and what it needs is taken, under one lock: no other run comes in between.
+2. A run stands in a line, for the quota or for a thread, only while that is what it waits for: not while it waits for
+   a host, or hands over a result.
+3. One host has at most a quarter of the threads while a task of another one waits, in this run or another.
+4. A task that ends wakes every run; the free thread goes to the one that has the fewest and can use it.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar, final
+from functools import partial
+from typing import Any, Final, TypeVar, cast, final
 
 from token_refresh.errors import Busy
+from token_refresh.instance.crew import Crew
+from token_refresh.instance.lanes import Lanes, Task
+from token_refresh.instance.ledger import Ledger
 from token_refresh.instance.pace import Paces
-from token_refresh.instance.paced_store import Ledger
 from token_refresh.instance.quota import Place, Priority, Quota
 from token_refresh.instance.unsaved import UnsavedReplies
 
@@ -28,22 +34,20 @@ _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 _HOST_SHARE: Final = 4  # one host takes at most this part of the threads while others wait
-_ANOTHER_ENDS: Final = -1.0  # what is waited for: not a moment, but the end of a task
-_PATIENCE: Final = 0.05  # s, between two looks whether another run's task has ended
+_CHUNK: Final = 50  # items of a `map` that make a task
+_NEVER: Final = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Something to do for one connection: the host it talks to ("" = none), and the writes that it needs.
+@dataclass(slots=True, eq=False)
+class _Run:
+    """The tasks of one call of `run`: those that wait, how many are under way, and what has ended."""
 
-    `is_single_use`: it spends a refresh token that can be spent once.
-    """
-
-    key: str
-    host: str
-    writes: int
-    is_single_use: bool
-    work: Callable[[], Any] = field(repr=False)
+    lanes: Lanes
+    place: Place
+    until: float
+    writes_until: float
+    under_way: int = 0
+    ended: list[tuple[Task, Any, BaseException | None]] = field(default_factory=list)
 
 
 @final
@@ -52,192 +56,203 @@ class Pool:
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that a task may have to wait for
         self,
-        threads: int,
+        crew: Crew,
         writes: Quota,
         hosts: Paces,
         unsaved: UnsavedReplies[Any],
         ledger: Ledger,
         clock: Callable[[], float],
-        sleep: Callable[[float], None],
     ) -> None:
-        self._threads = max(threads, 1)
+        self._crew = crew
         self._writes = writes
         self._hosts = hosts
         self._unsaved = unsaved
         self._ledger = ledger
         self._clock = clock
-        self._sleep = sleep
-        self._executor: ThreadPoolExecutor | None = None
-        self._in_flight: dict[str, int] = {}
+        # Guarded by the crew's lock:
+        self._under_way = Counter[str]()  # tasks by host
+        self._waiting = Counter[str]()  # likewise, of all runs
         self._single_use = 0
+        self._threadless: dict[_Run, None] = {}  # runs that wait for a thread, in the order in which they came
         self._working: set[str] = set()
-        self._lock = threading.RLock()
-        self._ended = threading.Condition(self._lock)
 
     def map(self, work: Callable[[_In], _Out], items: Sequence[_In]) -> list[_Out]:
         """Do something for each item, side by side; results in the items' order."""
-        if self._threads == 1 or len(items) < 2:  # noqa: PLR2004 - nothing to do side by side
+        self._require_outside()
+        if self._crew.size == 1 or len(items) < 2:  # noqa: PLR2004 - nothing to do side by side
             return [work(item) for item in items]
-        return list(self._pool().map(work, items))
+        results: list[_Out | None] = [None] * len(items)
+
+        def fill(begin: int) -> None:
+            for number in range(begin, min(begin + chunk, len(items))):
+                results[number] = work(items[number])
+
+        chunk = min(-(-len(items) // self._crew.size), _CHUNK)
+        tasks = [Task("", "", 0, is_single_use=False, work=partial(fill, n)) for n in range(0, len(items), chunk)]
+        for _ in self.run(tasks, Priority.NAMED, _NEVER):
+            pass
+        return cast("list[_Out]", results)
 
     def map_within(self, work: Callable[[_In], _Out], items: Sequence[_In], seconds: float) -> list[tuple[_In, _Out]]:
-        """Do something for each item, in threads of their own; return what has ended within so many seconds."""
-        if self._threads == 1:
-            until = self._clock() + seconds
-            return [(item, work(item)) for item in items if self._clock() < until]
-        ended: list[tuple[_In, _Out]] = []
-        threads = [threading.Thread(target=lambda i=item: ended.append((i, work(i))), daemon=True) for item in items]
-        until = time.monotonic() + seconds
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(max(until - time.monotonic(), 0))
-        return list(ended)
+        """Do something for each item, beside the tasks; return what has ended within so many seconds."""
+        return self._crew.map_within(work, items, seconds)
+
+    def within(self, until: float) -> AbstractContextManager[None]:
+        """Let no wait for the quota end later (epoch seconds) in what this thread does, and in the tasks it runs."""
+        return self._ledger.of_run(until)
 
     def claim(self, key: str) -> None:
         """Make sure that no other run of this instance works on the same connection; raises `Busy`."""
-        with self._lock:
+        with self._crew.lock:
             if key in self._working:
                 raise Busy(f"another run is working on {key}")
             self._working.add(key)
 
     def release(self, key: str) -> None:
         """Let other runs work on the connection."""
-        with self._lock:
+        with self._crew.lock:
             self._working.discard(key)
 
     def run(self, tasks: Iterable[Task], priority: Priority, until: float) -> Iterator[tuple[Task, Any]]:
         """Carry out tasks, first things first; yield each with its result as it ends.
 
-        Nothing is begun after `until`: what is left comes with None.
+        Nothing is begun after `until` (epoch seconds): what is left comes with None. A task must not use the pool: it
+        would wait for the thread that it has. Raises `RuntimeError` then.
         """
-        lanes = _Lanes(tasks)
-        running: dict[Future[Any], Task] = {}
-        place = self._writes.place(priority)
+        self._require_outside()
+        return self._carry_out(_Run(Lanes(tasks), self._writes.place(priority), until, self._ledger.until))
+
+    def _carry_out(self, run: _Run) -> Iterator[tuple[Task, Any]]:
+        with self._crew.lock:
+            for host, number in run.lanes.hosts():
+                self._waiting[host] += number
         try:
-            while lanes or running:
-                task, delay = (None, None) if self._clock() >= until else self._next(lanes, place)
-                if task is not None:
-                    running[self._submit(task)] = task
-                elif lanes and (self._clock() >= until or (delay is None and not running)):
-                    yield from ((left, None) for left in lanes.drain())
-                elif delay == _ANOTHER_ENDS and not running:
-                    self._await_another()
-                elif delay is not None and not running:
-                    self._sleep(max(min(delay, until - self._clock()), 0.0))
-                timeout = 0.0 if task is not None and lanes else delay if delay and delay > 0 else None
-                for done in self._finished(running, timeout):
-                    yield running.pop(done), done.result()
+            while run.lanes or run.under_way or run.ended:
+                for task, result, fault in self._go_on(run):
+                    if fault is not None:
+                        raise fault
+                    yield task, result
         finally:
-            self._writes.leave(place)
+            with self._crew.lock:
+                self._give_up(run, run.lanes.drain())
+                self._step_back(run)
 
-    def _next(self, lanes: _Lanes, place: Place) -> tuple[Task | None, float | None]:
-        """Return a task that may begin now, or the seconds after which to look again; None = not in this run."""
-        delay: float | None = None
-        for lane in lanes.in_order():
-            task = lane[0]
-            may_begin, wait = self._may_begin(task, is_alone=lanes.is_of_one_host())
-            if may_begin is None:
-                continue
-            if not may_begin:
-                delay = wait if delay is None else min(delay, wait)
-                continue
-            wait = self._writes.try_take(place, task.writes)
-            if wait:
-                return None, wait
-            if task.host:
-                self._hosts.take(task.host)
-            lane.popleft()
-            return task, 0.0
-        return None, delay
+    def _go_on(self, run: _Run) -> list[tuple[Task, Any, BaseException | None]]:
+        """Begin a task, or wait until one may begin or has ended; return what has ended."""
+        with self._crew.lock:
+            task, delay = self._next(run)
+            if task is None and not run.ended:
+                self._crew.wait(delay, is_idle=not self._under_way.total())
+        if task is not None:
+            self._crew.start(partial(self._work, run, task))
+        with self._crew.lock:
+            ended, run.ended = run.ended, []
+            if ended:
+                self._step_back(run)
+            return ended
 
-    def _may_begin(self, task: Task, *, is_alone: bool) -> tuple[bool | None, float]:
-        if task.is_single_use and self._unsaved.is_failing():
-            may_spend = self._unsaved.may_spend()
-            if may_spend is None:  # not any more in this run: they stay until its end
-                return None, 0.0
-            if not may_spend or self._single_use:
-                return False, _ANOTHER_ENDS
-        most = self._threads if is_alone else max(self._threads // _HOST_SHARE, 1)
-        with self._lock:
-            if sum(self._in_flight.values()) >= self._threads:
-                return False, _ANOTHER_ENDS
-            if not task.host:
-                return True, 0.0
-            if self._in_flight.get(task.host, 0) >= most:
-                return False, _ANOTHER_ENDS
-        wait = self._hosts.until_free(task.host)
-        return (True, 0.0) if wait <= 0 else (False, wait)
+    def _next(self, run: _Run) -> tuple[Task | None, float]:
+        """Take a task that may begin now, and all that it needs; else return the seconds after which to look again."""
+        now, lanes = self._clock(), run.lanes
+        may_spend = self._may_spend()
+        if now >= run.until:
+            self._give_up(run, lanes.drain())
+        elif may_spend is None:  # not any more in this run
+            self._give_up(run, lanes.drain(single_use_only=True))
+        if not lanes:
+            self._step_back(run)
+            return None, _NEVER
+        if not self._has_thread(run):
+            return None, run.until - now
+        lanes.wake(now, self._has_room)
+        while lane := lanes.first(may_spend=bool(may_spend)):
+            task = lane.task
+            if not self._has_room(task.host):
+                lanes.park(lane)
+            elif (delay := self._hosts.until_free(task.host) if task.host else 0.0) > 0:
+                lanes.delay(lane, now + delay)
+            elif delay := self._writes.try_take(run.place, task.writes) if task.writes else 0.0:
+                self._need_no_thread(run)
+                return None, min(delay, run.until - now)
+            else:
+                self._begin(run, lanes.take(lane))
+                return task, 0.0
+        self._step_back(run)
+        return None, min(run.until, lanes.next_moment()) - now
 
-    def _submit(self, task: Task) -> Future[Any]:
-        with self._lock:
-            self._in_flight[task.host] = self._in_flight.get(task.host, 0) + 1
-            self._single_use += task.is_single_use
-        if self._threads == 1:
-            future: Future[Any] = Future()
+    def _may_spend(self) -> bool | None:
+        """Tell whether a single-use refresh token may be spent now; None = not any more in this run."""
+        if not self._unsaved.is_failing():
+            return True
+        may_spend = self._unsaved.may_spend()
+        return may_spend and not self._single_use
+
+    def _has_thread(self, run: _Run) -> bool:
+        """Tell whether a thread is free for this run; if none is, the run waits for one, and for nothing else."""
+        free, came_first = self._crew.size - self._under_way.total(), True
+        for other in self._threadless:
+            if other is run:
+                came_first = False
+            else:
+                free -= other.under_way < run.under_way or (came_first and other.under_way == run.under_way)
+        if free > 0:
+            return True
+        self._threadless[run] = None
+        self._writes.leave(run.place)
+        return False
+
+    def _step_back(self, run: _Run) -> None:
+        """Stand in no line."""
+        self._writes.leave(run.place)
+        self._need_no_thread(run)
+
+    def _need_no_thread(self, run: _Run) -> None:
+        if run in self._threadless:
+            del self._threadless[run]
+            self._crew.wake()
+
+    def _has_room(self, host: str) -> bool:
+        if not host or len(self._waiting) < 2:  # noqa: PLR2004 - no other host waits
+            return True
+        return self._under_way[host] < max(self._crew.size // _HOST_SHARE, 1)
+
+    def _begin(self, run: _Run, task: Task) -> None:
+        if task.host:
+            self._hosts.take(task.host)
+        self._threadless.pop(run, None)
+        self._no_longer_waits(task)
+        self._under_way[task.host] += 1
+        self._single_use += task.is_single_use
+        run.under_way += 1
+
+    def _give_up(self, run: _Run, tasks: Iterable[Task]) -> None:
+        """Let tasks end that have not begun."""
+        for task in tasks:
+            self._no_longer_waits(task)
+            run.ended.append((task, None, None))
+
+    def _no_longer_waits(self, task: Task) -> None:
+        self._waiting[task.host] -= 1
+        if not self._waiting[task.host]:
+            del self._waiting[task.host]
+
+    def _work(self, run: _Run, task: Task) -> None:
+        result, fault = None, None
+        with self._ledger.of_task(run.writes_until) as account:
             try:
-                future.set_result(self._work(task))
-            except BaseException as fault:  # noqa: BLE001 - told by the result
-                future.set_exception(fault)
-            return future
-        return self._pool().submit(self._work, task)
+                result = task.work()
+            except BaseException as raised:  # noqa: BLE001 - told to the run, in its own thread
+                fault = raised
+        self._writes.give_back(task.writes - account.writes)
+        with self._crew.lock:
+            self._under_way[task.host] -= 1
+            if not self._under_way[task.host]:
+                del self._under_way[task.host]
+            self._single_use -= task.is_single_use
+            run.under_way -= 1
+            run.ended.append((task, result, fault))
+            self._crew.wake()
 
-    def _work(self, task: Task) -> Any:
-        counted = [task.writes]
-        try:
-            with self._ledger.counting() as counted:
-                return task.work()
-        finally:
-            self._writes.give_back(task.writes - counted[0])
-            with self._ended:
-                self._in_flight[task.host] -= 1
-                self._single_use -= task.is_single_use
-                self._ended.notify_all()
-
-    def _await_another(self) -> None:
-        """Wait for the end of another run's task."""
-        if self._threads == 1:
-            self._sleep(_PATIENCE)
-            return
-        with self._ended:
-            self._ended.wait(_PATIENCE)
-
-    @staticmethod
-    def _finished(running: dict[Future[Any], Task], timeout: float | None) -> list[Future[Any]]:
-        if not running:
-            return []
-        return list(wait_for(running, timeout, FIRST_COMPLETED).done)
-
-    def _pool(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="token-refresh")
-            return self._executor
-
-
-class _Lanes:
-    """Tasks in their order, a lane for each host: a host that must wait holds up no other."""
-
-    def __init__(self, tasks: Iterable[Task]) -> None:
-        self._lanes: dict[tuple[str, bool], deque[Task]] = {}
-        self._order: dict[str, int] = {}
-        for number, task in enumerate(tasks):
-            self._lanes.setdefault((task.host, task.is_single_use), deque()).append(task)
-            self._order[task.key] = number
-
-    def is_of_one_host(self) -> bool:
-        """Tell whether no other host waits."""
-        return len({lane[0].host for lane in self._lanes.values() if lane}) == 1
-
-    def __len__(self) -> int:
-        return sum(bool(lane) for lane in self._lanes.values())
-
-    def in_order(self) -> list[deque[Task]]:
-        """Return the lanes that are not empty, that of the first task first."""
-        return sorted(filter(None, self._lanes.values()), key=lambda lane: self._order[lane[0].key])
-
-    def drain(self) -> list[Task]:
-        """Take out all that is left."""
-        left = [task for lane in self._lanes.values() for task in lane]
-        self._lanes.clear()
-        return left
+    def _require_outside(self) -> None:
+        if self._ledger.is_in_task:
+            raise RuntimeError("a task of the pool must not use the pool: it would wait for the thread that it has")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from token_refresh.connections.directory import Directory
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Leases
 from token_refresh.connections.memory import Memory
 from token_refresh.core.provider.definition import Provider
+from token_refresh.instance.crew import Alone, Crew, Threads
 from token_refresh.instance.pace import Paces
 from token_refresh.instance.paced_store import PacedStore
 from token_refresh.instance.pool import Pool
@@ -26,6 +28,8 @@ from token_refresh.run.verdicts import Verdicts
 from token_refresh.run.visit import Visitor
 from token_refresh.settings import Settings
 
+_SENDS: Final = 2  # an exchange that began in time is over after so many HTTP_TIMEOUT
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
@@ -41,14 +45,18 @@ class Outside:
     monotonic: Callable[[], float]
 
 
-def build_runner(outside: Outside, providers: Mapping[str, Provider], settings: Settings) -> Runner:
-    """Put one instance together, with an empty memory."""
+def build_runner(
+    outside: Outside, providers: Mapping[str, Provider], settings: Settings, crew: Crew | None = None
+) -> Runner:
+    """Put one instance together, with an empty memory; without a crew it has `REFRESH_WORKERS` threads."""
     clock, sleep = outside.clock, outside.sleep
+    workers = max(int(settings.refresh_workers), 1)
+    crew = crew or (Threads(workers, sleep) if workers > 1 else Alone(clock, sleep))
     reads, writes = (
         Quota(per_minute, outside.monotonic, sleep)
         for per_minute in (settings.secret_reads_per_minute, settings.secret_writes_per_minute)
     )
-    store = PacedStore(outside.store, reads, writes, sleep)
+    store = PacedStore(outside.store, reads, writes, clock, _SENDS * settings.http_timeout)
     memory = Memory(store, providers, settings)
     directory = Directory(store)
     incidents = Incidents(store, outside.publisher, outside.links, clock)
@@ -61,8 +69,8 @@ def build_runner(outside: Outside, providers: Mapping[str, Provider], settings: 
     visitor = Visitor(store, refresher, incidents, memory, unsaved, settings, clock)
     verdicts = Verdicts(incidents, visitor, memory, settings, writes, clock)
     hosts = Paces(settings.token_requests_per_second, outside.monotonic, sleep)
-    pool = Pool(int(settings.refresh_workers), writes, hosts, unsaved, store.ledger, clock, sleep)
-    janitor = Janitor(store, memory, incidents, writes, clock)
+    pool = Pool(crew, writes, hosts, unsaved, store.ledger, clock)
+    janitor = Janitor(store.patient(), memory, incidents, writes, clock)
     revocations = Revocations(store, directory, visitor, refresher, leases, outside.revoker, clock)
     matcher = SignalMatcher(store, memory, pool.map)
     return Runner(directory, visitor, verdicts, saver, unsaved, pool, janitor, revocations, matcher, settings, clock)

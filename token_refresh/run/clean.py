@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,9 +13,9 @@ from token_refresh.core.access_token import parse_facts
 from token_refresh.core.connection import Connection
 from token_refresh.core.status import lease_of
 from token_refresh.core.units import DAY
-from token_refresh.errors import StoreError, VersionUnusable
+from token_refresh.errors import QuotaExceeded, StoreError, VersionUnusable
 from token_refresh.instance.quota import Priority, Quota
-from token_refresh.ports import SecretStore
+from token_refresh.ports import SecretStore, VersionInfo
 
 log = logging.getLogger("token_refresh")
 
@@ -41,22 +41,23 @@ class Janitor:
         """
         destroyed = 0
         for connection in self._in_turn([c for c in connections if not c.problem]):
-            if self.clock() >= until:
-                self._stopped_at = connection.name
-                log.info("cleaning goes on at %s the next time", connection.name)
-                break
             try:
-                for secret_id, stray in (
-                    (connection.access_token_secret_id, self._stray_access_tokens(connection)),
-                    (connection.secret_id, self._stray_grants(connection)),
-                ):
-                    for number in stray:
-                        if not self.writes.take(1, Priority.CLEAN, until - self.clock()):
-                            break
-                        self.store.destroy(secret_id, number)
-                        destroyed += 1
+                for secret_id, number in self._strays(connection):
+                    if self.clock() >= until or not self.writes.take(1, Priority.CLEAN, until - self.clock()):
+                        return self._stop(connection, destroyed)
+                    self.store.destroy(secret_id, number)
+                    destroyed += 1
+            except QuotaExceeded:  # the pace leaves no time, or the service wants none of it
+                return self._stop(connection, destroyed)
             except StoreError as fault:
                 log.warning("could not clean up after %s: %s", connection.name, fault)
+            if self.clock() >= until:
+                return self._stop(connection, destroyed)
+        return destroyed
+
+    def _stop(self, connection: Connection, destroyed: int) -> int:
+        self._stopped_at = connection.name
+        log.info("cleaning goes on at %s the next time", connection.name)
         return destroyed
 
     def _in_turn(self, connections: Sequence[Connection]) -> list[Connection]:
@@ -68,45 +69,48 @@ class Janitor:
             start = next((n for n, c in enumerate(names) if c.name >= (self._stopped_at or "")), 0)
             self._stopped_at = None
         else:
-            start = (
-                int(self.clock() // DAY) * 7919 % len(names)
-            )  # a prime: any part of the alphabet comes first one day
+            start = int(self.clock() // DAY) * _PRIME % len(names)
         return [*names[start:], *names[:start]]
 
-    def _versions(self, secret_id: str) -> list[int]:
-        return [v.number for v in self.store.list_versions(secret_id) if v.state != "DESTROYED"]
+    def _strays(self, connection: Connection) -> Iterator[tuple[str, int]]:
+        """Yield secrets' ids and the numbers of what is to be destroyed, the oldest first."""
+        yield from ((connection.access_token_secret_id, n) for n in self._stray_access_tokens(connection))
+        yield from ((connection.secret_id, n) for n in self._stray_grants(connection))
+
+    def _versions(self, secret_id: str) -> list[VersionInfo]:
+        return [v for v in self.store.list_versions(secret_id) if v.state != "DESTROYED"]
 
     def _stray_access_tokens(self, connection: Connection) -> list[int]:
         versions = self._versions(connection.access_token_secret_id)
-        stray = versions[2:]
+        stray = [v.number for v in versions[2:]]
         if len(versions) > 1 and self._has_expired(connection, versions[1]):
-            stray.append(versions[1])
+            stray.append(versions[1].number)
         return sorted(stray)
 
-    def _has_expired(self, connection: Connection, version: int) -> bool:
-        if self.memory.outlived(connection, self.clock()) == version:
+    def _has_expired(self, connection: Connection, version: VersionInfo) -> bool:
+        """Tell whether the token before the newest has run out; it is read only if nothing else tells."""
+        now, newest = self.clock(), self.memory.facts(connection)
+        ends = self.memory.previous_ends(connection, version.number)
+        if ends is not None:
+            return ends <= now
+        if newest and newest.expires_at <= now:  # it was issued before that one, and lives as long
             return True
         try:
-            facts = parse_facts(self.store.access(connection.access_token_secret_id, version).payload)
+            facts = parse_facts(self.store.access(connection.access_token_secret_id, version.number).payload)
         except VersionUnusable:
             facts = None
         if facts:
-            return not facts.is_valid(self.clock())
-        # Bare text, or disabled: it was issued before its successor, and lives as long.
-        newest = self.memory.facts(connection)
-        if newest is None:
-            return False
-        created_at = self.store.created_at(connection.access_token_secret_id, version)
-        return created_at + newest.life <= self.clock()
+            return not facts.is_valid(now)
+        return newest is not None and version.created_at + newest.life <= now  # bare text, or disabled: likewise
 
     def _stray_grants(self, connection: Connection) -> list[int]:
         if self.incidents.status_of(connection) or lease_of(connection.record).holder:
             return []
         facts = self.memory.facts(connection)
-        if facts is None:
+        if facts is None or facts.connection_version <= 2:  # noqa: PLR2004 - the current one and its predecessor
             return []
         versions = self._versions(connection.secret_id)
         # The access token was made from the newest grant: nobody will ever go back below its predecessor.
-        if not versions or facts.connection_version < versions[0]:
+        if not versions or facts.connection_version < versions[0].number:
             return []
-        return sorted(versions[2:])
+        return sorted(v.number for v in versions[2:])

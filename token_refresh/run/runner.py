@@ -23,7 +23,8 @@ from token_refresh.core.state.policy import Decision, wait
 from token_refresh.core.status import Outcome, State
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import Busy, StoreError, StoreUnavailable, UnknownConnection
-from token_refresh.instance.pool import Pool, Task
+from token_refresh.instance.lanes import Task
+from token_refresh.instance.pool import Pool
 from token_refresh.instance.quota import Priority
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.refresh.attempt import Attempt
@@ -68,7 +69,8 @@ class Runner:
         """
         run = _Run(trigger, self.clock(), self.settings.run_seconds)
         try:
-            return self._run(trigger, run)
+            with self.pool.within(run.ends):
+                return self._run(trigger, run)
         finally:
             for key in list(run.claimed):
                 self.pool.release(key)
@@ -80,7 +82,7 @@ class Runner:
         chosen = self._choose(trigger, run)
         if trigger.force:
             self.visitor.memory.forget_clients({c.client_secret_id for c in chosen})
-        looks = self._look(chosen, trigger)
+        looks = self._look(chosen, trigger, run)
         visits = [v.came_to(saved[v.connection.secret_id]) if v.connection.secret_id in saved else v for v in looks]
         if not trigger.dry_run:
             visits = self._carry_out(visits, run)
@@ -167,11 +169,16 @@ class Runner:
             run.listed = self.directory.list()
         return run.listed
 
-    def _look(self, chosen: Sequence[Connection], trigger: Trigger) -> list[Visit]:
-        """Look at all; what a warm instance knows needs no thread."""
+    def _look(self, chosen: Sequence[Connection], trigger: Trigger, run: _Run) -> list[Visit]:
+        """Look at all, as long as there is time; what a warm instance knows needs no thread."""
         memory = self.visitor.memory
         unread = [c for c in chosen if trigger.dry_run or not memory.is_known(c) or self.visitor.incidents.status_of(c)]
-        read = dict(zip(map(id, unread), self.pool.map(lambda c: self.visitor.look(c, trigger), unread), strict=True))
+
+        def look(connection: Connection) -> Visit:
+            is_late = self.clock() >= run.until
+            return (self.visitor.postpone if is_late else self.visitor.look)(connection, trigger)
+
+        read = dict(zip(map(id, unread), self.pool.map(look, unread), strict=True))
         return [read.get(id(c)) or self.visitor.look(c, trigger) for c in chosen]
 
     # -- the attempts --------------------------------------------------------------------------------------------------
@@ -298,8 +305,10 @@ class Runner:
         def destroy(connection: Connection, version: int) -> bool:
             try:
                 self.visitor.store.destroy(connection.access_token_secret_id, version)
-            except StoreError as fault:  # `clean` finds it
+            except StoreError as fault:
                 log.warning("could not destroy version %d of %s: %s", version, connection.access_token_secret_id, fault)
+                if isinstance(fault, StoreUnavailable):  # the next run tries again; anything else is left to `clean`
+                    return True
             memory.forget_outlived(connection)
             return True
 

@@ -120,6 +120,13 @@ class Visitor:
         decision = visit.decision
         return replace(visit, message=situation.status.message if situation.status and not decision.attempt else "")
 
+    def postpone(self, connection: Connection, trigger: Trigger) -> Visit:
+        """Leave a connection to the next run, unseen: there is no time to look at it."""
+        seen = self._first_sight(connection, trigger)
+        if connection.paused:
+            return Visit(connection, seen, wait(Outcome.PAUSED, "paused"))
+        return Visit(connection, seen, wait(Outcome.DEFERRED, "run_seconds"))
+
     def attempt(self, visit: Visit, until: float) -> Visit:
         """Exchange, save, and judge; nothing is written of the verdict yet. Nothing is sent after `until`."""
         return visit.came_to(self.refresher.attempt(visit.connection, visit.situation, until))
