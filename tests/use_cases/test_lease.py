@@ -189,6 +189,19 @@ def test_a_new_refresh_token_that_cannot_be_stored_is_loud_and_kept_until_it_is(
     assert scene.publisher.types() == ["refresh_failing", "recovered"]
 
 
+def test_a_newer_grant_ends_what_could_not_be_stored_and_is_exchanged_by_the_next_run() -> None:
+    scene = Scene()
+    scene.store.faults.fail("add", secret_id=GRANT, times=10_000)
+    outcome(scene.runner)
+    scene.store.faults.active.clear()
+    scene.newest = "a-person-s"
+    scene.store.put(GRANT, scene.newest)
+    assert outcome(scene.runner) == ("deferred", "newer_version")
+    assert scene.lease() == Lease("", 0, 2)
+    assert outcome(scene.runner) == ("refreshed", "refreshed")
+    assert scene.exchange.sent == ["rt-0", "a-person-s"]
+
+
 def test_a_lease_that_ended_while_storing_is_taken_again_before_the_access_token_is_written() -> None:
     scene = Scene()
     scene.store.on_call = lambda operation: scene.clock.advance(121 if operation == "add" else 0)

@@ -191,7 +191,9 @@ class Saver:
         try:
             self._save_once(reply)
         except Superseded:
-            return self._drop(reply)
+            dropped = self._drop(reply)
+            self._leases.give_back(reply.held)
+            return dropped
         except SecretMissing:
             self._unsaved.forget(reply.secret_id, reply)
             return None
