@@ -101,7 +101,7 @@ def test_a_new_grant_replaces_the_dead_one(world: World) -> None:
     assert world.publisher.refresh_requests == [{"connections": [NAME], "versions": {NAME: 2}}]
     (recovered,) = world.publisher.events
     assert (recovered.type, recovered.subject) == ("recovered", NAME)
-    assert recovered.data["connection_secret"] == SECRET
+    assert (recovered.data["connection_secret"], recovered.data["version"]) == (SECRET, 2)
 
 
 def test_the_version_is_durable_before_anything_is_said_and_the_news_is_owed_until_it_is_out(world: World) -> None:

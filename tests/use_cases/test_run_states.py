@@ -113,6 +113,23 @@ def test_a_new_grant_is_found_by_the_next_run_and_ends_the_incident(world: World
     assert world.status("alice") is None
 
 
+def test_a_consent_that_died_before_its_last_write_is_counted_once(world: World) -> None:
+    world.add("mail", provider="google")
+    world.dying("mail")
+    world.confirmed("mail")
+    lease = f'{{"holder": "consent-1", "until": {world.clock() - 1}, "version": 1}}'
+    world.store.set_annotations("mail-refresh-token", {"token-refresh.lease": lease})
+    world.store.put("mail-refresh-token", "consented")
+    assert world.run("mail") == {"mail": "refreshed: refreshed"}
+    assert world.store.annotations("mail-refresh-token") == {"token-refresh.consents": "1"}
+    world.answers["consented"] = DEAD
+    world.clock.advance(LIFE)
+    world.confirmed("mail")
+    world.store.put("mail-refresh-token", "by-hand")
+    assert world.run("mail") == {"mail": "refreshed: refreshed"}
+    assert world.store.annotations("mail-refresh-token") == {"token-refresh.consents": "1"}
+
+
 def test_a_dead_grant_costs_each_run_one_access(world: World) -> None:
     world.dying("alice")
     world.confirmed()

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from token_refresh.connections.swap import swap
 from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.connection import CONSENTS, STATUS, Connection, SecretRecord
+from token_refresh.core.connection import CONSENTS, LEASE, STATUS, Connection, SecretRecord
 from token_refresh.core.incident.events import CONSENT_EXPIRING, Event, build_event_id
 from token_refresh.core.incident.incident import (
     announce_unwritten,
@@ -25,7 +25,7 @@ from token_refresh.core.incident.incident import (
     settle,
 )
 from token_refresh.core.incident.moments import render_moment
-from token_refresh.core.status import State, Status, parse_status, render_status
+from token_refresh.core.status import State, Status, lease_of, parse_status, render_status
 from token_refresh.core.units import DAY, HOUR, MINUTE
 from token_refresh.errors import Contended, PublishError, SecretMissing, StoreDenied, StoreError, StoreRefused
 from token_refresh.instance.recent import RecentKeys
@@ -144,7 +144,6 @@ class Incidents:
         `has_consented`: a consent stored the grant and died before its last write, which is made up for here.
         """
         now = self.clock()
-        also = {CONSENTS: str(connection.consents + 1)} if has_consented else {}
         ended = recover(status, now)
         published: set[str] = set()
         for event_id in ended.owed:
@@ -156,6 +155,10 @@ class Incidents:
             seen = parse_status(record.annotations.get(STATUS))
             owed = dict.fromkeys((*ended.owed, *(recover(seen, now).owed if seen else ())))
             left = replace(ended, owed=tuple(i for i in owed if i not in published))
+            also: dict[str, str | None] = {CONSENTS: str(connection.consents + 1)} if has_consented else {}
+            lease = lease_of(record)
+            if has_consented and lease.is_of_consent and lease.is_abandoned(now):  # where refreshes take none
+                also[LEASE] = None
             return {**also, STATUS: render_status(left) if left.owed else None}
 
         def is_older(record: SecretRecord) -> bool:

@@ -92,7 +92,8 @@ class NewGrantSaver:
         with self.leases.held(connection, grant.version, takes_unsaved=True) as held:
             held.on_return = lambda _: held.unchanged()  # while nothing is stored
             held.version = version = self._add(held, grant)
-            held.on_return = lambda record: self._changes(record, grant, None if grant.rotates else {LEASE: None})
+            lease: Mapping[str, str | None] = {} if grant.rotates else {LEASE: None}
+            held.on_return = lambda record: {**self._changes(record, grant, version), **lease}
         self._publish(held.connection, grant)
         return version
 
@@ -103,7 +104,9 @@ class NewGrantSaver:
         check_unspent(connection, grant.ticket)
         version = self._add(None, grant, connection)
         try:
-            record = swap(self.store, connection.record, lambda seen: self._changes(seen, grant), lambda _: True)
+            record = swap(
+                self.store, connection.record, lambda seen: self._changes(seen, grant, version), lambda _: True
+            )
         except StoreError as fault:
             log.warning("%s: %s", connection.name, fault)
             record = None
@@ -128,19 +131,18 @@ class NewGrantSaver:
                 self.sleep(delay)
         raise AssertionError  # the last try returns or raises
 
-    def _changes(
-        self, record: SecretRecord, grant: NewGrant, also: Mapping[str, str | None] | None = None
-    ) -> dict[str, str | None]:
+    def _changes(self, record: SecretRecord, grant: NewGrant, version: int) -> dict[str, str | None]:
         """Return what one write changes once the grant is stored, whatever was written meanwhile."""
         seen = parse_connection(record)
         consents = max(seen.consents if seen else 0, grant.ticket.consents + 1)
-        changes: dict[str, str | None] = {CONSENTS: str(consents), **(also or {})}
+        changes: dict[str, str | None] = {CONSENTS: str(consents)}
         if grant.account.subject is not None and not (seen and seen.subject):
             changes[SUBJECT] = grant.account.subject
         status = parse_status(record.annotations.get(STATUS))
         # A client's incident ends with the last of its connections, which a refresh run can tell and a consent cannot.
         if status is not None and not status.client_event_id:
-            left = replace(recover(status, self.clock()), has_unknown_account=grant.account.subject is None)
+            is_unknown = grant.account.subject is None
+            left = replace(recover(status, self.clock()), version=version, has_unknown_account=is_unknown)
             changes[STATUS] = render_status(left) if left.owed else None
         return changes
 
