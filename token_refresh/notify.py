@@ -29,7 +29,7 @@ from token_refresh.core.incident.operator_message import build_operator_message,
 from token_refresh.core.incident.owner_message import build_owner_message
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.units import DAY
-from token_refresh.errors import OwnerUnreachable, SecretMissing, StoreUnavailable, Undeliverable
+from token_refresh.errors import OwnerUnreachable, SecretMissing, StoreError, Undeliverable
 from token_refresh.instance.pace import Pace
 from token_refresh.instance.recent import RecentKeys
 from token_refresh.ports import SecretStore
@@ -159,7 +159,7 @@ class Notifier:
         is_wanted = bool(self._owners) and notice.is_for_owner
         try:
             connection = self._connection(notice)
-        except StoreUnavailable as fault:
+        except StoreError as fault:
             # Operators hear of it all the same.
             return Reach(About(provider=title), unknown=f"the owner cannot be looked up: {fault}" if is_wanted else "")
         if connection is None:

@@ -85,7 +85,6 @@ class Overview:
         self._links = links
         self._clock = clock
         self._monotonic = monotonic
-        self._default_margin = settings.refresh_before_expiry
         self.rules = Rules(settings.refresh_before_expiry, settings.run_every)
         self.place = Place(settings.project, settings.location)
         self._readings = Readings(store, max(1, int(settings.refresh_workers)), clock, monotonic)
@@ -181,7 +180,10 @@ class Overview:
     def _due_at(self, connection: Connection, reading: Reading) -> float:
         provider = self._providers.get(connection.provider)
         wanted = connection.refresh_before_expiry
-        return margins(connection.name, wanted, provider, self._default_margin, reading.facts).due_at
+        rules = self.rules
+        return margins(
+            connection.name, wanted, provider, rules.refresh_before_expiry, reading.facts, rules.run_every
+        ).due_at
 
     def _is_good_enough(
         self, number: int, view: View, arrived: int, *, may_be_old: bool, seconds: float | None

@@ -186,6 +186,22 @@ def _check_names(s: Settings) -> str | None:
     return None
 
 
+def _check_location(s: Settings) -> str | None:
+    if s.location and not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", s.location):  # it becomes part of a host
+        return "SECRET_MANAGER_LOCATION is not a location such as europe-west1"
+    return None
+
+
+def _check_notify_urls(s: Settings) -> str | None:
+    odd = [
+        n
+        for n, line in enumerate(map(str.strip, s.notify_urls.reveal().splitlines()), 1)
+        if line and not line.startswith("#") and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", line)
+    ]
+    # A line may hold a password: its number must do.
+    return f"NOTIFY_URLS: no URL in line {', '.join(map(str, odd))}" if odd else None
+
+
 def _check_emulators(s: Settings) -> str | None:
     for name, host in (
         ("SECRET_MANAGER_EMULATOR_HOST", s.secret_manager_emulator_host),
@@ -225,5 +241,7 @@ _CHECKS: Final[tuple[Callable[[Settings], str | None], ...]] = (
     _check_key,
     _check_names,
     _check_lease,
+    _check_location,
+    _check_notify_urls,
     _check_emulators,
 )

@@ -205,7 +205,7 @@ def parts(environ: Mapping[str, str] = os.environ) -> Parts:
 def _build(environ: Mapping[str, str]) -> Parts:
     configure_logging()
     problems: list[str] = []
-    settings, providers = Settings(), dict[str, Provider]()
+    settings, providers, project = Settings(), dict[str, Provider](), environ.get("GOOGLE_CLOUD_PROJECT", "").strip()
     try:
         settings = read_settings(environ)
     except BadEnvironment as fault:
@@ -214,11 +214,14 @@ def _build(environ: Mapping[str, str]) -> Parts:
         providers = load_providers(environ.get("PROVIDERS_FILE") or None)
     except BadEnvironment as fault:
         problems.append(str(fault))
+    try:
+        project = project or _project_of_credentials()
+    except BadEnvironment as fault:
+        problems.append(str(fault))
     if problems:
         raise BadEnvironment("; ".join(problems))
-    settings = replace(settings, project=settings.project or _project_of_credentials())
-    configure_logging(settings.project)
-    return Parts(settings, providers)
+    configure_logging(project)
+    return Parts(replace(settings, project=project), providers)
 
 
 def _project_of_credentials() -> str:
@@ -230,7 +233,5 @@ def _project_of_credentials() -> str:
     except DefaultCredentialsError:
         project = None
     if not project:
-        raise BadEnvironment(
-            "the environment is wrong: GOOGLE_CLOUD_PROJECT is not set and the credentials name no project"
-        )
+        raise BadEnvironment("GOOGLE_CLOUD_PROJECT is not set and the credentials name no project")
     return str(project)

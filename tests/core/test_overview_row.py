@@ -40,13 +40,14 @@ def status(**changes: Any) -> Status:
     return replace(plain, **changes)
 
 
-def build(
+def build(  # noqa: PLR0913 - whatever a row depends on
     reading: Reading | None = None,
     *,
     state: str = "enabled",
     provider: str = "google",
     created_at: float = NOW - 60,
     is_twin: bool = False,
+    rules: Rules = RULES,
     **notes: str,
 ) -> Row:
     labels = {"token-refresh": state, "token-refresh-provider": provider}
@@ -54,7 +55,7 @@ def build(
     connection = parse_connection(SecretRecord("gmail-alice-refresh-token", labels, annotations, "e", created_at))
     assert connection is not None
     reading = reading or Reading()
-    return build_row(connection, reading, providers=PROVIDERS, rules=RULES, now=NOW, is_twin=is_twin)
+    return build_row(connection, reading, providers=PROVIDERS, rules=rules, now=NOW, is_twin=is_twin)
 
 
 def fresh(refreshed: float = 60, life: float = 3600) -> Reading:
@@ -104,6 +105,14 @@ def test_how_it_stands(row: Row, state: str, standing: str, *, overdue: bool) ->
 @pytest.mark.parametrize(("life", "too_short"), [(3600, False), (1300, False), (500, True)])
 def test_a_token_too_short_for_the_schedule_is_said_to_be(life: float, *, too_short: bool) -> None:
     assert build(fresh(10, life)).cannot_keep_fresh is too_short
+
+
+def test_it_is_due_when_the_runs_take_it_for_due() -> None:
+    """Rarer runs refresh earlier: the default margin leaves room for one."""
+    rare = build(fresh(2450), rules=Rules(refresh_before_expiry=900, run_every=900))
+    assert rare.due_at is not None
+    assert rare.due_at < NOW < (build(fresh(2450)).due_at or 0)
+    assert not rare.cannot_keep_fresh
 
 
 @pytest.mark.parametrize(

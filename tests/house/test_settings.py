@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import pytest
 
+from token_refresh import wiring
 from token_refresh.core.secrecy import Secret
 from token_refresh.errors import BadEnvironment
 from token_refresh.settings import Settings, read_settings
@@ -104,12 +105,15 @@ def test_numbers_are_any_positive_number(text: str) -> None:
         pytest.param({"EVENTS_TOPIC": "a/b"}, "EVENTS_TOPIC is neither", id="topic"),
         pytest.param({"REFRESH_TOPIC": "1"}, "REFRESH_TOPIC is neither", id="short-topic"),
         pytest.param({"PUBSUB_EMULATOR_HOST": "http://x"}, "PUBSUB_EMULATOR_HOST must be host:port", id="emulator"),
+        pytest.param({"SECRET_MANAGER_LOCATION": "Europe West"}, "SECRET_MANAGER_LOCATION is not", id="location"),
+        pytest.param({"NOTIFY_URLS": "# ops\njson://x\nCANARY"}, "NOTIFY_URLS: no URL in line 3", id="no-notify-url"),
     ],
 )
 def test_a_bad_value_is_named(environ: dict[str, str], words: str) -> None:
     with pytest.raises(BadEnvironment) as caught:
         read_settings(environ)
     assert words in str(caught.value)
+    assert "CANARY" not in str(caught.value)
 
 
 def test_one_message_lists_every_problem_and_quotes_no_secret() -> None:
@@ -124,6 +128,18 @@ def test_one_message_lists_every_problem_and_quotes_no_secret() -> None:
         read_settings(environ)
     assert str(caught.value).count(";") == 3
     assert "CANARY" not in str(caught.value)
+
+
+def test_a_missing_project_and_a_bad_providers_file_stand_in_the_same_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring, "_parts", None)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
+    monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    with pytest.raises(BadEnvironment) as caught:
+        wiring.parts({"HTTP_TIMEOUT": "x", "PROVIDERS_FILE": "/nowhere.toml"})
+    for words in ("HTTP_TIMEOUT", "nowhere.toml cannot be read", "GOOGLE_CLOUD_PROJECT is not set"):
+        assert words in str(caught.value)
 
 
 def test_consent_may_be_tried_on_loopback() -> None:

@@ -112,6 +112,7 @@ class World:
         answer = self.post(body)
         assert answer.status_code == 400
         assert answer.content_type == "application/json"
+        assert answer.headers["Content-Language"] == "en"
         assert self.publisher.refresh_requests == []
         document: Any = answer.get_json()
         assert set(document) == {"err", "description"}

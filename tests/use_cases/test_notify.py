@@ -12,7 +12,7 @@ from tests.worlds.consents import NAME, NOW, OWNER, SECRET, Secrets
 from token_refresh.core.incident.message import House, Message
 from token_refresh.core.incident.notice import Notice
 from token_refresh.core.secrecy import Secret
-from token_refresh.errors import OwnerUnreachable, TokenRefreshError, Undeliverable
+from token_refresh.errors import OwnerUnreachable, StoreDenied, TokenRefreshError, Undeliverable
 from token_refresh.instance.pace import Pace
 from token_refresh.notify import Notifier, fill, read_urls
 
@@ -210,6 +210,13 @@ def test_operators_hear_of_it_even_when_the_owner_cannot_be_looked_up(world: Wor
     assert [url for url, _ in world.messenger.sent] == [OPERATORS]
     world.store.down = False
     assert world.tell("invalid_grant") == [TO_OWNER]
+
+
+def test_operators_hear_of_it_even_without_the_permission_to_look(world: World) -> None:
+    world.store.faults.fail("get", StoreDenied("cannot read secret: permission denied"), times=10**6)
+    with pytest.raises(Undeliverable, match="permission denied"):
+        world.tell("invalid_grant")
+    assert [url for url, _ in world.messenger.sent] == [OPERATORS]
 
 
 def test_a_connection_that_is_gone_needs_nobody_but_operators(world: World) -> None:

@@ -56,4 +56,4 @@ def discover_provider(session: Session, issuer: str, name: str | None) -> None:
     code, lines = discover_issuer(issuer, name)
     session.show({"ok": code == 0, "toml" if code == 0 else "says": "\n".join(lines)}, lines)
     if code:
-        raise click.exceptions.Exit(NO)
+        raise click.exceptions.Exit(code)

@@ -15,7 +15,7 @@ from token_refresh.core.provider.table import ProviderTableError, parse_provider
 from token_refresh.core.provider.url import is_plaintext
 from token_refresh.errors import BadEnvironment
 from token_refresh.providers import BUILT_IN, load_providers, read_tables
-from token_refresh.providers.discover import DiscoveryError, discover
+from token_refresh.providers.discover import DiscoveryError, UnreachableError, discover
 from token_refresh.providers.preview import preview_code, preview_refresh
 from token_refresh.providers.schema import render_schema
 
@@ -23,7 +23,7 @@ _TIMEOUT: Final = 10.0  # s
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, or 1 when there is something wrong with the definitions."""
+    """Run the command; return 0, 1 when a definition is wrong, 3 when a server cannot be reached."""
     parser = argparse.ArgumentParser("python -m token_refresh.providers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="say what is wrong with a PROVIDERS_FILE, and show what would be sent")
@@ -74,7 +74,7 @@ def discover_issuer(issuer: str, name: str | None) -> tuple[int, list[str]]:
     try:
         text = discover(issuer, transport, name=name, today=dt.datetime.now(dt.UTC).date().isoformat())
     except DiscoveryError as fault:
-        return 1, [str(fault)]
+        return 3 if isinstance(fault, UnreachableError) else 1, [str(fault)]
     finally:
         transport.close()
     return 0, text.splitlines()

@@ -35,6 +35,10 @@ class DiscoveryError(ValueError):
     """No definition can be written; the message says what was found instead."""
 
 
+class UnreachableError(DiscoveryError):
+    """The server did not answer."""
+
+
 def discover(issuer: str, transport: HttpTransport, *, name: str | None = None, today: str) -> str:
     """Return the TOML table of the provider at `issuer`, or of the one that protects that resource.
 
@@ -177,7 +181,7 @@ def _fetch(url: str, transport: HttpTransport) -> Mapping[str, object] | None:
     try:
         reply = transport.send(HttpRequest("GET", url, _HEADERS))
     except TransportError as fault:
-        raise DiscoveryError(f"{url} cannot be reached") from fault
+        raise UnreachableError(f"{url} cannot be reached") from fault
     return parse_body(reply) if reply.status == HTTPStatus.OK else None
 
 

@@ -25,7 +25,9 @@ def handle_risc(request: Request, receiver: SecurityEventReceiver) -> Response:
         receiver.receive(request.stream.read(MAX_BODY + 1))
     except SetError as refusal:
         log.warning("security event token refused: %s (%s)", refusal, refusal.code)
-        return json_answer({"err": refusal.code, "description": str(refusal)}, 400)
+        response = json_answer({"err": refusal.code, "description": str(refusal)}, 400)
+        response.headers["Content-Language"] = "en"  # RFC 8935, section 2.3
+        return response
     except (KeysUnavailable, PublishError) as fault:
         log.error("security event token is owed: %s", fault)  # noqa: TRY400 - expected, and it names itself
         response = json_answer({"error": "temporarily_unavailable"}, 503)
