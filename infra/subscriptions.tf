@@ -7,11 +7,12 @@ locals {
       # Requests and Secret Manager's notifications. Those of our own lease and status writes (SECRET_UPDATE) are not even delivered.
       refresh = {
         name     = var.prefix
-        topic    = "refresh"
+        topic    = local.topic_id["refresh"]
         function = "refresh_http"
         filter   = "(NOT attributes:eventType) OR (attributes.eventType = \"SECRET_VERSION_ADD\") OR (attributes.eventType = \"SECRET_ROTATE\")"
         unwrap   = false
         ordered  = false
+        letters  = "refresh"
         attempts = 10 # 40 minutes: by then the tick has done what was asked
       }
     },
@@ -19,12 +20,24 @@ locals {
       # Unwrapped, the ce-* attributes arrive as the headers of a binary CloudEvent.
       notify = {
         name     = "${var.prefix}-events-notify"
-        topic    = "events"
+        topic    = local.topic_id["events"]
         function = "notify"
         filter   = null
         unwrap   = true
         ordered  = true
-        attempts = 100 # 16 hours: a mail server's night
+        letters  = "events"
+        attempts = 100 # 16 hours, a mail server's night: Pub/Sub allows no more
+      }
+      # Then it waits for nobody any more, and goes on for a day: an owner who is still refused 24 hours after the event is told to the operators.
+      notify_late = {
+        name     = "${var.prefix}-events-notify-late"
+        topic    = "projects/${var.project_id}/topics/${google_pubsub_topic.dead_letters["events"].name}"
+        function = "notify"
+        filter   = null
+        unwrap   = true
+        ordered  = false
+        letters  = null
+        attempts = null
       }
     },
   )
@@ -35,7 +48,7 @@ resource "google_pubsub_subscription" "push" {
 
   project                    = var.project_id
   name                       = each.value.name
-  topic                      = local.topic_id[each.value.topic]
+  topic                      = each.value.topic
   labels                     = var.labels
   filter                     = each.value.filter
   ack_deadline_seconds       = 600
@@ -51,9 +64,12 @@ resource "google_pubsub_subscription" "push" {
     maximum_backoff = "600s"
   }
 
-  dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dead_letters[each.value.topic].id
-    max_delivery_attempts = each.value.attempts
+  dynamic "dead_letter_policy" {
+    for_each = each.value.letters == null ? [] : [each.value.letters]
+    content {
+      dead_letter_topic     = google_pubsub_topic.dead_letters[dead_letter_policy.value].id
+      max_delivery_attempts = each.value.attempts
+    }
   }
 
   push_config {
@@ -92,7 +108,7 @@ resource "google_pubsub_subscription" "dead_letters" {
 
 # To forward a message to the dead letters, Pub/Sub takes it off the subscription itself.
 resource "google_pubsub_subscription_iam_binding" "dead_letter_forwarder" {
-  for_each = google_pubsub_subscription.push
+  for_each = { for key, subscription in google_pubsub_subscription.push : key => subscription if local.subscriptions[key].letters != null }
 
   project      = var.project_id
   subscription = each.value.name
