@@ -293,6 +293,28 @@ def test_a_grant_is_not_revoked_without_a_yes(run: Command, world: World) -> Non
     assert "--yes" in done.output
 
 
+def test_revoke_ends_the_grant_at_the_provider_and_destroys_its_access_tokens(
+    world: World, run: Command, name: str
+) -> None:
+    token = world.declare(name)
+    world.run(name)
+    access_token = world.assert_token_works(name)["access_token"]
+    url = world.stack.functions["refresh_http"].url
+    assert run.json("revoke", name, "--dry-run", "--url", url)["counts"] == {"planned": 1}
+    assert world.stack.authorization_server.is_alive(token)
+    assert run.json("revoke", name, "--yes", "--url", url)["counts"] == {"revoked": 1}
+    assert not world.stack.authorization_server.is_alive(token)
+    assert world.userinfo(access_token).status_code in (401, 403)
+    assert world.versions(f"{name}-access-token") == ["DESTROYED"]
+    assert run.json("explain", name)["reason"] == "revoked_by_operator"
+    assert run("refresh", name, "--url", url).exit_code == 1
+    assert run("revoke", "nobody", "--yes", "--url", url).exit_code == 1
+    events = [message.attributes["ce-type"] for message in world.pull_events() if message.ordering_key == name]
+    assert events == []
+    world.add(f"{name}-refresh-token", grant(world))
+    assert world.run(name)[name]["outcome"] == "refreshed"
+
+
 class Refresher:
     """A refresh_http that answers a revocation with a given outcome, and keeps what it was asked."""
 
