@@ -246,7 +246,7 @@ def _shape(request: Request, target: str) -> dict[str, Any]:
     body = request.body
     spec: dict[str, Any] = body["spec"]["template"]["spec"]
     container = spec["containers"][0]
-    environment = {e["name"]: e.get("value", "a value from Secret Manager, long enough") for e in container["env"]}
+    environment = {e["name"]: e.get("value", "json://what-Secret-Manager-holds-long-enough") for e in container["env"]}
     annotations = body["metadata"]["annotations"] | body["spec"]["template"]["metadata"]["annotations"]
     return {
         "target": target,

@@ -54,7 +54,7 @@ def test_the_functions_accept_the_environment_that_terraform_gives_them(plan: Pl
     assert functions
     for function in functions.values():
         environment = {
-            variable["name"]: variable["value"] or "a value from Secret Manager, long enough for a key"
+            variable["name"]: variable["value"] or "json://what-Secret-Manager-holds-long-enough-for-a-key"
             for variable in function["template"][0]["containers"][0]["env"]
         }
         settings = read_settings(environment)
