@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.instance import Crash, build_provider
 from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, World
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.token_endpoint.outcome import Refreshed
+from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed
 from token_refresh.errors import SecretMissing, StoreDenied, StoreRefused
 
 
@@ -62,6 +62,32 @@ def test_an_incident_that_began_and_ended_while_the_topic_was_down_is_told_in_or
     assert world.status("dead") is None
     world.later(LIFE)
     assert len(world.events()) == 2
+
+
+def test_an_owner_is_not_asked_for_a_grant_that_was_replaced_before_the_topic_came_back(world: World) -> None:
+    world.add("dead")
+    world.answers |= {"dead-token": DEAD, "second": DEAD}
+    world.publisher.down = True
+    world.confirmed()
+    world.store.put("dead-refresh-token", "second")
+    world.publisher.down = False
+    assert world.run("dead") == {"dead": "suspect: revoked_or_expired"}
+    assert world.later(10, "dead")["dead"].startswith("suspect")
+    assert world.events() == [], "the new grant was refused once, which may be a bad moment"
+    assert world.later(world.settings.confirm_after, "dead")["dead"].startswith("needs_consent")
+    assert world.events() == ["invalid_grant dead"]
+    assert world.last().data["version"] == 2
+
+
+def test_and_hears_of_a_replaced_grant_when_the_rotation_was_lost_and_nobody_was_told(world: World) -> None:
+    world.add("dead")
+    world.answers |= {"dead-token": GrantDead("lost_rotation"), "late": DEAD}
+    world.publisher.down = True
+    world.confirmed()
+    world.store.put("dead-refresh-token", "late")
+    world.publisher.down = False
+    assert world.confirmed("dead") == {"dead": "needs_consent: lost_rotation"}
+    assert world.events() == ["invalid_grant dead"]
 
 
 def test_a_connection_that_still_owes_an_event_may_fall_ill_again(world: World) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from token_refresh.core.incident.events import CLIENT_REJECTED, INVALID_GRANT, REFRESH_FAILING
+from token_refresh.core.incident.events import CLIENT_REJECTED, CONSENT_OVERDUE, INVALID_GRANT, REFRESH_FAILING
+from token_refresh.core.incident.incident import event_type_of
 from token_refresh.core.state.back_off import BackOff, doubling, next_probe, of_silence
 from token_refresh.core.state.policy import NEVER_CONSENTED, REVOKED_BY_OPERATOR
 from token_refresh.core.state.situation import Situation
@@ -147,8 +148,9 @@ def _judge_death(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
         return Verdict(Outcome.NEEDS_CONSENT, previous.reason, status, is_death=True, detail=detail)
     refused_at = previous.refused_at if previous and previous.refused_at else s.now
     # What an instance that was frozen stored late is the same grant, and its owner has been asked.
-    is_told = _was_lost(s.status) or previous is not None and previous.lost_before
-    if is_told or previous and previous.refused_at and previous.reason == "lost_rotation":
+    was_lost = _was_lost(s.status)
+    is_told = was_lost and not _unheard(s.status) or previous is not None and previous.lost_before
+    if was_lost or is_told or previous and previous.refused_at and previous.reason == "lost_rotation":
         reason = "lost_rotation"  # an answer that was lost: the first attempt knew, later ones cannot see it
     if previous and previous.refused_at and s.now >= refused_at + s.confirm_after:
         status = _enter(s, State.NEEDS_CONSENT, reason, wait=next_probe(s.now, s.now) - s.now, detail=detail)
@@ -163,6 +165,12 @@ def _judge_death(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
 def _was_lost(status: Status | None) -> bool:
     """Tell whether the owner waits to be asked again because a rotation was lost."""
     return status is not None and status.state == State.NEEDS_CONSENT and status.reason == "lost_rotation"
+
+
+def _unheard(status: Status | None) -> tuple[str, ...]:
+    """Return what is still owed and asks the owner for another grant."""
+    owed = status.owed if status and status.state == State.NEEDS_CONSENT else ()
+    return tuple(i for i in owed if event_type_of(i) in (INVALID_GRANT, CONSENT_OVERDUE))
 
 
 def suspect(s: Situation, reason: str, refused_at: float, detail: ErrorDetail) -> Verdict:
@@ -248,6 +256,8 @@ def _repeated_answer(s: Situation, reason: str, detail: ErrorDetail) -> tuple[st
 def _enter(s: Situation, state: State, reason: str, *, wait: float = 0, detail: ErrorDetail = _NO_DETAIL) -> Status:
     """Enter a state. What the connection's unhealthy time has gathered (first failure, client incident) stays."""
     previous = s.status or Status(State.HEALTHY, "", since=0)
+    # Nobody has heard of this incident, and its grant has been replaced: the new one must not be asked for unjudged.
+    unheard = _unheard(previous) if previous.version != s.version else ()
     is_open = previous.state != State.HEALTHY
     return Status(
         state=state,
@@ -256,13 +266,13 @@ def _enter(s: Situation, state: State, reason: str, *, wait: float = 0, detail: 
         version=s.version,
         attempts=1,
         next_attempt_at=s.now + wait if wait else 0,
-        event_id=previous.event_id if is_open else "",
+        event_id=previous.event_id if is_open and previous.event_id not in unheard else "",
         tried_at=s.now,
         first_failed_at=(previous.first_failed_at if is_open else 0) or s.now,
         refused_at=previous.refused_at if is_open and previous.version == s.version else 0,
         error=detail.error or "",
         error_subtype=detail.error_subtype or "",
-        owed=previous.owed,
+        owed=tuple(i for i in previous.owed if i not in unheard),
         client=s.client or previous.client,
         client_version=s.client_version,
         client_event_id=previous.client_event_id if is_open else "",
