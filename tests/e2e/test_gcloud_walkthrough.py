@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.worlds.gcloud import warm_path
 from tests.worlds.stack import OWNER, World
 
 pytestmark = [
@@ -22,6 +23,7 @@ pytestmark = [
 def test_a_connection_is_declared_refreshed_and_read_with_gcloud(world: World, tmp_path: Path) -> None:
     environment = {
         **os.environ,
+        "PATH": warm_path(),
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER": f"{world.stack.secret_manager.rest_url}/",
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
         "CLOUDSDK_CORE_PROJECT": world.stack.project,

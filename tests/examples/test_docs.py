@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from infra.local.processes.process import free_port
 from tests.peers import npm
 from tests.worlds.cloud import AS_IN_THE_CLOUD, EXAMPLES, ROOT, SUBJECTS, Cloud
+from tests.worlds.gcloud import warm_path
 from tests.worlds.stack import OWNER
 from token_refresh.core.credential_file import build_credential_file
 from token_refresh.core.http import HttpReply
@@ -51,7 +51,7 @@ def desk(cloud: Cloud, tmp_path: Path) -> dict[str, str]:
     caller.write_text(cloud.world.stack.secret_manager.callers.issue(cloud.account))
     s = cloud.world.stack
     return {
-        "PATH": f"{tools}:{os.environ['PATH']}",
+        "PATH": f"{tools}:{warm_path()}",
         "HOME": str(tmp_path),
         "JOB": cloud.account,
         "TOKEN_URL": cloud.token_url,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import stat
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.worlds.cloud import EXAMPLES, SUBJECTS, Cloud
+from tests.worlds.gcloud import warm_path
 
 MISSING = [tool for tool in ("gcloud", "curl", "jq", "bash") if shutil.which(tool) is None]
 pytestmark = [
@@ -33,7 +33,7 @@ def tools(cloud: Cloud, tmp_path: Path) -> dict[str, str]:
     home = tmp_path / "home"
     home.mkdir()
     return {
-        "PATH": f"{tools}:{os.environ['PATH']}",
+        "PATH": f"{tools}:{warm_path()}",
         "HOME": str(home),
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER": f"{cloud.world.stack.secret_manager.rest_url}/",
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB": f"http://{cloud.world.stack.pubsub.address}/",

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.infra.google_recorder import GoogleRecorder, Request
+from tests.worlds.gcloud import warm_path
 
 
 class Recording:
@@ -22,7 +23,7 @@ class Recording:
             done = subprocess.run(
                 ["bash", "-c", script],
                 cwd=folder,
-                env=os.environ | recorder.environment(str(folder / "gcloud")),
+                env=os.environ | recorder.environment(str(folder / "gcloud")) | {"PATH": warm_path()},
                 capture_output=True,
                 text=True,
                 timeout=400,

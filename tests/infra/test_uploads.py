@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.infra.plans import ROOT
+from tests.worlds.gcloud import warm_path
 
 SOURCE = {"main.py", "requirements.txt", "token_refresh", "LICENSE", ".gcloudignore"}
 # What lies about in a checkout where somebody works.
@@ -43,8 +45,9 @@ def uploaded(folder: Path, ignore_file: str = ".gcloudignore") -> set[str]:
     """Ask gcloud; the flag --ignore-file of other commands names the file that stands in for .gcloudignore."""
     if ignore_file != ".gcloudignore":
         shutil.copy(folder / ignore_file, folder / ".gcloudignore")
+    environment = os.environ | {"PATH": warm_path()}
     command = ["gcloud", "meta", "list-files-for-upload", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
     return set(done.stdout.splitlines())
 
 

@@ -19,6 +19,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports.re
 
 from infra.local.secret_manager import SecretManagerServer
 from infra.local.secret_manager.messages import Message
+from tests.worlds.gcloud import warm_path
 
 PROJECT = "projects/local-project"
 SECRET = f"{PROJECT}/secrets/gmail-alice-refresh-token"
@@ -163,6 +164,7 @@ def gcloud(server: SecretManagerServer, tmp_path: Path) -> Gcloud:
     if not shutil.which("gcloud"):
         pytest.skip("gcloud is not installed")
     settings = {
+        "PATH": warm_path(),
         "CLOUDSDK_CONFIG": str(tmp_path),
         "CLOUDSDK_CORE_PROJECT": "local-project",
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "true",
