@@ -1,24 +1,26 @@
-"""Least privilege, in both directions: what the code calls is granted, and nothing else is."""
+"""Least privilege, in both directions: what the running functions call is granted, and nothing else is."""
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 
 from tests.infra.plans import PROJECT, ROOT, Plan
+from tests.infra.recorded_calls import FUNCTIONS, recorded_calls
 
-# What each RPC asks for: https://cloud.google.com/secret-manager/docs/access-control
-PERMISSION_OF_RPC = {
-    "list_secrets": "secretmanager.secrets.list",
-    "get_secret": "secretmanager.secrets.get",
-    "update_secret": "secretmanager.secrets.update",
-    "access_secret_version": "secretmanager.versions.access",
-    "add_secret_version": "secretmanager.versions.add",
-    "destroy_secret_version": "secretmanager.versions.destroy",
-    "get_secret_version": "secretmanager.versions.get",
-    "list_secret_versions": "secretmanager.versions.list",
-    "publish": "pubsub.topics.publish",
+_SECRET_MANAGER = "/google.cloud.secretmanager.v1.SecretManagerService/"
+# What each method asks for: https://cloud.google.com/secret-manager/docs/access-control and
+# https://cloud.google.com/pubsub/docs/access-control
+PERMISSION_OF_METHOD = {
+    f"{_SECRET_MANAGER}ListSecrets": "secretmanager.secrets.list",
+    f"{_SECRET_MANAGER}GetSecret": "secretmanager.secrets.get",
+    f"{_SECRET_MANAGER}UpdateSecret": "secretmanager.secrets.update",
+    f"{_SECRET_MANAGER}AccessSecretVersion": "secretmanager.versions.access",
+    f"{_SECRET_MANAGER}AddSecretVersion": "secretmanager.versions.add",
+    f"{_SECRET_MANAGER}DestroySecretVersion": "secretmanager.versions.destroy",
+    f"{_SECRET_MANAGER}GetSecretVersion": "secretmanager.versions.get",
+    f"{_SECRET_MANAGER}ListSecretVersions": "secretmanager.versions.list",
+    "/google.pubsub.v1.Publisher/Publish": "pubsub.topics.publish",
 }
 
 # The predefined roles in use. Reading a project's name comes with all of Secret Manager's and is left out.
@@ -28,93 +30,74 @@ PREDEFINED_ROLES = {
     "roles/pubsub.publisher": {"pubsub.topics.publish"},
 }
 
-_REFRESH = {
-    "project": {"list_secrets", "get_secret"},
-    "connection secrets": {
-        "access_secret_version",
-        "add_secret_version",
-        "destroy_secret_version",
-        "update_secret",
-        "get_secret_version",
-        "list_secret_versions",
-    },
-    "access-token secrets": {
-        "access_secret_version",
-        "add_secret_version",
-        "destroy_secret_version",
-        "get_secret_version",
-        "list_secret_versions",
-    },
-    "client registrations": {"access_secret_version"},
-    "signing key": {"access_secret_version"},
-    "topic events": {"publish"},
-}
+# Cloud Run reads these for a function, as its account.
+ON_OF_VARIABLE = {"CONSENT_SIGNING_KEY": "signing key", "NOTIFY_URLS": "notify URLs"}
+ALWAYS = {"refresh_http", "consent", "status"}
 
-# Service account -> on what -> the RPCs that its function makes, or Cloud Run for it (signing key, notify URLs).
-USES: dict[str, dict[str, set[str]]] = {
-    "token-refresh-http": _REFRESH,
-    "token-refresh-consent": {
-        "connection secrets": {"get_secret", "access_secret_version", "add_secret_version", "update_secret"},
-        # An access that finds nothing, or is denied, asks whether the secret is there.
-        "client registrations": {"get_secret", "access_secret_version"},
-        # The page after a consent says when the first token has come.
-        "access-token secrets": {"list_secret_versions"},
-        "signing key": {"access_secret_version"},
-        "topic events": {"publish"},
-        "topic refresh": {"publish"},
-    },
-    "token-refresh-notify": {
-        "connection secrets": {"get_secret"},
-        "notify URLs": {"access_secret_version"},
-    },
-    "token-refresh-status": {
-        "project": {"list_secrets", "get_secret"},
-        "connection secrets": {"list_secret_versions"},
-        "access-token secrets": {"access_secret_version", "list_secret_versions"},
-        "signing key": {"access_secret_version"},
-        "topic refresh": {"publish"},
-    },
-    # It asks with its caller's own token.
-    "token-refresh-token": {},
-    "token-refresh-risc": {"topic refresh": {"publish"}},
-}
-ALWAYS = {"token-refresh-http", "token-refresh-consent", "token-refresh-status"}
+Grants = set[tuple[str, str]]  # on what, which permission
 
 
-def granted(plan: Plan, account: str) -> dict[str, set[str]]:
+def granted(plan: Plan, account: str) -> Grants:
     """Return the permissions of a service account by what they are on, its roles taken apart."""
     custom = {
         f"projects/{PROJECT}/roles/{role['role_id']}": set(role["permissions"])
         for role in plan.created("google_project_iam_custom_role").values()
     }
-    permissions: dict[str, set[str]] = {}
-    for grant in plan.output("iam"):
-        if grant.get("member") == f"serviceAccount:{account}@{PROJECT}.iam.gserviceaccount.com":
-            permissions.setdefault(grant["on"], set()).update((custom | PREDEFINED_ROLES)[grant["role"]])
-    return permissions
+    return {
+        (grant["on"], permission)
+        for grant in plan.output("iam")
+        if grant.get("member") == f"serviceAccount:{account}"
+        for permission in (custom | PREDEFINED_ROLES)[grant["role"]]
+    }
+
+
+def needed(function: str, variables: set[str], by_project: set[str]) -> Grants:
+    """Return what a function's calls ask for; what the project grants is asked of the project, and nowhere else."""
+    called = {
+        (call.on, PERMISSION_OF_METHOD[call.method])
+        for call in recorded_calls()
+        if call.function == function and not call.with_a_callers_token
+    }
+    read_by_run = {(on, "secretmanager.versions.access") for name, on in ON_OF_VARIABLE.items() if name in variables}
+    return {("project" if permission in by_project else on, permission) for on, permission in called | read_by_run}
+
+
+def functions_of(plan: Plan) -> dict[str, tuple[str, set[str]]]:
+    """Return the functions of a plan: their account, and the variables that Cloud Run takes from secrets."""
+    functions = {}
+    for service in plan.created("google_cloud_run_v2_service").values():
+        template = service["template"][0]
+        secret = {env["name"] for env in template["containers"][0]["env"] if env["value_source"]}
+        functions[service["build_config"][0]["function_target"]] = (template["service_account"], secret)
+    return functions
 
 
 def test_every_function_may_do_what_it_does_and_nothing_else(plan: Plan) -> None:
-    accounts = {
-        function["template"][0]["service_account"].split("@")[0]
-        for function in plan.created("google_cloud_run_v2_service").values()
-    }
-    assert ALWAYS <= accounts <= set(USES)
-    for account in accounts:
-        used = {on: {PERMISSION_OF_RPC[rpc] for rpc in rpcs} for on, rpcs in USES[account].items()}
-        assert granted(plan, account) == used, account
+    """Missing: the function would fail. Unused: whoever takes it over could do more than it ever does."""
+    functions = functions_of(plan)
+    assert set(functions) >= ALWAYS
+    for function, (account, variables) in functions.items():
+        grants = granted(plan, account)
+        by_project = {permission for on, permission in grants if on == "project"}
+        needs = needed(function, variables, by_project)
+        assert {"missing": needs - grants, "unused": grants - needs} == {"missing": set(), "unused": set()}, function
 
 
-def test_the_list_of_calls_is_the_code_s() -> None:
-    """Every call that an adapter makes on a Google client, found in its source."""
-    calls: set[str] = set()
-    for name in ("secret_manager", "pubsub"):
-        tree = ast.parse((ROOT / f"token_refresh/adapters/{name}.py").read_text())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("self._client", "client"):
-                calls.add(node.attr)
-    assert calls - {"resume_publish"} == set(PERMISSION_OF_RPC)
-    assert {rpc for uses in USES.values() for rpcs in uses.values() for rpc in rpcs} == set(PERMISSION_OF_RPC)
+def test_every_function_is_recorded_and_planned(plan: Plan) -> None:
+    assert {call.function for call in recorded_calls()} == set(FUNCTIONS)
+    assert set(functions_of(plan)) <= set(FUNCTIONS)
+
+
+def test_token_asks_with_its_callers_tokens_only() -> None:
+    shown = {(call.function, call.with_a_callers_token) for call in recorded_calls()}
+    assert ("token", True) in shown
+    assert ("token", False) not in shown
+    assert {function for function, with_a_callers_token in shown if with_a_callers_token} == {"token"}
+
+
+def test_only_what_is_named_by_a_secret_s_variable_is_read_by_cloud_run(plan: Plan) -> None:
+    named = set().union(*(variables for _, variables in functions_of(plan).values()))
+    assert named <= set(ON_OF_VARIABLE)
 
 
 def test_the_output_iam_leaves_no_grant_out(plan: Plan) -> None:

@@ -117,7 +117,7 @@ class SecretManagerServer:
         `is_waiting` tells whether the caller is still there, `authorization` is what it showed. Raises
         GoogleAPICallError, or Hung for no answer.
         """
-        call = Call(rpc.name, _resource(request), "UNKNOWN")
+        call = Call(rpc.name, resource_of(request), "UNKNOWN")
         try:
             struck = self.faults.match(rpc.name, call.secret)
             self.faults.strike(struck, "before", is_waiting)
@@ -181,7 +181,7 @@ class SecretManagerServer:
         raise api_error(MethodNotImplemented, f"{rpc.name} is not part of the local stack.")
 
 
-def _resource(request: Message) -> str:
+def resource_of(request: Message) -> str:
     """Name what a request is about, in the caller's own words."""
     if hasattr(request, "secret_id"):
         return f"{request.parent}/secrets/{request.secret_id}"
