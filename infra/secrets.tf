@@ -56,6 +56,11 @@ resource "google_secret_manager_secret_version" "signing_key" {
   secret_data_wo         = ephemeral.random_password.signing_key.result
   secret_data_wo_version = 1
   deletion_policy        = "ABANDON"
+
+  # In 0.1 this number made new keys. To set it back would replace the version, and so destroy the key that is in use.
+  lifecycle {
+    ignore_changes = [secret_data_wo_version]
+  }
 }
 
 # A container, made also before there is a notify function. Its versions come by gcloud, and `notify_urls_version` names the one

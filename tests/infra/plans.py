@@ -41,14 +41,26 @@ class Plan:
 @functools.cache
 def make_plan(example: str) -> Plan:
     """Plan an example; raises `RuntimeError` with what Terraform said."""
-    folder = f"-chdir={ROOT / 'infra' / 'examples' / example}"
+    variable = f"projects={json.dumps(SHARDS)}" if example == "shards" else f"project_id={PROJECT}"
+    return Plan(_plan(ROOT / "infra" / "examples" / example, f"-var={variable}"))
+
+
+@functools.cache
+def plan_trial(state: Path, variables: str) -> dict[str, Any]:
+    """Plan `trial/` with variables (a JSON object) over a state; raises `RuntimeError` with what Terraform said."""
+    values = [f"-var={name}={json.dumps(value)}" for name, value in json.loads(variables).items()]
+    return _plan(ROOT / "tests" / "infra" / "trial", f"-state={state}", *values)
+
+
+def _plan(configuration: Path, *options: str) -> dict[str, Any]:
+    folder = f"-chdir={configuration}"
     with tempfile.TemporaryDirectory() as temporary:
         # Terraform's own files, too: another run may be at work in the checkout.
         data, out = f"{temporary}/data", f"{temporary}/plan"
         _terraform(data, folder, "init", "-backend=false", "-input=false")
-        variable = f"projects={json.dumps(SHARDS)}" if example == "shards" else f"project_id={PROJECT}"
-        _terraform(data, folder, "plan", "-input=false", f"-out={out}", f"-var={variable}")
-        return Plan(json.loads(_terraform(data, folder, "show", "-json", out)))
+        _terraform(data, folder, "plan", "-input=false", f"-out={out}", *options)
+        document: dict[str, Any] = json.loads(_terraform(data, folder, "show", "-json", out))
+        return document
 
 
 def resource_table() -> str:

@@ -27,6 +27,8 @@ module "token_refresh" {
 
   project_id          = "example-project"
   connections         = var.connections
+  operators           = try(var.settings.operators, [])
+  secret_location     = try(var.settings.secret_location, null)
   signing_key_version = try(var.settings.signing_key_version, 1)
   notify_urls_version = try(var.settings.notify_urls_version, 0)
   deletion_protection = try(var.settings.deletion_protection, true)
