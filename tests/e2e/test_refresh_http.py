@@ -161,7 +161,7 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
     "blank": ({"payload": b" \n"}, "empty"),
     "binary": ({"payload": b"\x00\xff\xfe"}, "text"),
     "truncated": ({"payload": b'{"refresh_token": "1//0'}, "JSON"),
-    "odd-type": ({"payload": b'{"type": "external_account"}'}, 'unknown "type"'),
+    "odd-type": ({"payload": b'{"type": "external_account"}'}, "brings its own token endpoint"),
     "no-client": ({"annotations": {"token-refresh.client": "oauth-client-nobody"}}, "oauth-client-nobody"),
     "no-place": ({"access_token_secret": False}, "no-place-access-token"),
     "odd-format": ({"annotations": {"token-refresh.format": "yaml"}}, "token-refresh.format"),
