@@ -65,8 +65,7 @@ PUT_TOGETHER = {"main", "cli", "wiring"}
 MOST_LINES = 300
 TOO_LONG = {
     "token_refresh/refresh/refresher.py": 340,
-    "token_refresh/refresh/save.py": 470,
-    "token_refresh/run/runner.py": 380,
+    "token_refresh/run/runner.py": 360,
 }
 
 

@@ -32,6 +32,10 @@ class Prepared:
         """Tell whether the provider may replace the refresh token, so that it takes a lease to spend it."""
         return self.request.provider.rotates and isinstance(self.request.grant, RefreshTokenGrant)
 
+    def concluded(self, verdict: Verdict) -> Attempt:
+        """Return the attempt that ended with a verdict and no new access token."""
+        return Attempt(self.connection, self.situation, verdict, self.situation.facts)
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

@@ -61,7 +61,8 @@ from token_refresh.errors import (
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore, TokenEndpoint
 from token_refresh.refresh.attempt import Attempt, Prepared
-from token_refresh.refresh.save import Reply, Saver
+from token_refresh.refresh.reply import Reply
+from token_refresh.refresh.save import Saver
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")

@@ -10,87 +10,40 @@ one way on: for the thread that got the reply, for the beginning of each run, an
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from token_refresh.connections.lease import Held, Leases
-from token_refresh.connections.memory import Memory, StoredToken
 from token_refresh.connections.newest import read_above
-from token_refresh.connections.swap import swap
-from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document
-from token_refresh.core.connection import ACCESS_TOKEN, Connection
-from token_refresh.core.grant import PayloadError, RefreshTokenGrant, parse_grant, render_rotated
+from token_refresh.core.grant import RefreshTokenGrant
 from token_refresh.core.incident.incident import NOT_SAVED
-from token_refresh.core.secrecy import Secret
-from token_refresh.core.state.grant_end import GrantEnd, consent_to_keep, find_end, version_to_date
+from token_refresh.core.state.grant_end import GrantEnd, find_end, version_to_date
 from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
 from token_refresh.core.status import Lease, Outcome
 from token_refresh.core.token_endpoint.outcome import Refreshed, Unavailable
 from token_refresh.errors import (
     Busy,
     SecretMissing,
-    StoreDenied,
     StoreError,
-    StoreRefused,
     StoreUnavailable,
     VersionUnusable,
 )
 from token_refresh.instance.quota import Quota
 from token_refresh.instance.unsaved import UnsavedReplies
-from token_refresh.ports import AccessedVersion, SecretStore
+from token_refresh.ports import SecretStore
+from token_refresh.refresh.access_tokens import AccessTokens
 from token_refresh.refresh.attempt import Attempt, Prepared
-from token_refresh.settings import Settings
+from token_refresh.refresh.reply import Reply, Superseded, render_payload
 
 log = logging.getLogger("token_refresh")
 
 _FIRST_RETRY: Final = 0.25  # s, of a rotated token that could not be stored; doubles
 _LONGEST_RETRY: Final = 5.0
-_FROZEN: Final = 30.0  # s, after which a reply may have been overtaken
 _END_PATIENCE: Final = 2.0  # s, of the ten that a process has to end
 _SHORTEST_LEASE: Final = 1.0  # s, that must be left of a lease to add a version under it
-# Versions that a refresh looks back for strays of retried adds. What this instance remembers may be days old, and the
-# versions since were destroyed by those who wrote them: asking again would only cost writes.
-_LOOK_BACK: Final = 5
-
-
-class Superseded(Exception):
-    """A newer grant was stored meanwhile: the reply is of no use any more."""
-
-
-@dataclass(slots=True, eq=False)
-class Reply:
-    """A token reply on its way into the store: `payload` is what is to be added.
-
-    `seen` is the highest version number that was looked at. Once added, `own` is the number of ours, and `top` the one
-    to exchange next; `on_top` is a person's grant that has to be put on top again.
-    """
-
-    prepared: Prepared
-    refreshed: Refreshed
-    payload: bytes
-    end: GrantEnd | None
-    received_at: int
-    held: Held
-    seen: int
-    own: int = 0
-    top: int = 0
-    on_top: bytes | None = None
-    is_failing: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def name(self) -> str:
-        """Return the connection's name."""
-        return self.prepared.connection.name
-
-    @property
-    def secret_id(self) -> str:
-        """Return the connection secret's id."""
-        return self.prepared.connection.secret_id
 
 
 class Saver:
@@ -99,18 +52,16 @@ class Saver:
     def __init__(  # noqa: PLR0913, PLR0917 - the parts of a save
         self,
         store: SecretStore,
-        settings: Settings,
-        memory: Memory,
         leases: Leases,
+        access_tokens: AccessTokens,
         unsaved: UnsavedReplies[Reply],
         writes: Quota,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
         self._store = store
-        self._settings = settings
-        self._memory = memory
         self._leases = leases
+        self._access_tokens = access_tokens
         self._unsaved = unsaved
         self._writes = writes
         self._clock = clock
@@ -120,38 +71,24 @@ class Saver:
         """Store a reply and return what that came to; raises `StoreError` where no access token could be stored."""
         now, spent = int(self._clock()), prepared.version.number
         if refreshed.refresh_token is None:
-            return self._publish(prepared, refreshed, held, spent, self._find_end(prepared, refreshed, now), now)
+            return self._access_tokens.write(
+                prepared, refreshed, held, spent, self._find_end(prepared, refreshed, now), now
+            )
         # A provider that is said never to rotate takes no lease: this one is taken before the first add.
         lease = held or Held(prepared.connection, Lease(uuid.uuid4().hex), Lease(), spent)
-        payload = self._payload(prepared, refreshed, refreshed.refresh_token, None, now)
+        payload = render_payload(prepared, refreshed, refreshed.refresh_token, None, now)
         reply = Reply(prepared, refreshed, payload, None, now, lease, seen=spent)
         self._unsaved.remember(reply.secret_id, reply)
         # Until it is stored, the next holder must know that the token is spent.
         lease.maybe_spent = True
         # Only now that nothing can lose the reply any more may other calls be made for it.
         reply.end = self._find_end(prepared, refreshed, now)
-        reply.payload = self._payload(prepared, refreshed, refreshed.refresh_token, reply.end, now)
+        reply.payload = render_payload(prepared, refreshed, refreshed.refresh_token, reply.end, now)
         try:
             return self._save_refresh_token(reply)
         finally:
             if held is None:
                 self._leases.give_back(lease)
-
-    @staticmethod
-    def _payload(
-        prepared: Prepared, refreshed: Refreshed, refresh_token: Secret, end: GrantEnd | None, now: int
-    ) -> bytes:
-        """Write the new refresh token in the form that the old payload had."""
-        grant = prepared.request.grant
-        facts: dict[str, object] = {
-            "issued_at": now,
-            "expires_at": int(end.at) if end else None,
-            **({"scope": refreshed.scope} if refreshed.scope else {}),
-        }
-        if isinstance(grant, RefreshTokenGrant):
-            consented_at = consent_to_keep(grant, refreshed, prepared.request.provider, now)
-            facts |= {"consented_at": consented_at} if consented_at is not None else {}
-        return render_rotated(prepared.version.payload, refresh_token, facts)
 
     def _find_end(self, prepared: Prepared, refreshed: Refreshed, now: int) -> GrantEnd | None:
         grant, provider = prepared.request.grant, prepared.request.provider
@@ -173,10 +110,10 @@ class Saver:
             return self._drop(reply)
         except SecretMissing as fault:
             self._unsaved.forget(reply.secret_id, reply)
-            return self._conclude(prepared, judge_misconfigured(prepared.situation, str(fault)))
+            return prepared.concluded(judge_misconfigured(prepared.situation, str(fault)))
         except Busy:
             self._mark(reply)
-            return self._conclude(prepared, Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
+            return prepared.concluded(Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
         except Exception:  # noqa: BLE001 - said already; it is kept, and tried again
             return self._keep(reply)
         return self._finish(reply)
@@ -285,7 +222,7 @@ class Saver:
             if isinstance(found, VersionUnusable):
                 continue
             reply.seen = found.number
-            match self._whose(reply, found):
+            match reply.whose(found):
                 case "ours":
                     reply.own = found.number
                 case "other":
@@ -302,23 +239,8 @@ class Saver:
                 found = self._store.access(reply.secret_id, number)
             except VersionUnusable:
                 continue
-            if self._whose(reply, found) == "other":
+            if reply.whose(found) == "other":
                 reply.on_top = found.payload
-
-    @staticmethod
-    def _whose(reply: Reply, found: AccessedVersion) -> str:
-        """Tell whether a version holds the token received (ours), the token spent, another grant, or nothing."""
-        try:
-            grant = parse_grant(found.payload)
-        except PayloadError:
-            return "nothing"
-        spent, received = reply.prepared.request.grant, reply.refreshed.refresh_token
-        if isinstance(grant, RefreshTokenGrant):
-            if received is not None and grant.refresh_token.reveal() == received.reveal():
-                return "ours"
-            if isinstance(spent, RefreshTokenGrant) and grant.refresh_token.reveal() == spent.refresh_token.reveal():
-                return "spent"
-        return "other"
 
     def _finish(self, reply: Reply) -> Attempt:
         """Publish the access token of a stored reply, if it is still good and no other holder went on meanwhile."""
@@ -329,11 +251,11 @@ class Saver:
             try:
                 self._leases.regain(held)
             except Busy:
-                return self._conclude(prepared, Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
+                return prepared.concluded(Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
             if next(read_above(self._store, reply.secret_id, reply.top), None):
-                return self._conclude(prepared, Verdict(Outcome.DEFERRED, "newer_version", prepared.situation.status))
+                return prepared.concluded(Verdict(Outcome.DEFERRED, "newer_version", prepared.situation.status))
         prepared = replace(prepared, situation=replace(prepared.situation, now=now))
-        return self._publish(prepared, reply.refreshed, held, reply.own, reply.end, reply.received_at)
+        return self._access_tokens.write(prepared, reply.refreshed, held, reply.own, reply.end, reply.received_at)
 
     def _release(self, reply: Reply) -> None:
         """Note that a reply is stored: its lease may be released, naming the version to exchange next."""
@@ -347,7 +269,7 @@ class Saver:
         reply.top = reply.seen
         self._release(reply)
         verdict = Verdict(Outcome.DEFERRED, "newer_version", reply.prepared.situation.status)
-        return self._conclude(reply.prepared, verdict)
+        return reply.prepared.concluded(verdict)
 
     def _keep(self, reply: Reply) -> Attempt:
         """Keep a reply that could not be stored, and say so at once: the operator must hear of it now."""
@@ -360,7 +282,7 @@ class Saver:
             extra={"json_fields": {"event": "rotated_token_not_saved", "connection": reply.name}},
         )
         situation = replace(reply.prepared.situation, facts=None, now=self._clock())
-        attempt = self._conclude(reply.prepared, judge(situation, Unavailable(NOT_SAVED)))
+        attempt = reply.prepared.concluded(judge(situation, Unavailable(NOT_SAVED)))
         return replace(attempt, facts=reply.prepared.situation.facts)
 
     def _mark(self, reply: Reply) -> None:
@@ -375,82 +297,3 @@ class Saver:
     def _say(reply: Reply, fault: Exception) -> None:
         said = fault if isinstance(fault, StoreError | Busy) else type(fault).__name__
         log.warning("the new refresh token of %s is not stored yet: %s", reply.name, said)
-
-    # -- the access token ----------------------------------------------------------------------------------------------
-
-    def _publish(  # noqa: PLR0913, PLR0917 - the reply, and what is known of it
-        self,
-        prepared: Prepared,
-        refreshed: Refreshed,
-        held: Held | None,
-        current: int,
-        end: GrantEnd | None,
-        now: int,
-    ) -> Attempt:
-        """Write the access token for downstream jobs, and destroy what has no use any more once the lease is back."""
-        connection, situation = prepared.connection, prepared.situation
-        if refreshed.expires_at <= self._clock():  # slow, or frozen: what runs out before it is read is not written
-            return self._conclude(prepared, Verdict(Outcome.DEFERRED, "saved_late", situation.status))
-        if held is None and self._is_outdone(prepared, now):
-            return self._conclude(prepared, Verdict(Outcome.FRESH, "refreshed_elsewhere", situation.status))
-        facts = AccessTokenFacts(refreshed.expires_at, now, current)
-        document = (
-            refreshed.access_token.reveal().encode()
-            if connection.is_text
-            else build_document(refreshed, connection=connection.name, connection_version=current, now=now)
-        )
-        try:
-            written = self._store.add(connection.access_token_secret_id, document)
-        except SecretMissing:
-            self._memory.forget_access_token(connection)
-            message = f"access-token secret {connection.access_token_secret_id} does not exist: create it"
-            return self._conclude(prepared, judge_misconfigured(replace(situation, version=current), message))
-        except (StoreDenied, StoreRefused) as fault:
-            situation = replace(situation, version=current)
-            verdict = judge_misconfigured(situation, str(fault), needs_exchange=True)
-            return replace(self._conclude(prepared, verdict), failed_at_store=True)
-        before = self._memory.remember_access_token(connection, facts, written)
-        notes: dict[str, str | None] = {ACCESS_TOKEN: build_annotation(facts)} if connection.is_text else {}
-        if held:
-            held.changes |= notes
-            self._leases.give_back(held)
-            connection = held.connection
-        elif notes:
-            connection = self._annotate(connection, notes)
-        self._destroy_old(prepared, before, written, rotated=current != prepared.version.number)
-        looked_at = situation.facts.refreshed_at if situation.facts else None
-        return Attempt(connection, situation, judge(situation, refreshed), facts, written, end, looked_at)
-
-    def _is_outdone(self, prepared: Prepared, received_at: int) -> bool:
-        """Tell whether another instance has refreshed while this one, which needs no lease, was frozen."""
-        if self._clock() - received_at < _FROZEN:
-            return False
-        known, facts = prepared.situation.facts, self._memory.reread(prepared.connection)
-        return facts is not None and (known is None or facts.refreshed_at > known.refreshed_at)
-
-    def _annotate(self, connection: Connection, notes: dict[str, str | None]) -> Connection:
-        try:
-            record = swap(self._store, connection.record, lambda _: notes, lambda _: True)
-        except StoreError as fault:
-            log.warning("could not write the annotations of %s: %s", connection.secret_id, fault)
-            return connection
-        return replace(connection, record=record) if record else connection
-
-    def _destroy_old(self, prepared: Prepared, before: StoredToken, written: int, *, rotated: bool) -> None:
-        """Keep the access token and its predecessor, the refresh token and its predecessor."""
-        connection = prepared.connection
-        first = max(before.version - 1, written - _LOOK_BACK) if before.version else written - 2
-        if before.previous == 0 and before.version == written - 1:  # destroyed when it had run out
-            first = written - 1
-        old = [(connection.access_token_secret_id, n) for n in range(max(first, 1), written - 1)]
-        if rotated and prepared.version.number > 1:
-            old.append((connection.secret_id, prepared.version.number - 1))
-        for secret_id, number in old:
-            try:
-                self._store.destroy(secret_id, number)
-            except StoreError as fault:  # `clean` finds it
-                log.warning("could not destroy version %d of %s: %s", number, secret_id, fault)
-
-    @staticmethod
-    def _conclude(prepared: Prepared, verdict: Verdict) -> Attempt:
-        return Attempt(prepared.connection, prepared.situation, verdict, prepared.situation.facts)

@@ -18,8 +18,10 @@ from token_refresh.instance.pool import Pool
 from token_refresh.instance.quota import Quota
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import ConsentLinks, Publisher, Revoker, SecretStore, TokenEndpoint
+from token_refresh.refresh.access_tokens import AccessTokens
 from token_refresh.refresh.refresher import Refresher
-from token_refresh.refresh.save import Reply, Saver
+from token_refresh.refresh.reply import Reply
+from token_refresh.refresh.save import Saver
 from token_refresh.run.clean import Janitor
 from token_refresh.run.revoke import Revocations
 from token_refresh.run.runner import Runner
@@ -62,7 +64,8 @@ def build_runner(
     incidents = Incidents(store, outside.publisher, outside.links, clock)
     unsaved: UnsavedReplies[Reply] = UnsavedReplies()
     leases = Leases(store.urgent(), settings, clock)
-    saver = Saver(store.urgent(), settings, memory, leases, unsaved, writes, clock, sleep)
+    access_tokens = AccessTokens(store.urgent(), memory, leases, clock)
+    saver = Saver(store.urgent(), leases, access_tokens, unsaved, writes, clock, sleep)
     refresher = Refresher(
         store, outside.endpoint, settings, memory, directory, incidents, leases, saver, unsaved, clock
     )

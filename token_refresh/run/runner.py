@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,8 +28,10 @@ from token_refresh.instance.pool import Pool
 from token_refresh.instance.quota import Priority
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.refresh.attempt import Attempt
-from token_refresh.refresh.save import Reply, Saver
+from token_refresh.refresh.reply import Reply
+from token_refresh.refresh.save import Saver
 from token_refresh.run.clean import Janitor
+from token_refresh.run.open_attempts import OpenAttempts
 from token_refresh.run.report import Report
 from token_refresh.run.revoke import Revocations
 from token_refresh.run.signals import SignalMatcher
@@ -187,19 +189,19 @@ class Runner:
         """Attempt what is to be attempted, and record client by client what that came to."""
         done = {v.connection.secret_id: v for v in visits}
         due = [v for v in visits if v.decision.attempt and v.attempt is None]
-        clients = _Clients(due)
+        attempts = OpenAttempts(due)
         for visit in visits:
             if not visit.decision.attempt or visit.attempt:
                 waited = self.verdicts.settle(self.visitor.wait(visit) if visit.attempt is None else visit)
                 done[visit.connection.secret_id] = waited
-                self._record(clients.end(waited), done, run)
+                self._record(attempts.end(waited), done, run)
         for task, result in self.pool.run(self._tasks(due, run), run.priority, run.until):
             visit = result or done[task.key].decided(self._deferred())
             done[task.key] = visit
-            self._record(clients.end(visit), done, run)
+            self._record(attempts.end(visit), done, run)
         # Where all fail at Secret Manager, that is its outage and no connection's trouble: the run answers 503.
         if not _is_outage([*done.values(), *run.unread]):
-            self._record(clients.failed, done, run)
+            self._record(attempts.failed, done, run)
         return [done[v.connection.secret_id] for v in visits]
 
     def _deferred(self) -> Decision:
@@ -320,29 +322,6 @@ class Runner:
         ]
         for _ in self.pool.run(tasks, Priority.DESTROY, run.until):
             pass
-
-
-class _Clients:
-    """Which attempts of each client are still open, and what those that have ended came to."""
-
-    def __init__(self, due: Iterable[Visit]) -> None:
-        self._client = {v.connection.secret_id: v.client for v in due}
-        self._open = Counter(self._client.values())
-        self._ended = defaultdict[str, list[Visit]](list)
-        self.failed: list[Visit] = []  # at Secret Manager: judged when it is known whether all have
-
-    def end(self, visit: Visit) -> list[Visit]:
-        """Note that a visit has ended; return the client's visits if it was the last one that is open."""
-        client = self._client.pop(visit.connection.secret_id, None)
-        if client is None:
-            client = visit.client
-        else:
-            self._open[client] -= 1
-        if visit.failed_at_store:
-            self.failed.append(visit)
-        elif visit.attempt:
-            self._ended[client].append(visit)
-        return self._ended.pop(client, []) if not self._open[client] else []
 
 
 def _is_outage(visits: Sequence[Visit]) -> bool:

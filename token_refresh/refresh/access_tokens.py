@@ -1,0 +1,111 @@
+"""Write access tokens for downstream jobs, and destroy what has no use any more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from token_refresh.connections.lease import Held, Leases
+from token_refresh.connections.memory import Memory, StoredToken
+from token_refresh.connections.swap import swap
+from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document
+from token_refresh.core.connection import ACCESS_TOKEN, Connection
+from token_refresh.core.state.grant_end import GrantEnd
+from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
+from token_refresh.core.status import Outcome
+from token_refresh.core.token_endpoint.outcome import Refreshed
+from token_refresh.errors import SecretMissing, StoreDenied, StoreError, StoreRefused
+from token_refresh.ports import SecretStore
+from token_refresh.refresh.attempt import Attempt, Prepared
+
+log = logging.getLogger("token_refresh")
+
+_FROZEN: Final = 30.0  # s, after which a reply may have been overtaken
+# Versions that a refresh looks back for strays of retried adds. What this instance remembers may be days old, and the
+# versions since were destroyed by those who wrote them: asking again would only cost writes.
+_LOOK_BACK: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTokens:
+    """Write the access tokens of replies whose refresh token is safe; threads may share it."""
+
+    store: SecretStore
+    memory: Memory
+    leases: Leases
+    clock: Callable[[], float]
+
+    def write(  # noqa: PLR0913, PLR0917 - the reply, and what is known of it
+        self,
+        prepared: Prepared,
+        refreshed: Refreshed,
+        held: Held | None,
+        current: int,
+        end: GrantEnd | None,
+        now: int,
+    ) -> Attempt:
+        """Write the access token for downstream jobs, and destroy what has no use any more once the lease is back."""
+        connection, situation = prepared.connection, prepared.situation
+        if refreshed.expires_at <= self.clock():  # slow, or frozen: what runs out before it is read is not written
+            return prepared.concluded(Verdict(Outcome.DEFERRED, "saved_late", situation.status))
+        if held is None and self._is_outdone(prepared, now):
+            return prepared.concluded(Verdict(Outcome.FRESH, "refreshed_elsewhere", situation.status))
+        facts = AccessTokenFacts(refreshed.expires_at, now, current)
+        document = (
+            refreshed.access_token.reveal().encode()
+            if connection.is_text
+            else build_document(refreshed, connection=connection.name, connection_version=current, now=now)
+        )
+        try:
+            written = self.store.add(connection.access_token_secret_id, document)
+        except SecretMissing:
+            self.memory.forget_access_token(connection)
+            message = f"access-token secret {connection.access_token_secret_id} does not exist: create it"
+            return prepared.concluded(judge_misconfigured(replace(situation, version=current), message))
+        except (StoreDenied, StoreRefused) as fault:
+            situation = replace(situation, version=current)
+            verdict = judge_misconfigured(situation, str(fault), needs_exchange=True)
+            return replace(prepared.concluded(verdict), failed_at_store=True)
+        before = self.memory.remember_access_token(connection, facts, written)
+        notes: dict[str, str | None] = {ACCESS_TOKEN: build_annotation(facts)} if connection.is_text else {}
+        if held:
+            held.changes |= notes
+            self.leases.give_back(held)
+            connection = held.connection
+        elif notes:
+            connection = self._annotate(connection, notes)
+        self._destroy_old(prepared, before, written, rotated=current != prepared.version.number)
+        looked_at = situation.facts.refreshed_at if situation.facts else None
+        return Attempt(connection, situation, judge(situation, refreshed), facts, written, end, looked_at)
+
+    def _is_outdone(self, prepared: Prepared, received_at: int) -> bool:
+        """Tell whether another instance has refreshed while this one, which needs no lease, was frozen."""
+        if self.clock() - received_at < _FROZEN:
+            return False
+        known, facts = prepared.situation.facts, self.memory.reread(prepared.connection)
+        return facts is not None and (known is None or facts.refreshed_at > known.refreshed_at)
+
+    def _annotate(self, connection: Connection, notes: dict[str, str | None]) -> Connection:
+        try:
+            record = swap(self.store, connection.record, lambda _: notes, lambda _: True)
+        except StoreError as fault:
+            log.warning("could not write the annotations of %s: %s", connection.secret_id, fault)
+            return connection
+        return replace(connection, record=record) if record else connection
+
+    def _destroy_old(self, prepared: Prepared, before: StoredToken, written: int, *, rotated: bool) -> None:
+        """Keep the access token and its predecessor, the refresh token and its predecessor."""
+        connection = prepared.connection
+        first = max(before.version - 1, written - _LOOK_BACK) if before.version else written - 2
+        if before.previous == 0 and before.version == written - 1:  # destroyed when it had run out
+            first = written - 1
+        old = [(connection.access_token_secret_id, n) for n in range(max(first, 1), written - 1)]
+        if rotated and prepared.version.number > 1:
+            old.append((connection.secret_id, prepared.version.number - 1))
+        for secret_id, number in old:
+            try:
+                self.store.destroy(secret_id, number)
+            except StoreError as fault:  # `clean` finds it
+                log.warning("could not destroy version %d of %s: %s", number, secret_id, fault)
