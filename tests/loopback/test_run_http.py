@@ -407,3 +407,25 @@ def test_a_recovered_client_and_a_new_grant_are_told(world: World) -> None:
         "recovered dead",
         "recovered oauth-client-google",
     ]
+
+
+@pytest.mark.parametrize(
+    ("provider", "annotations", "words"),
+    [
+        pytest.param("google", {"client": "oauth-client-rotating"}, "does not belong", id="another-provider-s-client"),
+        pytest.param("tenants", {"variables": '{"tenant": "evil"}'}, "stands in a host", id="variable-in-a-host"),
+        pytest.param("google", {"client": "x-access-token"}, "named as client registration", id="own-client"),
+    ],
+)
+def test_a_dry_run_names_what_would_stop_a_grant_that_is_not_there_yet(
+    world: World, provider: str, annotations: dict[str, str], words: str
+) -> None:
+    world.add_secret("oauth-client-tenants", CLIENT)
+    notes = {f"token-refresh.{key}": value for key, value in annotations.items()}
+    world.add("x", None, provider, annotations=notes)
+    (row,) = world.post({"dry_run": True, "connections": ["x"]})[1]["connections"]
+    assert row["outcome"] == "misconfigured"
+    assert words in row["message"]
+    world.add("bob", None)
+    (row,) = world.post({"dry_run": True, "connections": ["bob"]})[1]["connections"]
+    assert row["outcome"] == "planned"

@@ -46,7 +46,7 @@ class Directory:
         `is_ours`: what it holds now is a document that a refresh has written. Raises `Misconfigured`, `StoreError`.
         """
         secret_id = connection.access_token_secret_id
-        why = self._reserved.get(secret_id)
+        why = self._reserved.get(secret_id) or reserved_secrets([connection]).get(secret_id)
         if why is None and not is_ours and secret_id not in self._unreserved and not self._is_listed:
             # Nothing has been listed yet, so the secret itself must tell.
             try:

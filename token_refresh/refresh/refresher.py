@@ -113,9 +113,10 @@ class Refresher:
     def check(self, connection: Connection, situation: Situation) -> str | None:
         """Return what can be found wrong without sending anything, None when nothing can."""
         try:
-            self.prepare(connection, situation)
-        except VersionMissing:
-            return None
+            try:
+                self.prepare(connection, situation)
+            except VersionMissing:
+                self._check_without_grant(connection)
         except (Misconfigured, PayloadError, VersionUnusable, SecretMissing, StoreDenied) as fault:
             return str(fault)
         return None
@@ -171,14 +172,29 @@ class Refresher:
             floor=self._lowest(connection, situation),
             probe=situation.state != State.HEALTHY,
         )
-        self._memory.require_access_token_secret(connection)
-        self._directory.check_access_token_secret(connection, is_ours=self._memory.has_document(connection))
+        self._check_place(connection)
         grant = parse_grant(version.payload)
         situation, registration = self._find_client(connection, situation, grant)
         situation = replace(situation, version=version.number)
         prepared = Prepared(situation, version, TokenRequest(connection, provider, grant, registration))
         self._check(prepared)
         return prepared
+
+    def _check_without_grant(self, connection: Connection) -> None:
+        """Find what would stop a grant that is not there yet; raises as `prepare`.
+
+        A client registration that is missing says nothing: the grant may bring a client of its own, or need none.
+        """
+        self._check_place(connection)
+        client = None
+        with suppress(Misconfigured):
+            client, _ = self._memory.client(connection.client_secret_id)
+        if client is not None:
+            self._endpoint.check(TokenRequest(connection, self._memory.provider(connection), None, client))
+
+    def _check_place(self, connection: Connection) -> None:
+        self._memory.require_access_token_secret(connection)
+        self._directory.check_access_token_secret(connection, is_ours=self._memory.has_document(connection))
 
     def _check(self, prepared: Prepared) -> None:
         self._endpoint.check(prepared.request)
