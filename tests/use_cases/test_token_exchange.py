@@ -194,6 +194,20 @@ def test_client_credentials_need_no_owner() -> None:
     assert isinstance(refresh(script, grant, None), ClientRejected)
 
 
+@pytest.mark.parametrize(
+    "grant",
+    [
+        pytest.param(ClientCredentialsGrant(Client("robot", Secret("secret"))), id="client"),
+        pytest.param(ServiceAccountGrant("robot@project.example", RSA_KEY), id="service-account"),
+    ],
+)
+def test_a_refresh_token_that_nobody_granted_is_not_kept(grant: Grant) -> None:
+    script = Script(reply(200, {"access_token": "at-1", "refresh_token": "unasked-1"}))
+    outcome = refresh(script, grant, None, scopes=("a",))
+    assert isinstance(outcome, Refreshed)
+    assert outcome.refresh_token is None
+
+
 @pytest.mark.parametrize("subject", [None, "ada@example.com"])
 def test_a_service_account_asserts_itself_or_a_user_at_the_providers_token_url(subject: str | None) -> None:
     script = Script(TOKEN)

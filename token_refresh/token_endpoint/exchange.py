@@ -87,9 +87,12 @@ class Exchange:
             case _:
                 assert_never(grant)
         outcome = self._ask(replace(question, scopes=connection.scopes, values=values), provider, request.client)
-        if isinstance(outcome, Refreshed) and isinstance(grant, RefreshTokenGrant):
-            return replace(outcome, extra={**learned_variables(provider, grant.variables), **outcome.extra})
-        return outcome
+        if not isinstance(outcome, Refreshed):
+            return outcome
+        if not isinstance(grant, RefreshTokenGrant):
+            # RFC 6749, section 4.4.3: none should come. Stored, it would turn a key or a client into an owner's grant.
+            return replace(outcome, refresh_token=None)
+        return replace(outcome, extra={**learned_variables(provider, grant.variables), **outcome.extra})
 
     def redeem(
         self, request: TokenRequest, *, code: Secret, code_verifier: Secret | None, redirect_uri: str
