@@ -86,6 +86,15 @@ def test_a_missing_permission_is_misconfigured_and_nothing_is_sent(world: World)
     assert world.revoker.revoked == []
 
 
+def test_a_newest_version_that_is_disabled_is_misconfigured_and_no_older_one_is_revoked(world: World) -> None:
+    world.store.put("alice-refresh-token", "alice-second")
+    world.store.set_state("alice-refresh-token", 2, "DISABLED")
+    row = revoke(world, "alice")
+    assert row["outcome"] == "misconfigured"
+    assert "disabled" in str(row["message"])
+    assert world.revoker.revoked == []
+
+
 def test_a_dry_run_revokes_nothing(world: World) -> None:
     world.store.set_annotations("alice-refresh-token", {"token-refresh.lease": "nonsense"})
     calls = world.calls()

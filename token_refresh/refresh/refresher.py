@@ -12,23 +12,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
-from token_refresh.connections.directory import Directory
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.memory import Memory
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.connection import Connection, SecretRecord
 from token_refresh.core.grant import (
-    Client,
-    ClientCredentialsGrant,
-    Grant,
     PayloadError,
     RefreshTokenGrant,
-    ServiceAccountGrant,
     parse_grant,
-    render_rotated,
 )
-from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.death import explain_death
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import (
@@ -38,7 +31,7 @@ from token_refresh.core.state.verdict import (
     judge_misconfigured,
     judge_never_consented,
 )
-from token_refresh.core.status import Outcome, State, lease_of
+from token_refresh.core.status import Outcome, lease_of
 from token_refresh.core.token_endpoint.outcome import (
     GrantDead,
     Refreshed,
@@ -46,7 +39,6 @@ from token_refresh.core.token_endpoint.outcome import (
     Unavailable,
     UnknownOutcome,
 )
-from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import (
     Busy,
     Misconfigured,
@@ -61,13 +53,12 @@ from token_refresh.errors import (
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore, TokenEndpoint
 from token_refresh.refresh.attempt import Attempt, Prepared
+from token_refresh.refresh.preparation import Preparation
 from token_refresh.refresh.reply import Reply
 from token_refresh.refresh.save import Saver
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
-
-_PLACEHOLDER = Secret("x")
 
 
 class Refresher:
@@ -79,7 +70,7 @@ class Refresher:
         endpoint: TokenEndpoint,
         settings: Settings,
         memory: Memory,
-        directory: Directory,
+        preparation: Preparation,
         incidents: Incidents,
         leases: Leases,
         saver: Saver,
@@ -90,7 +81,7 @@ class Refresher:
         self._endpoint = endpoint
         self._settings = settings
         self._memory = memory
-        self._directory = directory
+        self._preparation = preparation
         self._incidents = incidents
         self._leases = leases
         self._saver = saver
@@ -110,17 +101,6 @@ class Refresher:
         self._memory.clients[connection.secret_id] = attempt.situation.client
         return attempt
 
-    def check(self, connection: Connection, situation: Situation) -> str | None:
-        """Return what can be found wrong without sending anything, None when nothing can."""
-        try:
-            try:
-                self.prepare(connection, situation)
-            except VersionMissing:
-                self._check_without_grant(connection)
-        except (Misconfigured, PayloadError, VersionUnusable, SecretMissing, StoreDenied) as fault:
-            return str(fault)
-        return None
-
     def _attempt(self, connection: Connection, situation: Situation, until: float) -> Attempt:
         began = int(self._clock())
 
@@ -131,7 +111,7 @@ class Refresher:
         try:
             if lease_of(connection.record).is_held(self._clock()):
                 raise Busy  # noqa: TRY301 - as when it is found out later
-            prepared = self.prepare(connection, situation)
+            prepared = self._preparation.prepare(connection, situation)
             situation = prepared.situation
             self._require_time(until)
             return self._exchange_and_save(prepared, began, until)
@@ -155,77 +135,6 @@ class Refresher:
         except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
             log_defect(connection, fault)
             return conclude(lambda s: judge(s, Unavailable("internal_error")))
-
-    # -- before anything is sent ---------------------------------------------------------------------------------------
-
-    def prepare(self, connection: Connection, situation: Situation) -> Prepared:
-        """Find everything that can be wrong before anything is sent.
-
-        Raises `Misconfigured`, `PayloadError`, `VersionMissing`, `VersionUnusable`, `SecretMissing`, `StoreError`.
-        """
-        if connection.problem:
-            raise Misconfigured(connection.problem)
-        provider = self._memory.provider(connection)
-        version = read_newest(
-            self._store,
-            connection.secret_id,
-            floor=self._lowest(connection, situation),
-            probe=situation.state != State.HEALTHY,
-        )
-        self._check_place(connection)
-        grant = parse_grant(version.payload)
-        situation, registration = self._find_client(connection, situation, grant)
-        situation = replace(situation, version=version.number)
-        prepared = Prepared(situation, version, TokenRequest(connection, provider, grant, registration))
-        self._check(prepared)
-        return prepared
-
-    def _check_without_grant(self, connection: Connection) -> None:
-        """Find what would stop a grant that is not there yet; raises as `prepare`.
-
-        A client registration that is missing says nothing: the grant may bring a client of its own, or need none.
-        """
-        self._check_place(connection)
-        client = None
-        with suppress(Misconfigured):
-            client, _ = self._memory.client(connection.client_secret_id)
-        if client is not None:
-            self._endpoint.check(TokenRequest(connection, self._memory.provider(connection), None, client))
-
-    def _check_place(self, connection: Connection) -> None:
-        self._memory.require_access_token_secret(connection)
-        self._directory.check_access_token_secret(connection, is_ours=self._memory.has_document(connection))
-
-    def _check(self, prepared: Prepared) -> None:
-        self._endpoint.check(prepared.request)
-        if isinstance(prepared.request.grant, RefreshTokenGrant):
-            try:
-                render_rotated(prepared.version.payload, _PLACEHOLDER, {})
-            except Exception as fault:  # noqa: BLE001 - it must be found before a token is spent
-                raise Misconfigured(
-                    f"the payload of {prepared.connection.secret_id} could not be written again with another refresh "
-                    f"token ({type(fault).__name__}): store it anew"
-                ) from None
-
-    @staticmethod
-    def _lowest(connection: Connection, situation: Situation) -> int:
-        """Return the version that is known to exist: asked for, named by the lease, or made the stored token."""
-        known = situation.facts.connection_version if situation.facts else 0
-        return max(lease_of(connection.record).version, situation.lowest_version, known)
-
-    def _find_client(
-        self, connection: Connection, situation: Situation, grant: Grant
-    ) -> tuple[Situation, Client | None]:
-        """Find the client registration, and the subject of events about the client."""
-        match grant:
-            case RefreshTokenGrant(client=None):
-                client, version = self._memory.client(connection.client_secret_id)
-                return replace(situation, client_version=version), client
-            case RefreshTokenGrant(client=Client(client_id)) | ClientCredentialsGrant(Client(client_id)):
-                return replace(situation, client=f"client:{client_id}"), None
-            case ServiceAccountGrant(client_email):
-                return replace(situation, client=f"client:{client_email}"), None
-        raise AssertionError(grant)  # pragma: no cover - the union is closed
 
     # -- the exchange --------------------------------------------------------------------------------------------------
 
@@ -276,7 +185,7 @@ class Refresher:
             request = replace(request, grant=parse_grant(version.payload))
         newest = Prepared(situation, version, request)
         if version.number != prepared.version.number:
-            self._check(newest)
+            self._preparation.check_again(newest)
         # Nothing newer was stored: the last holder may have spent this very token.
         return newest, held.was_abandoned and version.number <= held.before.version
 

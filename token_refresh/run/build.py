@@ -19,6 +19,7 @@ from token_refresh.instance.quota import Quota
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import ConsentLinks, Publisher, Revoker, SecretStore, TokenEndpoint
 from token_refresh.refresh.access_tokens import AccessTokens
+from token_refresh.refresh.preparation import Preparation
 from token_refresh.refresh.refresher import Refresher
 from token_refresh.refresh.reply import Reply
 from token_refresh.refresh.save import Saver
@@ -66,14 +67,15 @@ def build_runner(
     leases = Leases(store.urgent(), settings, clock)
     access_tokens = AccessTokens(store.urgent(), memory, leases, clock)
     saver = Saver(store.urgent(), leases, access_tokens, unsaved, writes, clock, sleep)
+    preparation = Preparation(store, outside.endpoint, memory, directory)
     refresher = Refresher(
-        store, outside.endpoint, settings, memory, directory, incidents, leases, saver, unsaved, clock
+        store, outside.endpoint, settings, memory, preparation, incidents, leases, saver, unsaved, clock
     )
-    visitor = Visitor(store, refresher, incidents, memory, unsaved, settings, clock)
+    visitor = Visitor(store, preparation, refresher, incidents, memory, unsaved, settings, clock)
     verdicts = Verdicts(incidents, visitor, memory, settings, writes, clock)
     hosts = Paces(settings.token_requests_per_second, outside.monotonic, sleep)
     pool = Pool(crew, writes, hosts, unsaved, store.ledger, clock)
     janitor = Janitor(store.patient(), memory, incidents, writes, clock)
-    revocations = Revocations(store, directory, visitor, refresher, leases, outside.revoker, clock)
+    revocations = Revocations(store, directory, visitor, preparation, leases, outside.revoker, clock)
     matcher = SignalMatcher(store, memory, pool.map)
     return Runner(directory, visitor, verdicts, saver, unsaved, pool, janitor, revocations, matcher, settings, clock)

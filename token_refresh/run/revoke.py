@@ -23,10 +23,18 @@ from token_refresh.core.state.verdict import judge_revoked
 from token_refresh.core.status import Outcome, render_status
 from token_refresh.core.token_endpoint.revocation import NotRevocable, NotRevoked
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import Busy, Misconfigured, StoreDenied, StoreError, VersionMissing
+from token_refresh.errors import (
+    Busy,
+    Misconfigured,
+    SecretMissing,
+    StoreDenied,
+    StoreError,
+    VersionMissing,
+    VersionUnusable,
+)
 from token_refresh.ports import Revoker, SecretStore
 from token_refresh.refresh.attempt import Attempt, Prepared
-from token_refresh.refresh.refresher import Refresher
+from token_refresh.refresh.preparation import Preparation
 from token_refresh.run.visit import Visit, Visitor
 
 log = logging.getLogger("token_refresh")
@@ -39,7 +47,7 @@ class Revocations:
     store: SecretStore
     directory: Directory
     visitor: Visitor
-    refresher: Refresher
+    preparation: Preparation
     leases: Leases
     revoker: Revoker
     clock: Callable[[], float]
@@ -48,7 +56,7 @@ class Revocations:
         """Revoke the connection's grant; whatever goes wrong changes nothing and is said."""
         visit = self.visitor.look(connection, trigger)
         try:
-            prepared = self.refresher.prepare(connection, visit.situation)
+            prepared = self.preparation.prepare(connection, visit.situation)
             impossible = self.revoker.check(prepared.request.provider, prepared.request.grant)
             if impossible:
                 return _left(visit, Outcome.MISCONFIGURED, "misconfigured", impossible.message)
@@ -61,7 +69,7 @@ class Revocations:
             return _left(visit, Outcome.BUSY, "lease_held", "")
         except VersionMissing:
             return _left(visit, Outcome.MISCONFIGURED, "misconfigured", "there is no grant to revoke")
-        except (Misconfigured, PayloadError) as fault:
+        except (Misconfigured, PayloadError, VersionUnusable, SecretMissing) as fault:
             return _left(visit, Outcome.MISCONFIGURED, "misconfigured", str(fault))
         except StoreDenied as fault:
             return replace(_left(visit, Outcome.MISCONFIGURED, "misconfigured", str(fault)), failed_at_store=True)

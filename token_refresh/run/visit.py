@@ -33,6 +33,7 @@ from token_refresh.errors import (
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
 from token_refresh.refresh.attempt import Attempt
+from token_refresh.refresh.preparation import Preparation
 from token_refresh.refresh.refresher import Refresher, log_defect
 from token_refresh.refresh.reply import Reply
 from token_refresh.settings import Settings
@@ -91,6 +92,7 @@ class Visitor:
     """Visit one connection at a time; threads may share it."""
 
     store: SecretStore
+    preparation: Preparation
     refresher: Refresher
     incidents: Incidents
     memory: Memory
@@ -238,7 +240,7 @@ class Visitor:
 
     def _check(self, visit: Visit) -> Visit:
         """Find, for a dry run, what can be found wrong without sending anything."""
-        problem = self.refresher.check(visit.connection, visit.situation)
+        problem = self.preparation.check(visit.connection, visit.situation)
         if problem is None:
             return visit
         return replace(visit, decision=wait(Outcome.MISCONFIGURED, "misconfigured"), message=problem)
