@@ -145,3 +145,12 @@ def test_a_payload_with_its_own_client_is_the_subject_of_its_event(world: World)
     world.answers.clear()
     world.later(60, "adc")
     assert world.events()[-1] == "recovered client:own-client"
+
+
+def test_a_client_that_was_taken_out_of_the_payload_is_not_blamed_any_more(world: World) -> None:
+    world.add("own", '{"refresh_token": "own-token", "client_id": "own-client", "client_secret": "s"}')
+    assert world.run("own") == {"own": "refreshed: refreshed"}
+    world.store.put("own-refresh-token", "bare-token")
+    world.answers["bare-token"] = REFUSED
+    assert world.later(LIFE, "own") == {"own": "rejected: invalid_client"}
+    assert world.events() == ["client_rejected oauth-client-google"]
