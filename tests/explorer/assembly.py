@@ -14,6 +14,7 @@ from token_refresh.core.consent.account import Account
 from token_refresh.core.consent.session import Ticket
 from token_refresh.core.status import CONSENT_HOLDER
 from token_refresh.ports import Publisher, SecretStore, TokenEndpoint
+from token_refresh.refresh.save import Reply
 from token_refresh.run.runner import Runner
 from token_refresh.settings import Settings
 
@@ -27,8 +28,7 @@ class Parts:
 
     runner: Runner
     consent: Callable[[str, Callable[[], str]], int]
-    stop: Callable[[], None] = lambda: None
-    can_stop: bool = False
+    stop: Callable[[], None]  # what `wiring` has done at SIGTERM
 
 
 def assemble(  # noqa: PLR0913, PLR0917 - what an instance is made of
@@ -41,6 +41,13 @@ def assemble(  # noqa: PLR0913, PLR0917 - what an instance is made of
 ) -> Parts:
     watch = Watch(clock, sleep)
     runner = build_runner(store, endpoint, publisher, watch, providers=PROVIDERS, settings=SETTINGS)
+    remember = runner.unsaved.remember
+
+    def remember_here(connection_name: str, reply: Reply) -> None:
+        reply.lock = Lock(sleep)  # type: ignore[assignment]
+        remember(connection_name, reply)
+
+    runner.unsaved.remember = remember_here  # type: ignore[method-assign]
     leases = Leases(store, SETTINGS, clock, f"{CONSENT_HOLDER}{name}-")
     saver = NewGrantSaver(store, leases, Incidents(store, publisher, FakeLinks(), clock), publisher, clock, sleep)
 
@@ -51,7 +58,32 @@ def assemble(  # noqa: PLR0913, PLR0917 - what an instance is made of
         ticket = Ticket(connection_name, connection.consents)
         return saver.put(connection, NewGrant(ticket, redeem().encode(), Account(), 0, rotates=True))
 
-    return Parts(runner, consent)
+    return Parts(runner, consent, runner.saver.end_all)
+
+
+class Lock:
+    """A lock between greenlets: while one waits for it, others act."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep, self._is_held = sleep, False
+
+    def acquire(self, timeout: float = float("inf")) -> bool:
+        while self._is_held:
+            if timeout <= 0:
+                return False
+            self._sleep(1)
+            timeout -= 1
+        self._is_held = True
+        return True
+
+    def release(self) -> None:
+        self._is_held = False
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 class Watch(FrozenClock):

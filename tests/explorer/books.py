@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tests.explorer.ledger import DIED, LATE, LOST, MARGIN, OUT, Ledger, Sent, short
+from tests.explorer.ledger import ACCESS, DIED, LATE, LOST, MARGIN, OUT, Ledger, Sent, short
 from tests.fakes.simulated_server import Family
-from token_refresh.core.connection import LEASE, STATUS, SUFFIX
+from token_refresh.core.connection import LEASE, STATUS, SUFFIX, SecretRecord
 from token_refresh.core.incident.events import CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, REFRESH_FAILING, Event
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.status import parse_lease, parse_status
@@ -33,19 +33,39 @@ class Books(Ledger):
         self.stage.note(f"version {version} of {name} holds {short(token)}, a grant of its own")
 
     def note_run(self, member: str) -> None:
-        self._floor[member] = {name: self._access_version(name) for name in self._grants}
         documents = {name: self._document(name) for name in self._grants}
         self._valid_until[member] = {name: d["expires_at"] for name, d in documents.items() if d}
 
-    def note_report(self, member: str, report: Any) -> None:
+    def note_report(self, member: Member, report: Any) -> None:
         rows = ", ".join(f"{w['name']} {w['outcome']} ({w['reason']})" for w in report.document()["connections"])
-        self.stage.note(f"{member}'s run ends: {rows}")
+        self.stage.note(f"{member.name}'s run ends: {rows}")
+
+    def note_end_of_run(self, member: Member) -> None:
+        self._called_at[member.life] = self.stage.clock()
+
+    def note_read(self, member: Member, secret_id: str, payload: bytes | None) -> None:
+        self._count += 1
+        if secret_id.endswith(SUFFIX):
+            self._looked[member.life, secret_id.removesuffix(SUFFIX)] = self._count
+        elif secret_id.endswith(ACCESS) and payload:
+            self._note_document(member, secret_id, payload)
+
+    def note_annotated(self, member: Member, record: SecretRecord) -> None:
+        lease, status = (
+            parse(record.annotations.get(k)) for parse, k in ((parse_lease, LEASE), (parse_status, STATUS))
+        )
+        if lease and lease.holder:
+            self._holders.setdefault(lease.holder, member.life)
+        if status and status.owed:
+            left = self._valid_until.get(member.name, {}).get(record.secret_id.removesuffix(SUFFIX), 0)
+            self._decided.setdefault(status.event_id, left - self.stage.clock())
 
     def note_sent(self, member: Member, token: str, provider: Provider) -> Sent:
         family = self.stage.server.family(token)
         assert family
         name = family.name.partition(",")[0]
         sent = Sent(member.life, token, name, self._holder(name), member.store.strikes.is_late)
+        sent.is_excused = sent.is_late and not self._holds_lease(member.life, name)
         if provider.rotates:
             self._judge_sending(sent, family)
         self._judge_version(sent)
@@ -62,6 +82,7 @@ class Books(Ledger):
         )
         if family.tokens[-1] != sent.token:
             sent.committed = family.tokens[-1]
+        sent.is_lost = is_lost
         is_lost = is_lost or isinstance(outcome, UnknownOutcome)
         if is_lost and sent.committed and not self._is_known(sent.committed):
             self.excused[sent.name] = LOST
@@ -77,10 +98,15 @@ class Books(Ledger):
     def note_added(self, member: Member, secret_id: str, number: int, payload: bytes) -> None:
         if secret_id.endswith(SUFFIX):
             text = payload.decode()
+            name = secret_id.removesuffix(SUFFIX)
             self.stage.note(f"{member.name} stores {short(text)} as version {number} of {secret_id}")
             if member is self.stage.c:
-                self._grants[secret_id.removesuffix(SUFFIX)].append((number, text))
+                self._grants[name].append((number, text))
+            elif member.store.strikes.is_late and not self._holds_lease(member.life, name):
+                self._count += 1
+                self._stored_late[text] = self._count
             return
+        self._note_document(member, secret_id, payload)
         document = json.loads(payload)
         self.stage.note(f"{member.name} stores an access token of version {document['connection_version']}")
         if document["expires_at"] <= self.stage.clock() and not member.store.strikes.is_late:
@@ -89,6 +115,8 @@ class Books(Ledger):
     def note_destroyed(self, member: Member, secret_id: str, version: int) -> None:
         self.stage.note(f"{member.name} destroys version {version} of {secret_id}")
         name = secret_id.removesuffix(SUFFIX)
+        if version == len(self.stage.cloud.secrets[secret_id].versions):
+            self.blame(f"{member.name} destroyed the newest version of {secret_id}")
         for number, token in self._grants.get(name, ()):
             is_newest = number == max(n for n, _ in self._grants[name])
             if secret_id.endswith(SUFFIX) and number == version and is_newest:
@@ -102,6 +130,7 @@ class Books(Ledger):
         name = event.subject
         if event.type == REFRESH_FAILING and not self._is_in_memory_only(name):
             left = self._valid_until.get(member.name, {}).get(name, 0) - self.stage.clock()
+            left = self._decided.get(event.id, left)
             if left > MARGIN / 2:
                 self.blame(f"{member.name} raised an alarm over {name}, whose access token was valid for {left:.0f} s")
         if event.type != INVALID_GRANT or name not in self._grants or event.data.get("reason") == "never_consented":
@@ -126,31 +155,51 @@ class Books(Ledger):
         for holders in self._memory.values():
             holders.discard(life)
 
+    def tokens_of(self, life: Life) -> set[str]:
+        """Return the refresh tokens that an instance was told."""
+        return {token for token, lives in self._memory.items() if life in lives}
+
+    def note_termination(self, life: Life, at_hand: set[str]) -> None:
+        """What an instance had when SIGTERM came is stored when it ends, unless another one has the lease."""
+        for token in at_hand:
+            family = self._family(token)
+            name = family.name.partition(",")[0]
+            lease = parse_lease(self._notes(name).get(LEASE))
+            is_wanted = family.alive and token == family.tokens[-1] and family is self.wanted(name)
+            is_wanted = is_wanted and name not in self.disabled
+            is_held = lease is not None and lease.is_held(self.stage.clock())
+            if is_wanted and not is_held and not self._is_known(token):
+                self.blame(f"{life.name} ended with the only copy of a grant of {name}, which it could have stored")
+
     # -- what must hold at once ----------------------------------------------------------------------------------------
 
     def _judge_sending(self, sent: Sent, family: Family) -> None:
         who = sent.life.name
-        lease = parse_lease(self._notes(sent.name).get(LEASE))
-        is_over = not lease or not lease.holder or lease.until <= self.stage.clock()
-        if is_over and sent.is_late:
-            # No client can look at the clock and send in one step.
+        if sent.is_excused:
             self.excused.setdefault(sent.name, LATE)
             return
-        if is_over:
+        if not self._holds_lease(sent.life, sent.name):
             self.blame(f"{who} sent a single-use token without a lease that holds")
         before = [s for s in self._sent if s.token == sent.token]
         mine = [s for s in before if s.holder == sent.holder and s.life is sent.life]
         if mine and (len(mine) > 1 or not isinstance(mine[0].outcome, UnknownOutcome)):
             self.blame(f"{who} sent one token twice under one lease")
         newer = family.tokens[family.tokens.index(sent.token) + 1 :]
-        if any(self._is_stored(sent.name, t) for t in newer):
+        stored = [t for t in newer if self._is_stored(sent.name, t)]
+        looked = self._looked.get((sent.life, sent.name), 0)
+        if stored and all(self._stored_late.get(t, 0) > looked for t in stored):
+            self.excused.setdefault(sent.name, LATE)
+        elif stored:
             self.blame(f"{who} sent a token whose successor was stored")
         elif newer and not mine:
             # It has been rotated already, and its successor is nowhere but in a memory or on its way there.
             knowing = {life for t in newer for life in self._memory.get(t, ())}
-            knowing |= {s.life for s in before if not s.delivered and s.committed}
+            knowing |= {s.life for s in before if not s.delivered and not s.is_lost and s.committed}
             alive = {life for life in knowing if not life.dead}
             out = self.stage.scheduler.out() if self.stage.scheduler else set()
+            out |= {life for life in alive if self._is_neglected(life)}
+            if any(s.is_excused and s.committed for s in before):
+                out |= alive
             if alive - out:
                 names = " and ".join(sorted(life.name for life in alive - out))
                 self.blame(f"{who} sent a token whose successor is in the memory of {names}")
@@ -161,9 +210,12 @@ class Books(Ledger):
         if sent.is_late:
             return
         versions = [n for n, v in enumerate(self._versions(sent.name), 1) if v.payload.decode() == sent.token]
-        floor = self._floor.get(sent.life.name, {}).get(sent.name, 0)
+        floor = self._floor.get((sent.life, sent.name), 0)
         if versions and max(versions) < floor and self._versions(sent.name)[floor - 1].state == "ENABLED":
             self.blame(f"{sent.life.name} sent version {max(versions)} although the access token is of version {floor}")
+
+    def _note_document(self, member: Member, secret_id: str, payload: bytes) -> None:
+        self._floor[member.life, secret_id.removesuffix(ACCESS)] = int(json.loads(payload)["connection_version"])
 
     # -- what must hold in the end -------------------------------------------------------------------------------------
 

@@ -10,8 +10,10 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from typing import Final
 
 from tests.explorer import quiet_day
@@ -175,23 +177,39 @@ def known_ids() -> Iterator[Ids]:
         uuid.uuid4 = before
 
 
-def explore(schedules: int, seconds: float, scenes: Sequence[Scene] = SCENES) -> tuple[Found, dict[str, Found]]:
-    """Explore all scenes, each with its share; what one leaves over goes to the next."""
+def explore(
+    schedules: int, seconds: float, scenes: Sequence[Scene] = SCENES, processes: int = 1
+) -> tuple[Found, dict[str, Found]]:
+    """Explore all scenes, each with its share, for so many seconds of each process."""
+    indexes = [SCENES.index(scene) for scene in scenes]
+    parts = [indexes[n::processes] for n in range(min(processes, len(indexes)))]
+    jobs = [(part, schedules * len(part) // len(indexes), seconds) for part in parts]
+    if len(jobs) == 1:
+        explored = [_explore_some(*jobs[0])]
+    else:
+        with ProcessPoolExecutor(len(jobs), get_context("spawn")) as pool:
+            explored = list(pool.map(_explore_some, *zip(*jobs, strict=True)))
+    together = {index: found for one in explored for index, found in one.items()}
+    by_scene = {SCENES[index].name: together[index] for index in indexes}
+    total = Found()
+    for found in by_scene.values():
+        total.schedules += found.schedules
+        total.merged += found.merged
+        total.left += found.left
+        total.done += found.done
+        total.failures += found.failures
+    return total, by_scene
+
+
+def _explore_some(indexes: Sequence[int], schedules: int, seconds: float) -> dict[int, Found]:
+    """Explore scenes one after another; what one leaves over goes to the next."""
     logging.disable(logging.CRITICAL)
-    began = time.process_time()
-    total, by_scene = Found(), {}
+    began, explored = time.process_time(), dict[int, Found]()
     try:
-        for place, scene in enumerate(scenes):
-            share = (schedules - total.schedules) // (len(scenes) - place)
-            until = began + seconds * (place + 1) / len(scenes)
-            search = Search(SCENES.index(scene), scene)
-            found = search.explore(share, until)
-            by_scene[scene.name] = found
-            total.schedules += found.schedules
-            total.merged += found.merged
-            total.left += found.left
-            total.done += found.done
-            total.failures += found.failures
+        for place, index in enumerate(indexes):
+            share = (schedules - sum(f.schedules for f in explored.values())) // (len(indexes) - place)
+            until = began + seconds * (place + 1) / len(indexes)
+            explored[index] = Search(index, SCENES[index]).explore(share, until)
     finally:
         logging.disable(logging.NOTSET)
-    return total, by_scene
+    return explored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from google.api_core.exceptions import FailedPrecondition
@@ -11,12 +12,13 @@ from tests.explorer.deviations import Fault
 from tests.explorer.scheduler import Life, Scheduler
 from tests.fakes.faults import Crash, Faults
 from tests.fakes.instance import FakePublisher, FakeStore
+from token_refresh.core.connection import SecretRecord
 from token_refresh.core.grant import RefreshTokenGrant
 from token_refresh.core.incident.events import Event
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import PublishError, StoreUnavailable
+from token_refresh.errors import PublishError, StoreUnavailable, VersionMissing
 from token_refresh.ports import AccessedVersion, TokenEndpoint
 
 if TYPE_CHECKING:
@@ -65,14 +67,18 @@ class Member:
         except Exception as fault:  # noqa: BLE001 - the framework answers 500
             self.stage.note(f"{self.name}'s run fails: {type(fault).__name__}")
         else:
-            self.stage.books.note_report(self.name, report)
+            self.stage.books.note_report(self, report)
+        finally:
+            self.stage.books.note_end_of_run(self)
 
     def sigterm(self) -> None:
         """The platform stops the instance: what it does about that, then the end."""
-        life, parts = self.life, self.parts
+        life, books = self.life, self.stage.books
         if not life.dead:
-            parts.stop()
+            at_hand = books.tokens_of(life)
+            self.parts.stop()
             self.die()
+            books.note_termination(life, at_hand)
 
 
 class Strikes(Faults):
@@ -185,13 +191,28 @@ class WatchedStore(FakeStore):
 
     def access(self, secret_id: str, version: int | None = None) -> AccessedVersion:
         self.strikes.is_latest = version is None
-        return super().access(secret_id, version)
+        try:
+            found = super().access(secret_id, version)
+        except VersionMissing:
+            self.member.stage.books.note_read(self.member, secret_id, None)
+            raise
+        self.member.stage.books.note_read(self.member, secret_id, found.payload)
+        return found
 
     def add(self, secret_id: str, payload: bytes) -> int:
         with self._call("add", secret_id):
             number = self.put(secret_id, payload)
             self.member.stage.books.note_added(self.member, secret_id, number, payload)
             return number
+
+    def annotate(self, record: SecretRecord, changes: Mapping[str, str | None]) -> SecretRecord:
+        def note(operation: str) -> None:
+            if operation == "annotate":
+                written = self.cloud.secrets[record.secret_id].record
+                self.member.stage.books.note_annotated(self.member, written)
+
+        self.on_call = note
+        return super().annotate(record, changes)
 
     def destroy(self, secret_id: str, version: int) -> None:
         with self._call("destroy", secret_id):

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from tests.explorer.stage import Stage
 
 ACCESS = "-access-token"
+UNSAVED = 900.0  # s, how long an unsaved lease holds without a run
 MARGIN = 900.0  # s, of an access token that lives for an hour
 # Why a grant could not be kept: what no client can avoid.
 LOST = "the reply was lost"
 DIED = "an instance died with the only copy"
-OUT = "the only copy was in an instance that was frozen past its lease"
-LATE = "an instance was frozen between its last look at the clock and the send"
+OUT = "the only copy was in an instance that was frozen, or not called, past its lease"
+LATE = "an instance was frozen between its last look at the clock and what it did then"
 
 
 @dataclass(eq=False, slots=True)
@@ -35,6 +36,8 @@ class Sent:
     name: str
     holder: str
     is_late: bool = False
+    is_excused: bool = False  # late, and without a lease by then: no client can look at the clock and act in one step
+    is_lost: bool = False  # the call ended without the reply
     committed: str = ""  # the refresh token that the provider issued for it, if any
     outcome: TokenOutcome | None = None
     delivered: bool = False
@@ -53,8 +56,14 @@ class Ledger:
     _grants: dict[str, list[tuple[int, str]]] = field(default_factory=dict)  # by connection: version, first token
     _sent: list[Sent] = field(default_factory=list)
     _memory: dict[str, set[Life]] = field(default_factory=dict)  # by refresh token: who has been told it
-    _floor: dict[str, dict[str, int]] = field(default_factory=dict)  # by instance: `connection_version` at its begin
+    _floor: dict[tuple[Life, str], int] = field(default_factory=dict)  # the `connection_version` that it has seen
     _valid_until: dict[str, dict[str, float]] = field(default_factory=dict)  # by instance, at its run's begin
+    _decided: dict[str, float] = field(default_factory=dict)  # by alarm: what was left of the access token by then
+    _holders: dict[str, Life] = field(default_factory=dict)  # by the name that it gave itself
+    _called_at: dict[Life, float] = field(default_factory=dict)  # when the last run of an instance ended
+    _looked: dict[tuple[Life, str], int] = field(default_factory=dict)  # when it looked at the grants, as a count
+    _stored_late: dict[str, int] = field(default_factory=dict)  # by refresh token, likewise: by whom was late
+    _count: int = 0
 
     # -- looking things up ---------------------------------------------------------------------------------------------
 
@@ -110,9 +119,13 @@ class Ledger:
         assert document is None or isinstance(document, dict)
         return document
 
-    def _access_version(self, name: str) -> int:
-        document = self._document(name)
-        return int(document["connection_version"]) if document else 0
+    def _holds_lease(self, life: Life, name: str) -> bool:
+        lease = parse_lease(self._notes(name).get(LEASE))
+        return lease is not None and lease.is_held(self.stage.clock()) and self._holders.get(lease.holder) is life
+
+    def _is_neglected(self, life: Life) -> bool:
+        """Tell whether nobody has called an instance for so long that its unsaved lease has run out."""
+        return life in self._called_at and self.stage.clock() - self._called_at[life] >= UNSAVED
 
     def blame(self, words: str) -> None:
         if words not in self.faults:

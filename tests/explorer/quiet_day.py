@@ -1,6 +1,6 @@
 """After a scene: nothing goes wrong any more, and an instance ticks every five minutes.
 
-Ticks at which nothing can be due are left out: once two ticks have found nothing to do, the next one is where the next
+Ticks at which nothing can be due are left out: once a tick has found nothing to do, the next one is where the next
 refresh or probe is due. `whole` leaves none out.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.explorer.stage import Stage
 
 TICK: Final = 300.0
-_STEADY: Final = (2700.0, 2700.0, 300.0, 300.0)  # two refreshes, one by each instance
+_STEADY: Final = (2700.0, 2700.0, 300.0)  # two refreshes, one by each instance
 _LONGEST: Final = 60  # ticks without rest
 
 
@@ -29,11 +29,10 @@ def live(stage: Stage, *, whole: bool = False) -> None:
         for number in range(288):
             _tick(stage, number, TICK)
         return
-    number = rested = 0
-    while rested < 2 and number < _LONGEST:
+    number = 0
+    while (not number or not _is_at_rest(stage)) and number < _LONGEST:
         _tick(stage, number, TICK)
         number += 1
-        rested = rested + 1 if _is_at_rest(stage) else 0
     for seconds in _STEADY:
         _tick(stage, number, seconds)
         number += 1

@@ -83,7 +83,6 @@ class Scheduler:
     budget: Budget
     seen: dict[int, Budget] | None = None  # what has been explored from where; None: run to the end whatever it is
     on_freeze: Callable[[Actor, float], None] = lambda *_: None
-    has_sigterm: bool = False
     steps: list[Step] = field(default_factory=list)
     log: list[tuple[float, str, str]] = field(default_factory=list)
     actors: list[Actor] = field(default_factory=list)
@@ -230,8 +229,6 @@ class Scheduler:
         if self.is_over:
             raise Crash
         faults: Sequence[Fault] = FAULTS.get(kind or operation, ()) if me.host else ()
-        if not self.has_sigterm:
-            faults = [f for f in faults if f is not Fault.SIGTERM]
         while True:
             others = [a.index for a in self.actors if a is not me and self._may_come_first(a)]
             choice = self._decide(me, operation, target, others, faults)

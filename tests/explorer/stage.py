@@ -127,7 +127,6 @@ class Stage:
     def play(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
         scheduler.on_freeze = self._keep_ticking
-        scheduler.has_sigterm = self.a.parts.can_stop
         scheduler.run()
         self.scheduler = None
         self.cloud.stale, self.denied = {}, set()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.explorer.__main__ import main, tell
+from tests.explorer.__main__ import main, report, tell
 from tests.explorer.deviations import Fault, number_of, read_number
-from tests.explorer.explore import Search, kinds_of, play
+from tests.explorer.explore import Search, explore, kinds_of, play
 from tests.explorer.scenes import SCENES, Scene
 
 SHALLOW = ((0, 0), (0, 1), (1, 0))
@@ -57,6 +58,13 @@ def test_nothing_is_overlooked_where_schedules_are_cut_short() -> None:
     assert found.merged
     assert everything.schedules > found.schedules
     assert {k.faults for k in kinds_of(everything.failures)} == {k.faults for k in kinds_of(found.failures)}
+
+
+@pytest.mark.timeout(600)
+def test_twenty_thousand_schedules_lose_no_grant_and_cry_no_wolf() -> None:
+    found, by_scene = explore(22_000, A_LOT, processes=os.cpu_count() or 1)
+    assert found.schedules >= 20_000
+    assert not found.failures, report(found, by_scene, 0)
 
 
 def test_it_says_how_far_it_came() -> None:

@@ -141,9 +141,20 @@ class Incidents:
     ) -> Connection:
         """End the connection's own incident: it was refreshed. Raises `StoreError`.
 
+        `facts` are those of the refresh: an instance that was frozen since ends nothing that was judged later.
         `has_consented`: a consent stored the grant and died before its last write, which is made up for here.
         """
         now = self.clock()
+
+        def is_older(record: SecretRecord) -> bool:
+            """Tell whether what stands there was judged before the refresh, or of an older version."""
+            seen = parse_status(record.annotations.get(STATUS))
+            if seen is None or facts is None:
+                return True
+            return int(seen.tried_at) <= facts.refreshed_at or seen.version < facts.connection_version
+
+        if not is_older(connection.record):
+            return connection
         ended = recover(status, now)
         published: set[str] = set()
         for event_id in ended.owed:
@@ -160,11 +171,6 @@ class Incidents:
             if has_consented and lease.is_of_consent and lease.is_abandoned(now):  # where refreshes take none
                 also[LEASE] = None
             return {**also, STATUS: render_status(left) if left.owed else None}
-
-        def is_older(record: SecretRecord) -> bool:
-            """Tell whether what stands there was judged before: a refresh outranks it."""
-            seen = parse_status(record.annotations.get(STATUS))
-            return seen is None or seen.tried_at <= now
 
         try:
             record = swap(self.store, connection.record, changes, is_older)

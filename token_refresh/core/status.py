@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from token_refresh.core.connection import LEASE, STATUS, Connection, SecretRecord
@@ -55,6 +56,7 @@ STATES: Final = (SUSPECT, NEEDS_CONSENT, REJECTED, UNAVAILABLE, MISCONFIGURED)
 # A lease that ends later than this is nonsense: written by hand, or by a clock that was ahead.
 LONGEST_LEASE: Final = HOUR
 _MAX_TEXT: Final = 300
+_CACHED: Final = 4096  # annotations; each is looked at several times a run
 CONSENT_HOLDER: Final = "consent-"  # with what the holder's name of a consent begins
 
 
@@ -119,6 +121,7 @@ class Lease:
         return bool(self.holder) and not self.is_held(now)
 
 
+@lru_cache(maxsize=_CACHED)
 def parse_status(text: str | None) -> Status | None:
     """Read the annotation; None when absent or nonsense."""
     data = _object(text)
@@ -159,6 +162,7 @@ def lease_of(record: SecretRecord) -> Lease:
     return parse_lease(record.annotations.get(LEASE)) or Lease()
 
 
+@lru_cache(maxsize=_CACHED)
 def parse_lease(text: str | None) -> Lease | None:
     """Read the annotation; None when absent or nonsense."""
     data = _object(text)

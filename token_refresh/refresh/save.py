@@ -166,7 +166,9 @@ class Saver:
         if reply.lock.acquire(timeout=_END_PATIENCE):
             reply.lock.release()
             self._save_once(reply)
-        elif reply.held.lease.until > self._clock():
+        elif reply.held.lease.until <= self._clock():
+            raise Busy("the lease is over")
+        else:
             reply.top = self._store.add(reply.secret_id, reply.payload)
 
     def _save_while_held(self, reply: Reply) -> None:
