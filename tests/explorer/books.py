@@ -89,6 +89,8 @@ class Books(Ledger):
 
     def note_delivered(self, sent: Sent) -> None:
         sent.delivered = True
+        # Frozen past its lease while the reply was on its way: who has taken over could not know.
+        sent.is_excused = sent.is_excused or not self._holds_lease(sent.life, sent.name)
         if isinstance(sent.outcome, Refreshed) and sent.outcome.refresh_token is not None:
             token = sent.outcome.refresh_token.reveal()
             self._memory.setdefault(token, set()).add(sent.life)

@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from typing import Final
 
 from tests.explorer import quiet_day
-from tests.explorer.deviations import Budget, Deviations, actor_of, number_of
+from tests.explorer.deviations import Budget, Deviations, Fault, actor_of, number_of
 from tests.explorer.scenes import SCENES, Scene
 from tests.explorer.scheduler import Scheduler
 from tests.explorer.stage import Stage
@@ -109,6 +109,7 @@ class Search:
         self.index, self.scene, self.order = index, scene, order
         self.found = Found()
         self.budget = Budget(max(s for s, _ in order), max(f for _, f in order))
+        self.only: frozenset[Fault] = frozenset(Fault)  # what may go wrong
         self.is_thorough = False  # plays every schedule to its end, whatever it leads to
         self._seen: dict[int, Budget] = {}
         self._waiting: dict[tuple[int, int], deque[Deviations]] = {c: deque() for c in order}
@@ -146,7 +147,8 @@ class Search:
                 is_switch = actor_of(choice) is not None
                 cost = (0, 0) if step.is_free else (1, 0) if is_switch else (0, 1)
                 child_class = (switches + cost[0], faults + cost[1])
-                if child_class in self._waiting:
+                is_wanted = is_switch or choice in self.only
+                if is_wanted and child_class in self._waiting:
                     yield (*deviations, (number, int(choice))), child_class
 
 

@@ -170,7 +170,7 @@ SCENES: Final = (
     Scene("ticks in turn over two connections", "strict", ticks_in_turn, ("x", "y")),
     Scene("a person adds a grant", "strict", a_person_adds),
     Scene("a person adds a grant, no rotation", "google", a_person_adds, warm=True),
-    Scene("a person adds a grant, and the day goes on", "google", a_person_adds_and_the_day_goes_on, warm=True),
+    Scene("a person adds a grant, and the day goes on", "google", a_person_adds_and_the_day_goes_on),
     Scene("a person adds a grant, and the day goes on, a strict provider", "strict", a_person_adds_and_the_day_goes_on),
     Scene("an owner consents", "strict", an_owner_consents),
     Scene("an owner consents, a grace window", "lenient", an_owner_consents, warm=True),
