@@ -63,8 +63,10 @@ class Instance:
         )
 
     @property
-    def unsaved(self) -> set[str]:
-        return set(self.runner.unsaved.all())
+    def unsaved(self) -> dict[str, str]:
+        """Return the new refresh tokens of which the only copy may be here."""
+        replies = self.runner.unsaved.all()
+        return {n: t.reveal() for n, r in replies.items() if (t := r.refreshed.refresh_token)}
 
     def run(self, trigger: Trigger) -> None:
         """Run, and come back to life if that was deadly."""
@@ -78,21 +80,23 @@ class Instance:
 
 
 class Interruptible(Faults):
-    """Lets the other instance run in the middle of a call."""
+    """Lets time pass and others act in the middle of a call; `is_late`: just now, before it took effect."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls_left = 0
-        self.interruption: Callable[[], None] | None = None
+        self.interruption: Callable[[str, str], None] | None = None
+        self.is_late = False
 
     def strike(self, operation: str, secret_id: str, when: str) -> None:
         super().strike(operation, secret_id, when)
-        interruption = self.interruption
+        interruption, self.is_late = self.interruption, False
         if interruption:
             self.calls_left -= 1
             if self.calls_left < 0:
                 self.interruption = None
-                interruption()
+                self.is_late = when == "before"
+                interruption(operation, when)
 
 
 class WatchedPublisher(FakePublisher):

@@ -109,6 +109,7 @@ class Sent:
     provider: Provider
     at: float
     outcome: str
+    is_late: bool = False  # time passed between the last look at the clock and the send
 
 
 class SimulatedExchange(TokenEndpoint):
@@ -125,7 +126,7 @@ class SimulatedExchange(TokenEndpoint):
         assert isinstance(grant, RefreshTokenGrant)
         token = grant.refresh_token.reveal()
         self.faults.strike("exchange", "", "before")
-        self.watch(Sent(token, provider, self.server.clock(), ""))
+        self.watch(Sent(token, provider, self.server.clock(), "", getattr(self.faults, "is_late", False)))
         outcome = self.server.answer(provider, token)
         self.watch(Sent(token, provider, self.server.clock(), type(outcome).__name__))
         self.faults.strike("exchange", "", "after")

@@ -263,3 +263,31 @@ def test_what_another_instance_refreshed_meanwhile_drops_the_answer(world: World
     assert [(v.outcome, v.reason) for v in report.visits] == [("fresh", "refreshed_elsewhere")]
     assert world.status("alice") is None
     assert world.events() == []
+
+
+def test_a_refresh_that_was_frozen_ends_no_later_verdict(world: World) -> None:
+    world.add("frozen", "rotating-first", provider="rotating")
+    world.run("frozen")
+    instance, store = world.runner, world.store
+
+    def newest() -> str:
+        return list(store.payloads("frozen-refresh-token").values())[-1].decode()
+
+    def freeze(operation: str) -> None:
+        if operation != "destroy":
+            return
+        store.on_call = lambda _: None
+        world.answers[newest()] = DEAD
+        world.clock.advance(4000)
+        world.new_instance()
+        world.confirmed("frozen")
+
+    world.answers[newest()] = DEAD
+    assert world.later(2800, "frozen") == {"frozen": "suspect: revoked_or_expired"}
+    world.answers.clear()
+    world.clock.advance(61)
+    store.on_call = freeze
+    instance.run(Trigger(("frozen",)))
+    assert (world.status("frozen") or {})["state"] == "needs_consent", "judged while the refresh was frozen"
+    world.later(300)
+    assert [e for e in world.events() if e.endswith("frozen")] == ["invalid_grant frozen"]
