@@ -27,7 +27,6 @@ from token_refresh.core.incident.incident import (
     reminder_due,
     settle,
     severity_of,
-    tellable,
 )
 from token_refresh.core.status import State, Status
 
@@ -79,19 +78,6 @@ def test_what_is_owed_is_owed_once_and_settled_once() -> None:
     status = owe(owe(DEAD, "a"), "b")
     assert owe(status, "a") == status
     assert settle(status, "a").owed == ("b",)
-
-
-@pytest.mark.parametrize("state", ["suspect", "unavailable", "rejected", "needs_consent", "misconfigured", "healthy"])
-def test_a_request_to_the_owner_waits_while_a_newer_grant_is_not_given_up(state: str) -> None:
-    owed = ("invalid_grant.x", "recovered.refresh_failing.y")
-    is_replaced = state in ("suspect", "unavailable", "rejected")
-    assert tellable(replace(DEAD, state=State(state), owed=owed)) == owed[is_replaced:]
-
-
-def test_a_new_request_to_the_owner_takes_the_place_of_the_one_that_is_still_owed() -> None:
-    first = announce(DEAD, "invalid_grant", "alice")
-    second = announce(replace(first, version=DEAD.version + 1), "invalid_grant", "alice")
-    assert second.owed == (second.event_id,) != first.owed
 
 
 @pytest.mark.parametrize(

@@ -45,20 +45,6 @@ def test_what_the_topic_did_not_take_is_published_by_a_later_run(world: World) -
     assert "owed" not in (world.status("dead") or {})
 
 
-def test_nobody_is_asked_late_for_a_grant_that_was_replaced_meanwhile(world: World) -> None:
-    world.add("dead")
-    world.answers |= {"dead-token": DEAD, "second": DEAD}
-    world.publisher.down = True
-    world.confirmed()
-    world.store.put("dead-refresh-token", "second")
-    world.publisher.down = False
-    assert world.later(61)["dead"] == "suspect: revoked_or_expired", "the new grant was refused once"
-    assert world.events() == []
-    world.later(world.settings.confirm_after)
-    assert world.events() == ["invalid_grant dead"], "asked once, for the new grant"
-    assert world.last().data["version"] == 2
-
-
 def test_an_incident_that_began_and_ended_while_the_topic_was_down_is_told_in_order(world: World) -> None:
     world.add("dead")
     world.answers["dead-token"] = DEAD

@@ -23,7 +23,6 @@ from token_refresh.core.incident.incident import (
     remind,
     reminder_due,
     settle,
-    tellable,
 )
 from token_refresh.core.incident.moments import render_moment
 from token_refresh.core.status import State, Status, lease_of, parse_status, render_status
@@ -122,7 +121,7 @@ class Incidents:
         What the topic does not take stays owed for a later run, and so does all that comes after it.
         """
         left = status
-        for event_id in tellable(status):
+        for event_id in status.owed:
             event = self._build(event_id, connection, status, facts, description, affected)
             if not self.publish(event):
                 break
@@ -228,7 +227,7 @@ class Incidents:
     ) -> Connection:
         """Publish what a status owes that only this instance remembers: once a day, with ids that others share."""
         left = status
-        for event_id in tellable(status):
+        for event_id in status.owed:
             shared = announce_unwritten(status, event_id, connection.secret_id, self.clock())
             if not self._recent.add(shared) or self.publish(
                 self._build(shared, connection, status, facts, description, affected)

@@ -42,10 +42,7 @@ _CLIENT: Final = ".client"  # marks the ids whose subject is the client
 def announce(status: Status, event_type: str, secret_id: str) -> Status:
     """Begin an incident of the connection: its id is fixed by its secret, the version and the beginning."""
     event_id = build_event_id(event_type, secret_id, status.version, status.since)
-    owed = status.owed
-    if event_type == INVALID_GRANT:  # one request to the owner says it all
-        owed = tuple(i for i in owed if event_type_of(i) != INVALID_GRANT)
-    return replace(status, event_id=event_id, owed=_with(owed, event_id))
+    return replace(status, event_id=event_id, owed=_with(status.owed, event_id))
 
 
 def announce_client(status: Status, reason: str) -> Status:
@@ -79,15 +76,6 @@ def join_client(status: Status, event_id: str) -> Status:
 def owe(status: Status, event_id: str) -> Status:
     """Note an event that is still to be published."""
     return replace(status, owed=_with(status.owed, event_id))
-
-
-def tellable(status: Status) -> tuple[str, ...]:
-    """Return what is owed and may be told now: nobody is asked for a grant that has been replaced meanwhile.
-
-    These states follow a dead grant only when a newer version is there: that one is not confirmed dead.
-    """
-    is_replaced = status.state in (State.SUSPECT, State.UNAVAILABLE, State.REJECTED)
-    return tuple(i for i in status.owed if not (is_replaced and event_type_of(i) == INVALID_GRANT))
 
 
 def settle(status: Status, event_id: str) -> Status:
