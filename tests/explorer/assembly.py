@@ -43,9 +43,9 @@ def assemble(  # noqa: PLR0913, PLR0917 - what an instance is made of
     runner = build_runner(store, endpoint, publisher, watch, providers=PROVIDERS, settings=SETTINGS)
     remember = runner.unsaved.remember
 
-    def remember_here(connection_name: str, reply: Reply) -> None:
+    def remember_here(secret_id: str, reply: Reply) -> None:
         reply.lock = Lock(sleep)  # type: ignore[assignment]
-        remember(connection_name, reply)
+        remember(secret_id, reply)
 
     runner.unsaved.remember = remember_here  # type: ignore[method-assign]
     leases = Leases(store, SETTINGS, clock, f"{CONSENT_HOLDER}{name}-")

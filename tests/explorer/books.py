@@ -51,9 +51,7 @@ class Books(Ledger):
             self._note_document(member, secret_id, payload)
 
     def note_annotated(self, member: Member, record: SecretRecord) -> None:
-        lease, status = (
-            parse(record.annotations.get(k)) for parse, k in ((parse_lease, LEASE), (parse_status, STATUS))
-        )
+        lease, status = parse_lease(record.annotations.get(LEASE)), parse_status(record.annotations.get(STATUS))
         if lease and lease.holder:
             self._holders.setdefault(lease.holder, member.life)
         if status and status.owed:

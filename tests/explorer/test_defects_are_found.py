@@ -31,7 +31,7 @@ def throws_away(saver: Saver, reply: Reply) -> Attempt:
     except (StoreError, Busy, Superseded):
         return _save_refresh_token(saver, reply)
     except Exception:
-        saver._unsaved.forget(reply.name, reply)
+        saver._unsaved.forget(reply.secret_id, reply)
         raise
     return saver._finish(reply)
 

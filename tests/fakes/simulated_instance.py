@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from google.api_core.exceptions import FailedPrecondition
+
 from tests.fakes.instance import (
     Cloud,
     Crash,
@@ -65,15 +67,15 @@ class Instance:
     @property
     def unsaved(self) -> dict[str, str]:
         """Return the new refresh tokens of which the only copy may be here."""
-        replies = self.runner.unsaved.all()
-        return {n: t.reveal() for n, r in replies.items() if (t := r.refreshed.refresh_token)}
+        replies = self.runner.unsaved.all().values()
+        return {r.name: t.reveal() for r in replies if (t := r.refreshed.refresh_token)}
 
     def run(self, trigger: Trigger) -> None:
         """Run, and come back to life if that was deadly."""
         try:
             self.runner.run(trigger)
-        except StoreUnavailable:
-            pass
+        except (StoreUnavailable, ValueError, FailedPrecondition):
+            pass  # the caller is answered 500 or 503
         except Crash:
             self.world.note_crash()
             self.start()

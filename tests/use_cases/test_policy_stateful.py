@@ -14,56 +14,25 @@ import hypothesis.strategies as st
 import pytest
 from google.api_core.exceptions import FailedPrecondition
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import precondition, rule
 
-from tests.fakes.instance import Crash, FakeStore, FrozenClock
-from tests.fakes.simulated_instance import PROVIDERS, SETTINGS, Instance
-from tests.fakes.simulated_server import Sent, SimulatedServer
+from tests.fakes.instance import Crash
+from tests.worlds.promises import NAMES, Promises
 from token_refresh.core.connection import LEASE, STATUS
-from token_refresh.core.incident.events import CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, Event
-from token_refresh.core.incident.incident import recovered_id
-from token_refresh.core.status import NEEDS_CONSENT, Status, parse_lease, parse_status
+from token_refresh.core.status import parse_lease
 from token_refresh.core.trigger import Trigger
 from token_refresh.core.units import DAY
 from token_refresh.errors import PublishError, StoreUnavailable
 
 pytestmark = pytest.mark.timeout(int(os.environ.get("STATEFUL_SECONDS", "300")))
 
-# Many of one client, so that the breaker has something to do; one of each other kind.
-CONNECTIONS = {
-    **{f"strict-{n}": "strict" for n in range(4)},
-    "lenient-text": "lenient",
-    "plain": "google",
-}
-NAMES = tuple(CONNECTIONS)
 # A call at which time passes so that no client can keep the grant: between the look at the clock and the deed, or while
 # the reply is on its way.
 UNAVOIDABLE = (("exchange", "before"), ("exchange", "after"), ("add", "before"))
 OPERATIONS = ("list_connections", "get", "access", "add", "destroy", "annotate", "publish", "exchange")
 
 
-class TokenRefresh(RuleBasedStateMachine):
-    def __init__(self) -> None:
-        super().__init__()
-        self.clock = FrozenClock()
-        self.server = SimulatedServer(self.clock)
-        self.server.grace = {"lenient": 300.0}
-        self.seed = FakeStore(self.clock)
-        self.cloud = self.seed.cloud
-        self.topic_is_down = False
-        self.events: list[Event] = []
-        self.sent: list[tuple[str, Sent]] = []  # with the lease's holder at that moment
-        self.excused_losses: set[str] = set()
-        self.may_repeat = False  # a crash, a lost answer or a race: the same event may come again
-        self.is_racing = False
-        self.tokens: dict[str, str] = {}  # of each owner's last consent
-        for name, provider in CONNECTIONS.items():
-            self.tokens[name] = self.server.consent(name)
-            notes = {"token-refresh.format": "text"} if name.endswith("text") else {}
-            self.seed.create_connection(name, self.tokens[name], provider=provider, annotations=notes)
-        self.clock.advance(DAY)  # by now everybody has heard of them
-        self.instances = [Instance(self), Instance(self)]
-
+class TokenRefresh(Promises):
     # -- what happens --------------------------------------------------------------------------------------------------
 
     @rule(
@@ -195,132 +164,6 @@ class TokenRefresh(RuleBasedStateMachine):
                 lease = parse_lease(self.notes(name).get(LEASE))
                 if not lease or not lease.unsaved or lease.until < self.clock() + seconds:
                     self.excused_losses.add(name)
-
-    # -- what must hold ------------------------------------------------------------------------------------------------
-
-    def watch(self, sent: Sent) -> None:
-        """Contract 7: a single-use token is sent under a lease with time left, and once unless the answer was lost."""
-        family = self.server.family(sent.token)
-        assert family
-        if sent.outcome:
-            self._note_answer(family.name, sent)
-        elif sent.provider.rotates and not sent.is_late:
-            lease = parse_lease(self.notes(family.name).get(LEASE))
-            assert lease, "a single-use token was sent without a lease"
-            assert lease.holder, "a single-use token was sent without a lease"
-            assert lease.until - self.clock() >= 2 * SETTINGS.http_timeout + 2
-            before = [s.outcome for holder, s in self.sent if (holder, s.token) == (lease.holder, sent.token)]
-            assert before in ([], ["UnknownOutcome"]), "one token was spent twice under one lease"
-
-    def _note_answer(self, name: str, sent: Sent) -> None:
-        lease = parse_lease(self.notes(name).get(LEASE))
-        self.sent.append((lease.holder if lease else "", sent))
-        if self.server.mode == "lost_after":
-            self.excused_losses.add(name)
-
-    def hear(self, event: Event) -> None:
-        """Contract 5 and 8: nothing is said twice, and no owner is asked before a second refusal confirms the first."""
-        is_repeated = event.id in {e.id for e in self.events}
-        assert self.may_repeat or not is_repeated, f"{event.type} of {event.subject} was published twice"
-        if event.type == INVALID_GRANT and event.data["reason"] != "never_consented" and not self.is_racing:
-            self._check_confirmed(event)
-        self.events.append(event)
-
-    def _check_confirmed(self, event: Event) -> None:
-        """An incident that is over, and could not be told before, is told together with its end."""
-        mine = self.status(event.subject)
-        assert mine
-        is_confirmed = mine.since - mine.refused_at >= SETTINGS.confirm_after
-        is_over = mine.state != NEEDS_CONSENT and self._was_refreshed(event.subject)
-        assert is_confirmed or is_over, "an owner was asked after one bad moment"
-
-    def _was_refreshed(self, name: str) -> bool:
-        """Tell whether the last answer of the provider was an access token."""
-        mine = [s for _, s in self.sent if (family := self.server.family(s.token)) and family.name == name]
-        return mine[-1].outcome == "Refreshed"
-
-    def note_crash(self) -> None:
-        """Between the provider's commit and our durable write the only copy is in the dying process."""
-        for name in NAMES:
-            family = self.server.family(self.tokens[name])
-            assert family
-            if family.tokens[-1] not in self.stored(name):
-                self.excused_losses.add(name)
-
-    @invariant()
-    def no_living_grant_is_lost(self) -> None:
-        for name in NAMES:
-            family = self.server.family(self.tokens[name])
-            assert family
-            if family.revoked_by_owner or name in self.excused_losses:
-                continue
-            assert family.alive, f"the grant of {name} was destroyed by us"
-            here = {i.unsaved.get(name) for i in self.instances}
-            assert family.tokens[-1] in self.stored(name) | here, f"the grant of {name} was lost by us"
-
-    @invariant()
-    def owners_are_asked_only_for_what_the_server_has_called_dead_twice(self) -> None:
-        for name in NAMES:
-            status = self.status(name)
-            if status and status.state == NEEDS_CONSENT:
-                token = self.seed.cloud.secrets[f"{name}-refresh-token"].versions[status.version - 1].payload.decode()
-                assert self.server.deaths_told.get(token, 0) >= 2
-
-    def teardown(self) -> None:
-        """Everything works again: within two days all is well, and everybody has been told."""
-        self.server.mode, self.cloud.stale, self.topic_is_down = "ok", {}, False
-        for seconds in (1, 130, 130, 3700, 61, 3700, DAY + 1, 130, DAY + 1, 130, 1):
-            self.clock.advance(seconds)
-            self.run(0, force=False, clean=False, names=None)
-        for name in NAMES:
-            family = self.server.family(self.tokens[name])
-            assert family
-            if family.alive and family.tokens[-1] in self.stored(name):
-                self._check_health(name)
-            else:
-                status = self.status(name)
-                assert status, name
-                assert status.state == NEEDS_CONSENT, status
-                assert self._is_incident_open(name), f"the owner of {name} was never told"
-        if all(self.status(name) is None for name in NAMES):
-            for provider in PROVIDERS:
-                self._check_client(f"oauth-client-{provider.name}")
-
-    def _check_health(self, name: str) -> None:
-        assert self.status(name) is None, f"{name} is well and says {self.status(name)}"
-        lease = parse_lease(self.notes(name).get(LEASE))
-        assert not (lease and lease.holder), f"the lease of {name} was not released"
-        facts = self.instances[0].runner.visitor.memory.reread(
-            next(c for c in self.instances[0].runner.directory.list() if c.name == name)
-        )
-        assert facts
-        assert facts.is_valid(self.clock())
-        assert not self._is_incident_open(name), f"nobody heard that {name} has recovered"
-
-    def _check_client(self, client: str) -> None:
-        """Each incident of a client has had its one recovery."""
-        mine = [e for e in self.events if e.subject == client]
-        ended = {e.id for e in mine if e.type == RECOVERED}
-        assert ended == {recovered_id(e.id) for e in mine if e.type != RECOVERED}
-
-    def _is_incident_open(self, subject: str) -> bool:
-        is_open, heard = False, set[str]()
-        for event in self.events:
-            if event.subject != subject or event.id in heard or event.type == CONSENT_OVERDUE:
-                continue
-            heard.add(event.id)
-            assert event.type != RECOVERED or is_open, f"{subject} has recovered from nothing"
-            is_open = event.type != RECOVERED
-        return is_open
-
-    def notes(self, name: str) -> dict[str, str]:
-        return self.seed.annotations(f"{name}-refresh-token")
-
-    def stored(self, name: str) -> set[str]:
-        return {payload.decode() for payload in self.seed.payloads(f"{name}-refresh-token").values()}
-
-    def status(self, name: str) -> Status | None:
-        return parse_status(self.notes(name).get(STATUS))
 
 
 TestTokenRefresh = TokenRefresh.TestCase
