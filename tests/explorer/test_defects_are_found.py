@@ -18,7 +18,8 @@ from token_refresh.core.status import lease_of
 from token_refresh.errors import Busy, StoreError
 from token_refresh.refresh.attempt import Attempt
 from token_refresh.refresh.refresher import Refresher
-from token_refresh.refresh.save import Reply, Saver, Superseded
+from token_refresh.refresh.reply import Reply, Superseded
+from token_refresh.refresh.save import Saver
 
 A_LOT = 10.0**9
 
