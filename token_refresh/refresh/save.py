@@ -24,13 +24,7 @@ from token_refresh.core.state.grant_end import GrantEnd, find_end, version_to_da
 from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
 from token_refresh.core.status import Lease, Outcome
 from token_refresh.core.token_endpoint.outcome import Refreshed, Unavailable
-from token_refresh.errors import (
-    Busy,
-    SecretMissing,
-    StoreError,
-    StoreUnavailable,
-    VersionUnusable,
-)
+from token_refresh.errors import Busy, SecretMissing, StoreError, StoreUnavailable, VersionUnusable
 from token_refresh.instance.quota import Quota
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
