@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from token_refresh.connections.directory import is_suffixed, mark_name_clashes
 from token_refresh.core.connection import Connection, parse_connection
 from token_refresh.core.overview.place import Place
 from token_refresh.core.overview.row import Reading, Row, Rules, build_row
@@ -110,27 +110,27 @@ class Overview:
 
     def look_at(self, name: str) -> Row | None:
         """Return one connection as it is now, by one metadata read and one access; None when there is none."""
-        found = [row for row in self._latest_rows(name) if row.name == name]
-        if len(found) != 1:
-            return found[0] if found else None
+        found = self._find(name)
+        if found is None:
+            return None
+        secret_id = found.connection.secret_id
         try:
-            record = self._store.get(found[0].connection.secret_id)
+            connection = parse_connection(self._store.get(secret_id))
         except SecretMissing:
             return None
-        connection = parse_connection(record)
         if connection is None:
             return None
-        row = self._row(connection, self._readings.read(connection), is_twin=False)
+        row = self._row(connection, self._readings.read(connection))
         with self._lock:
             if self._last:
                 number, view = self._last
-                rows = tuple(row if r.name == name else r for r in view.rows)
+                rows = tuple(row if r.connection.secret_id == secret_id else r for r in view.rows)
                 self._last = (number, View(view.at, rows))
         return row
 
     def history(self, name: str) -> History | None:
         """Return the versions of a connection's secrets, by two metadata reads; None where there is no connection."""
-        row = next((row for row in self._latest_rows(name) if row.name == name), None)
+        row = self._find(name)
         if row is None:
             return None
         grant = self._versions(row.connection.secret_id)
@@ -148,6 +148,11 @@ class Overview:
         self._publisher.request_refresh({"connections": [name], "force": True})
         return True
 
+    def _find(self, name: str) -> Row | None:
+        """Return the connection's row: of two secrets that declare it, the one with the suffix is the connection."""
+        found = [row for row in self._latest_rows(name) if row.name == name]
+        return max(found, key=lambda row: is_suffixed(row.connection.record), default=None)
+
     def _latest_rows(self, name: str) -> tuple[Row, ...]:
         """Return what was seen last if it has that name in it, else what there is now."""
         last = self._last
@@ -157,11 +162,10 @@ class Overview:
 
     def _make(self, *, anew: bool, seconds: float | None) -> View:
         now, connections = self._list(anew=anew)
-        names = Counter(c.name for c in connections)
         if seconds is not None and len(connections) > _MANY:
             seconds = min(seconds, _SECONDS_FOR_MANY)
         readings = self._readings.read_all(connections, self._due_at, anew=anew, seconds=seconds)
-        rows = [self._row(c, readings[c.secret_id], is_twin=names[c.name] > 1) for c in connections]
+        rows = [self._row(c, readings[c.secret_id]) for c in connections]
         return View(now, tuple(rows))
 
     def _list(self, *, anew: bool) -> tuple[float, list[Connection]]:
@@ -169,13 +173,11 @@ class Overview:
         if self._listed is None or anew or self._clock() - self._listed[0] > FRESH_SECONDS:
             now = self._clock()
             found = map(parse_connection, self._store.list_connections())
-            self._listed = (now, [c for c in found if c is not None])
+            self._listed = (now, mark_name_clashes(c for c in found if c is not None))
         return self._listed
 
-    def _row(self, connection: Connection, reading: Reading, *, is_twin: bool) -> Row:
-        return build_row(
-            connection, reading, providers=self._providers, rules=self.rules, now=self._clock(), is_twin=is_twin
-        )
+    def _row(self, connection: Connection, reading: Reading) -> Row:
+        return build_row(connection, reading, providers=self._providers, rules=self.rules, now=self._clock())
 
     def _due_at(self, connection: Connection, reading: Reading) -> float:
         provider = self._providers.get(connection.provider)

@@ -40,13 +40,12 @@ def status(**changes: Any) -> Status:
     return replace(plain, **changes)
 
 
-def build(  # noqa: PLR0913 - whatever a row depends on
+def build(
     reading: Reading | None = None,
     *,
     state: str = "enabled",
     provider: str = "google",
     created_at: float = NOW - 60,
-    is_twin: bool = False,
     rules: Rules = RULES,
     **notes: str,
 ) -> Row:
@@ -55,7 +54,7 @@ def build(  # noqa: PLR0913 - whatever a row depends on
     connection = parse_connection(SecretRecord("gmail-alice-refresh-token", labels, annotations, "e", created_at))
     assert connection is not None
     reading = reading or Reading()
-    return build_row(connection, reading, providers=PROVIDERS, rules=rules, now=NOW, is_twin=is_twin)
+    return build_row(connection, reading, providers=PROVIDERS, rules=rules, now=NOW)
 
 
 def fresh(refreshed: float = 60, life: float = 3600) -> Reading:
@@ -79,7 +78,6 @@ def fresh(refreshed: float = 60, life: float = 3600) -> Reading:
         pytest.param(build(created_at=0), "healthy", "new", False, id="declared at an unknown time"),
         pytest.param(build(fresh(30_000), state="paused"), "paused", "paused", False, id="paused"),
         pytest.param(build(fresh(), format="xml"), "misconfigured", "misconfigured", False, id="an odd annotation"),
-        pytest.param(build(fresh(), is_twin=True), "misconfigured", "misconfigured", False, id="two secrets, one name"),
         pytest.param(
             build(fresh(30_000), status=render_status(status())),
             "needs_consent",

@@ -137,10 +137,10 @@ def test_paused_twins_and_nonsense_are_shown_as_what_they_are(world: World) -> N
         (NAME, "needs_consent"),
         ("odd", "misconfigured"),
         ("twin", "misconfigured"),
-        ("twin", "misconfigured"),
+        ("twin", "healthy"),
         ("paused", "paused"),
     ]
-    assert "Two secrets declare the connection twin." in page(world)
+    assert "twin-refresh-token is it, so rename twin or remove its label" in page(world)
 
 
 def test_an_owed_event_does_not_make_a_connection_ill(world: World) -> None:

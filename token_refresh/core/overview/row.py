@@ -161,20 +161,19 @@ class Row:
         }
 
 
-def build_row(  # noqa: PLR0913 - whatever a row depends on
+def build_row(
     connection: Connection,
     reading: Reading,
     *,
     providers: Mapping[str, Provider],
     rules: Rules,
     now: float,
-    is_twin: bool = False,
 ) -> Row:
-    """Build the row of one connection. `is_twin`: another secret declares a connection of the same name."""
+    """Build the row of one connection."""
     provider = providers.get(connection.provider)
     annotated = status_of(connection)
     version = _version(connection, annotated, reading.facts)
-    state, reason, message = _state(connection, annotated, is_twin=is_twin)
+    state, reason, message = _state(connection, annotated)
     due_at, too_short = None, False
     if reading.facts:
         wanted = connection.refresh_before_expiry
@@ -228,10 +227,8 @@ def _grant_end(provider: Provider | None, facts: AccessTokenFacts | None) -> flo
     return facts.refreshed_at + life
 
 
-def _state(connection: Connection, status: Status | None, *, is_twin: bool) -> tuple[str, str | None, str | None]:
+def _state(connection: Connection, status: Status | None) -> tuple[str, str | None, str | None]:
     """Return state, reason and a sentence for people."""
-    if is_twin:
-        return MISCONFIGURED, MISCONFIGURED, f"Two secrets declare the connection {connection.name}."
     if connection.problem:
         return MISCONFIGURED, MISCONFIGURED, connection.problem
     if connection.paused:
