@@ -114,11 +114,12 @@ class ScriptedExchange(TokenEndpoint):
 
 
 class FakeRevoker(Revoker):
-    """A revocation endpoint: `answer` is what it says; `revoked` lists both tokens of each request."""
+    """A revocation endpoint: `answer` is what it says; `takes` lets time pass; `revoked` lists both tokens."""
 
     def __init__(self) -> None:
         self.answer: Revocation = Revoked(access_token=True)
         self.impossible: NotRevocable | None = None
+        self.takes: Callable[[], object] = lambda: None
         self.revoked: list[tuple[str, str | None]] = []
 
     def check(self, provider: Provider, grant: Grant | None) -> NotRevocable | None:  # noqa: ARG002
@@ -126,6 +127,7 @@ class FakeRevoker(Revoker):
 
     def revoke(self, request: TokenRequest, *, access_token: Secret | None) -> Revocation:
         assert isinstance(request.grant, RefreshTokenGrant)
+        self.takes()
         self.revoked.append((request.grant.refresh_token.reveal(), access_token.reveal() if access_token else None))
         return self.answer
 

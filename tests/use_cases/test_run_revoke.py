@@ -8,7 +8,7 @@ from tests.fakes.instance import Crash
 from tests.worlds.runs import DAY, DEAD, World
 from token_refresh.core.token_endpoint.revocation import NotRevocable, NotRevoked
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import StoreDenied, UnknownConnection
+from token_refresh.errors import StoreDenied, StoreUnavailable, UnknownConnection
 
 
 @pytest.fixture
@@ -123,6 +123,25 @@ def test_others_of_the_same_client_and_account_are_named(world: World) -> None:
     world.add("alice-calendar", annotations={"token-refresh.subject": "17"})
     world.add("bob", annotations={"token-refresh.subject": "18"})
     assert revoke(world, "alice")["message"] == "same client and account: alice-calendar"
+
+
+def test_nothing_is_sent_later_than_run_seconds_after_the_begin(world: World) -> None:
+    world.add("bob")
+    world.revoker.takes = lambda: world.clock.advance(world.settings.run_seconds)
+    rows = world.runner.run(Trigger(connections=("alice", "bob"), revoke=("alice", "bob"))).document()["connections"]
+    assert isinstance(rows, list)
+    assert [(row["outcome"], row["reason"]) for row in rows] == [
+        ("revoked", "revoked_by_operator"),
+        ("deferred", "run_seconds"),
+    ]
+    assert [token for token, _ in world.revoker.revoked] == ["alice-token"]
+
+
+def test_an_outage_of_secret_manager_is_to_be_tried_again(world: World) -> None:
+    world.add("bob")
+    world.store.faults.fail("access", StoreUnavailable("down"), times=99)
+    with pytest.raises(StoreUnavailable):
+        revoke(world, "alice", "bob")
 
 
 def test_a_name_that_is_not_a_connection_revokes_nothing(world: World) -> None:

@@ -112,7 +112,7 @@ def _run_by_http(session: Session, url: str, body: dict[str, object]) -> None:
         for c in connections
     ]
     session.show(document, write_table(("NAME", "OUTCOME", "REASON", "ACCESS TOKEN UNTIL"), rows))
-    later = [c["name"] for c in connections if c.get("outcome") in ("unavailable", "busy") and "revoke" in body]
+    later = [c["name"] for c in connections if c.get("outcome") in ("unavailable", "busy", "deferred") and "revoke" in body]
     if later:
         raise Stop(f"{later[0]}: not confirmed, nothing was changed. Try again", UNREACHABLE)
     ill = [c["name"] for c in connections if c.get("outcome") not in _WELL]

@@ -101,6 +101,9 @@ class Runner:
         """Revoke grants, one after the other: an operator waits for the answer."""
         visits = []
         for connection in self._choose(trigger, run):
+            if self.clock() >= run.until:
+                visits.append(self.visitor.look(connection, trigger).decided(wait(Outcome.DEFERRED, "run_seconds")))
+                continue
             try:
                 self.pool.claim(connection.secret_id)
             except Busy:
@@ -113,6 +116,8 @@ class Runner:
                 self.pool.release(connection.secret_id)
         report = self._report([*visits, *run.unread], run)
         report.log(run.began, self.clock())
+        if _is_outage(report.visits):
+            raise StoreUnavailable("every connection failed at Secret Manager: try again")
         return report
 
     def _report(self, visits: list[Visit], run: _Run) -> Report:
