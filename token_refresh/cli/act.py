@@ -21,6 +21,7 @@ from token_refresh.errors import SecretMissing, StoreDenied
 _WAIT_SECONDS: Final = 90
 _LOOK_EVERY: Final = 2.0
 _WELL: Final = ("refreshed", "fresh", "planned", "busy", "deferred", "revoked")
+_LATER: Final = ("unavailable", "busy", "deferred")
 _REFRESH_URL: Final = "TOKEN_REFRESH_URL"
 _STATUS_URL: Final = "TOKEN_REFRESH_STATUS_URL"
 
@@ -112,8 +113,8 @@ def _run_by_http(session: Session, url: str, body: dict[str, object]) -> None:
         for c in connections
     ]
     session.show(document, write_table(("NAME", "OUTCOME", "REASON", "ACCESS TOKEN UNTIL"), rows))
-    later = [c["name"] for c in connections if c.get("outcome") in ("unavailable", "busy", "deferred") and "revoke" in body]
-    if later:
+    later = [c["name"] for c in connections if c.get("outcome") in _LATER]
+    if later and "revoke" in body:
         raise Stop(f"{later[0]}: not confirmed, nothing was changed. Try again", UNREACHABLE)
     ill = [c["name"] for c in connections if c.get("outcome") not in _WELL]
     if ill:

@@ -54,6 +54,7 @@ class Session:
     location: str = ""
     as_json: bool = False
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    has_shown: bool = False
 
     def merged(self, project: str | None, location: str | None, *, as_json: bool) -> Session:
         """Return the session with the options of a subcommand, which outrank those before it."""
@@ -90,6 +91,7 @@ class Session:
     def show(self, document: object, lines: Sequence[str]) -> None:
         """Print the document with `--json`, else the lines."""
         click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else "\n".join(lines))
+        self.has_shown = True
 
     def progress(self, line: str) -> None:
         """Say what is going on; standard output stays clean."""
@@ -118,7 +120,7 @@ def command(function: F) -> F:
 
 def _end(session: Session, fault: Exception) -> NoReturn:
     stop = fault if isinstance(fault, Stop) else Stop(_words(fault), _code(fault))
-    if session.as_json:
+    if session.as_json and not session.has_shown:  # one document, whatever the exit code
         click.echo(json.dumps({"error": stop.message, "exit_code": stop.exit_code}, ensure_ascii=False))
     raise stop
 
