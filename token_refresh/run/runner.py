@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -79,16 +79,11 @@ class Runner:
 
     def _run(self, trigger: Trigger, run: _Run) -> Report:
         saved = {} if trigger.dry_run else self._save_first()
-        if trigger.revoke:
-            return self._revoke(trigger, run)
         chosen = self._choose(trigger, run)
-        if trigger.force:
-            self.visitor.memory.forget_clients({c.client_secret_id for c in chosen})
-        looks = self._look(chosen, trigger, run)
-        visits = [v.came_to(saved[v.connection.secret_id]) if v.connection.secret_id in saved else v for v in looks]
-        if not trigger.dry_run:
-            visits = self._carry_out(visits, run)
-            self._destroy_outlived(visits, run)
+        if trigger.revoke:  # one after the other: an operator waits for the answer
+            visits = [self._revoke(connection, run) for connection in chosen]
+        else:
+            visits = self._refresh(chosen, saved, run)
         report = self._report([*visits, *run.unread], run)
         if trigger.clean and not trigger.dry_run:
             report.destroyed = self.janitor.clean([v.connection for v in visits], run.ends)
@@ -97,28 +92,29 @@ class Runner:
             raise StoreUnavailable("every connection failed at Secret Manager: try again")
         return report
 
-    def _revoke(self, trigger: Trigger, run: _Run) -> Report:
-        """Revoke grants, one after the other: an operator waits for the answer."""
-        visits = []
-        for connection in self._choose(trigger, run):
-            if self.clock() >= run.until:
-                visits.append(self.visitor.look(connection, trigger).decided(wait(Outcome.DEFERRED, "run_seconds")))
-                continue
+    def _refresh(self, chosen: Sequence[Connection], saved: Mapping[str, Attempt], run: _Run) -> list[Visit]:
+        if run.trigger.force:
+            self.visitor.memory.forget_clients({c.client_secret_id for c in chosen})
+        looks = self._look(chosen, run.trigger, run)
+        visits = [v.came_to(saved[v.connection.secret_id]) if v.connection.secret_id in saved else v for v in looks]
+        if not run.trigger.dry_run:
+            visits = self._carry_out(visits, run)
+            self._destroy_outlived(visits, run)
+        return visits
+
+    def _revoke(self, connection: Connection, run: _Run) -> Visit:
+        left = wait(Outcome.DEFERRED, "run_seconds")
+        if self.clock() < run.until:
             try:
                 self.pool.claim(connection.secret_id)
             except Busy:
-                visit = self.visitor.look(connection, trigger)
-                visits.append(visit.decided(wait(Outcome.BUSY, "in_progress")))
-                continue
-            try:
-                visits.append(self.revocations.revoke(connection, trigger))
-            finally:
-                self.pool.release(connection.secret_id)
-        report = self._report([*visits, *run.unread], run)
-        report.log(run.began, self.clock())
-        if _is_outage(report.visits):
-            raise StoreUnavailable("every connection failed at Secret Manager: try again")
-        return report
+                left = wait(Outcome.BUSY, "in_progress")
+            else:
+                try:
+                    return self.revocations.revoke(connection, run.trigger)
+                finally:
+                    self.pool.release(connection.secret_id)
+        return self.visitor.look(connection, run.trigger).decided(left)
 
     def _report(self, visits: list[Visit], run: _Run) -> Report:
         incidents, memory, settings = self.visitor.incidents, self.visitor.memory, self.settings
