@@ -22,6 +22,7 @@ def test_the_wheel_has_every_file_of_the_package_and_the_command(tmp_path: Path)
     (wheel,) = tmp_path.glob("token_refresh-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
+        archive.extractall(tmp_path / "installed")
         scripts = next(name for name in names if name.endswith("entry_points.txt"))
         assert "token-refresh = token_refresh.cli.app:main" in archive.read(scripts).decode()
     tracked = subprocess.run(
@@ -29,3 +30,18 @@ def test_the_wheel_has_every_file_of_the_package_and_the_command(tmp_path: Path)
     ).stdout.split()
     assert {name for name in names if name.startswith("token_refresh/")} == set(tracked)
     assert "token_refresh/py.typed" in names
+    # As it is installed, away from the checkout: it finds its definitions and can be completed by the shell.
+    assert "google" in told(tmp_path, "providers", "list")
+    assert "Show every connection" in told(tmp_path, "--help")
+    completing = {"_TOKEN_REFRESH_COMPLETE": "bash_complete", "COMP_WORDS": "token-refresh pro", "COMP_CWORD": "1"}
+    assert told(tmp_path, **completing) == "plain,providers\n"
+
+
+def told(folder: Path, *arguments: str, **environment: str) -> str:
+    """Run the command as its entry point does, with the package in `installed`; returns what it says."""
+    start = "import sys; from token_refresh.cli.app import main; sys.argv[0] = 'token-refresh'; main()"
+    environment |= {"PYTHONPATH": str(folder / "installed"), "PATH": ""}
+    command = [sys.executable, "-c", start, *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=True
+    ).stdout

@@ -42,17 +42,18 @@ class Plan:
 def make_plan(example: str) -> Plan:
     """Plan an example; raises `RuntimeError` with what Terraform said."""
     variable = f"projects={json.dumps(SHARDS)}" if example == "shards" else f"project_id={PROJECT}"
-    return Plan(_plan(ROOT / "infra" / "examples" / example, f"-var={variable}"))
+    return Plan(plan(ROOT / "infra" / "examples" / example, f"-var={variable}"))
 
 
 @functools.cache
 def plan_trial(state: Path, variables: str) -> dict[str, Any]:
     """Plan `trial/` with variables (a JSON object) over a state; raises `RuntimeError` with what Terraform said."""
     values = [f"-var={name}={json.dumps(value)}" for name, value in json.loads(variables).items()]
-    return _plan(ROOT / "tests" / "infra" / "trial", f"-state={state}", *values)
+    return plan(ROOT / "tests" / "infra" / "trial", f"-state={state}", *values)
 
 
-def _plan(configuration: Path, *options: str) -> dict[str, Any]:
+def plan(configuration: Path, *options: str) -> dict[str, Any]:
+    """Plan a configuration, as Terraform shows it; raises `RuntimeError` with what Terraform said."""
     folder = f"-chdir={configuration}"
     with tempfile.TemporaryDirectory() as temporary:
         # Terraform's own files, too: another run may be at work in the checkout.

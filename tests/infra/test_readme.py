@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from os.path import relpath
+from pathlib import Path
+
 import pytest
 
 from infra.costs import ACCESS, MONTH, VERSION, WRITE_QUOTA, Load, capacity, dollars, limits, table, usage
 from tests.infra.module_docs import MODULES, blocks_of, documented, render
-from tests.infra.plans import ROOT, resource_table
+from tests.infra.plans import ROOT, plan, resource_table
 
 
 def between(page: str, marker: str) -> str:
@@ -39,6 +43,28 @@ def test_every_input_and_output_says_what_it_is(module: str) -> None:
 def test_the_readme_lists_what_terraform_plans() -> None:
     """Made anew by `python -m tests.infra.plans`."""
     assert between("infra/README.md", "resources") == resource_table()
+
+
+@pytest.mark.usefixtures("terraform")
+@pytest.mark.timeout(600)
+def test_the_configurations_of_the_modules_readmes_can_be_planned(tmp_path: Path) -> None:
+    """Together: the connection's is another team's, which has the deployment from the first one's outputs."""
+    configuration = "".join(
+        block
+        for page in ("infra/README.md", "infra/modules/connection/README.md")
+        for block in re.findall(r"^```hcl\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    )
+    here = relpath(ROOT, tmp_path)
+    configuration = re.sub(
+        r'"git::https://example.com/token-refresh.git//(\S+)\?ref=\S+"', rf'"{here}/\1"', configuration
+    )
+    configuration = configuration.replace("data.terraform_remote_state.tokens.outputs", "module.token_refresh")
+    (tmp_path / "main.tf").write_text(configuration)
+    grants = [change["address"] for change in plan(tmp_path)["resource_changes"] if ".grant." in change["address"]]
+    assert {address.split(".module.grant")[0] for address in grants} == {
+        'module.token_refresh.module.connection["gmail-alice"]',
+        "module.calendar_bob",
+    }
 
 
 @pytest.mark.parametrize(("rotates", "connections"), [(False, 13_500), (True, 4_500)])

@@ -1,4 +1,4 @@
-"""Every gcloud command of the runbook and of the page on security is one that the installed gcloud takes.
+"""Every gcloud command of the pages for operators is one that the installed gcloud takes.
 
 And operators may do what the runbook asks of them: each request that its commands make is held against their roles.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,29 @@ from tests.infra.recording import Recording
 
 pytestmark = pytest.mark.timeout(450)
 
-# In place of what is not gcloud, of a command that would not end, of waiting, and of one that asks for an account.
+# In place of what is not gcloud, of a command that would not end, of waiting, and of those that ask for an account.
 STUBS = """
 curl() { :; }
 jq() { echo key=value; }
 sleep() { :; }
-gcloud() { case "$*" in *"services proxy"*) ;; *print-identity-token) echo token ;; *) command gcloud "$@" ;; esac; }
+git() { :; }
+terraform() { :; }
+pipx() { :; }
+make() { command make -n -C "$ROOT" "$@" >/dev/null || echo "ERROR: make $*" >&2; }
+token-refresh() { PYTHONPATH=$ROOT "$PYTHON" -m token_refresh.cli "$@"; }
+gcloud() {
+  case "$*" in
+    *"services proxy"*|"auth login"|"auth application-default login") ;;
+    *print-identity-token) echo token ;;
+    *) command gcloud "$@" ;;
+  esac
+}
 """
-NAMES = "PROJECT=my-project REGION=europe-west1 CONNECTION=gmail-alice NEW=other-project SERVICE=token-refresh-http\n"
+NAMES = f"""
+PROJECT=my-project REGION=europe-west1 CONNECTION=gmail-alice NEW=other-project SERVICE=token-refresh-http
+REFRESH_TOKEN=1//x TOKEN_URL=https://token.example.com/token ROOT={ROOT} PYTHON={sys.executable}
+mkdir -p infra/examples/minimal && cp client_secret.json infra/examples/minimal
+"""
 
 # What each request asks for (cloud.google.com/iam/docs/permissions-reference); where operators hold it, if not in the
 # project. Looking up the project's own number comes with any command.
@@ -78,7 +94,7 @@ def complaints_of(recording: Recording) -> list[str]:
     return [line for line in recording.complaints if not re.search(unknown, line)]
 
 
-@pytest.mark.parametrize("page", ["docs/runbook.md", "docs/security.md"])
+@pytest.mark.parametrize("page", ["docs/runbook.md", "docs/security.md", "docs/consent.md", "README.md"])
 def test_gcloud_takes_every_command_of_the_page(page: str, tmp_path: Path) -> None:
     blocks = blocks_of(page)
     assert blocks

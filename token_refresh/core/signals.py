@@ -32,7 +32,6 @@ _ABOUT_A_TOKEN: Final = f"{_OAUTH}token-revoked"
 _ABOUT_AN_ACCOUNT: Final = frozenset(
     {f"{_OAUTH}tokens-revoked", f"{_RISC}account-disabled", f"{_RISC}sessions-revoked"}
 )
-_VERIFICATION: Final = f"{_RISC}verification"
 _ALGORITHMS: Final = {"prefix": "prefix", "hash_base64_sha512_sha512": "sha512"}
 
 _LONGEST_SUB: Final = 255  # OpenID Connect Core, section 2
