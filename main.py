@@ -12,8 +12,6 @@ import flask
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from token_refresh.core.incident.notice import parse_notice
-from token_refresh.core.trigger import parse_event_data, parse_http_body
 from token_refresh.errors import (
     BadEnvironment,
     BadRequest,
@@ -22,15 +20,12 @@ from token_refresh.errors import (
     Unfinished,
     UnknownConnection,
 )
-from token_refresh.run.report import RETRY_SECONDS
-from token_refresh.web.consent import broken, handle_consent
 from token_refresh.web.headers import protect_every_answer
-from token_refresh.web.pages import Pages
-from token_refresh.web.risc import handle_risc
-from token_refresh.web.token import handle_token
 from token_refresh.wiring import parts
 
 log = logging.getLogger("token_refresh")
+# How long a caller may wait before it names a version again; a lease seldom takes longer.
+_RETRY_SECONDS = "30"
 protect_every_answer()
 
 
@@ -42,6 +37,8 @@ def refresh(event: CloudEvent) -> None:
     delivers it again and, in the end, to the dead-letter topic. So it does after `Unfinished`: a connection whose new
     version was named is busy, or left for the next run. An unknown connection is logged and acknowledged.
     """
+    from token_refresh.core.trigger import parse_event_data
+
     with _logged():
         runner = parts().runner
         trigger = parse_event_data(event.get_data())
@@ -58,6 +55,8 @@ def refresh_http(request: flask.Request) -> flask.typing.ResponseReturnValue:
     The status says whether the caller should try again: 200 carried out, 400 malformed, 404 unknown connection,
     405 not POST, 500 the environment is wrong, 503 could not be carried out, or not for a version that was named.
     """
+    from token_refresh.core.trigger import parse_http_body
+
     if request.method != "POST":
         return flask.jsonify(error="method_not_allowed", message="use POST"), 405, {"Allow": "POST"}
     try:
@@ -67,7 +66,7 @@ def refresh_http(request: flask.Request) -> flask.typing.ResponseReturnValue:
             return flask.jsonify(run_id=None, counts={}, connections=[])
         report = runner.run(trigger)
         if report.is_unfinished:
-            return flask.jsonify(report.document()), 503, {"Retry-After": str(RETRY_SECONDS)}
+            return flask.jsonify(report.document()), 503, {"Retry-After": _RETRY_SECONDS}
         return flask.jsonify(report.document())
     except BadRequest as fault:
         return _error("bad_request", fault, 400)
@@ -86,6 +85,9 @@ def consent(request: flask.Request) -> flask.typing.ResponseReturnValue:
     2xx pages, 403 a forged, expired or spent ticket or state, 429 too often, 500 ours to mend, 502 provider trouble;
     redirects nowhere but to the provider's authorization URL and to its own ``/done/<connection>``.
     """
+    from token_refresh.web.consent import broken, handle_consent
+    from token_refresh.web.pages import Pages
+
     try:
         instance = parts()
         return handle_consent(request, instance.reconsent, instance.pages, instance.asker)
@@ -102,6 +104,8 @@ def notify(event: CloudEvent) -> None:
 
     Raises `Undeliverable`: Pub/Sub delivers the event again and, in the end, to the dead-letter topic.
     """
+    from token_refresh.core.incident.notice import parse_notice
+
     with _logged():
         notice = parse_notice(event.get_attributes(), event.get_data())
         if notice is not None:
@@ -124,6 +128,8 @@ def token(request: flask.Request) -> flask.typing.ResponseReturnValue:
     200 the token, 400 an OAuth error, 405 not POST, 429 too many refusals, 500 the environment is wrong, 503 no valid
     token at the moment.
     """
+    from token_refresh.web.token import handle_token
+
     try:
         instance = parts()
         return handle_token(request, instance.caller_secrets, instance.refusals, time.time)
@@ -137,6 +143,8 @@ def risc(request: flask.Request) -> flask.typing.ResponseReturnValue:
 
     202 taken, 400 refused, 405 not POST, 500 the environment is wrong (the log says why), 503 send it again.
     """
+    from token_refresh.web.risc import handle_risc
+
     try:
         return handle_risc(request, parts().security_events)
     except BadEnvironment as fault:

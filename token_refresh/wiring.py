@@ -1,4 +1,7 @@
-"""The one place where real parts meet: built on first use, kept for the instance's life."""
+"""The one place where real parts meet: built on first use, kept for the instance's life.
+
+An entry point needs a few of them, and a cold start waits for every import: each is imported where it is built.
+"""
 
 from __future__ import annotations
 
@@ -8,44 +11,31 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from token_refresh.adapters.caller_secrets import CallerSecrets, build_channel
-from token_refresh.adapters.http import RequestsTransport
 from token_refresh.adapters.logs import configure_logging
-from token_refresh.adapters.pubsub import PubSub
-from token_refresh.adapters.secret_manager import SecretManager
-from token_refresh.adapters.secret_manager_client import build_client, parent_of
-from token_refresh.adapters.signing import KeySigner
-from token_refresh.adapters.tickets import Tickets
-from token_refresh.connections.incidents import Incidents
-from token_refresh.connections.lease import Leases
-from token_refresh.consent.answers import Asker
-from token_refresh.consent.limits import Limits
-from token_refresh.consent.new_link import NewLink
-from token_refresh.consent.progress import Progress
-from token_refresh.consent.reconsent import Reconsent
-from token_refresh.consent.redemption import Redemption
-from token_refresh.consent.request import Cases
-from token_refresh.consent.save import NewGrantSaver
-from token_refresh.core.incident.message import House
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.status import CONSENT_HOLDER
 from token_refresh.errors import BadEnvironment
-from token_refresh.instance.pace import Pace, Paces
-from token_refresh.instance.refusals import Refusals
-from token_refresh.instance.termination import on_termination
-from token_refresh.notify import Notifier, read_urls
-from token_refresh.overview import Overview
 from token_refresh.providers import load_providers
-from token_refresh.risc import SecurityEventReceiver
-from token_refresh.run.build import Outside, build_runner
-from token_refresh.run.runner import Runner
 from token_refresh.settings import Settings, read_settings
-from token_refresh.token_endpoint.exchange import Exchange
-from token_refresh.token_endpoint.revocation import Revoker
-from token_refresh.web.pages import Pages
-from token_refresh.web.status import StatusPage
-from token_refresh.web.status_view import StatusView
+
+if TYPE_CHECKING:
+    from token_refresh.adapters.caller_secrets import CallerSecrets
+    from token_refresh.adapters.pubsub import PubSub
+    from token_refresh.adapters.secret_manager import SecretManager
+    from token_refresh.adapters.tickets import Tickets
+    from token_refresh.connections.incidents import Incidents
+    from token_refresh.consent.answers import Asker
+    from token_refresh.consent.reconsent import Reconsent
+    from token_refresh.instance.refusals import Refusals
+    from token_refresh.notify import Notifier
+    from token_refresh.overview import Overview
+    from token_refresh.risc import SecurityEventReceiver
+    from token_refresh.run.runner import Runner
+    from token_refresh.token_endpoint.exchange import Exchange
+    from token_refresh.token_endpoint.revocation import Revoker
+    from token_refresh.web.pages import Pages
+    from token_refresh.web.status import StatusPage
 
 
 @dataclass
@@ -58,32 +48,50 @@ class Parts:
     @cached_property
     def store(self) -> SecretManager:
         """Return Secret Manager."""
+        from token_refresh.adapters.secret_manager import SecretManager
+        from token_refresh.adapters.secret_manager_client import build_client, parent_of
+
         return SecretManager(build_client(self.settings), parent_of(self.settings.project, self.settings.location))
 
     @cached_property
     def publisher(self) -> PubSub:
         """Return the topics."""
+        from token_refresh.adapters.pubsub import PubSub
+
         return PubSub(self.settings.project, self.settings.events_topic, self.settings.refresh_topic)
 
     @cached_property
     def endpoint(self) -> Exchange:
         """Return the exchange at token endpoints."""
+        from token_refresh.adapters.http import RequestsTransport
+        from token_refresh.adapters.signing import KeySigner
+        from token_refresh.token_endpoint.exchange import Exchange
+
         return Exchange(RequestsTransport(self.settings.http_timeout), KeySigner(), time.time)
 
     @cached_property
     def revoker(self) -> Revoker:
         """Return the revocation of grants."""
+        from token_refresh.adapters.http import RequestsTransport
+        from token_refresh.adapters.signing import KeySigner
+        from token_refresh.token_endpoint.revocation import Revoker
+
         return Revoker(RequestsTransport(self.settings.http_timeout), KeySigner(), time.time)
 
     @cached_property
     def tickets(self) -> Tickets:
         """Return the maker of links, sessions and action tokens."""
+        from token_refresh.adapters.tickets import Tickets
+
         s = self.settings
         return Tickets(s.consent_signing_key, s.consent_url, s.consent_ticket_ttl, time.time)
 
     @cached_property
     def runner(self) -> Runner:
         """Return the use case of a refresh run; what it could not store is tried once more when the process ends."""
+        from token_refresh.instance.termination import on_termination
+        from token_refresh.run.build import Outside, build_runner
+
         outside = Outside(
             self.store,
             self.endpoint,
@@ -101,16 +109,31 @@ class Parts:
     @cached_property
     def incidents(self) -> Incidents:
         """Return the keeper of statuses and events, for those who are not a run."""
+        from token_refresh.connections.incidents import Incidents
+
         return Incidents(self.store, self.publisher, self.tickets, time.time)
 
     @cached_property
     def pages(self) -> Pages:
         """Return the templates."""
+        from token_refresh.web.pages import Pages
+
         return Pages()
 
     @cached_property
     def reconsent(self) -> Reconsent:
         """Return the re-consent workflow."""
+        from token_refresh.connections.lease import Leases
+        from token_refresh.consent.limits import Limits
+        from token_refresh.consent.new_link import NewLink
+        from token_refresh.consent.progress import Progress
+        from token_refresh.consent.reconsent import Reconsent
+        from token_refresh.consent.redemption import Redemption
+        from token_refresh.consent.request import Cases
+        from token_refresh.consent.save import NewGrantSaver
+        from token_refresh.core.status import CONSENT_HOLDER
+        from token_refresh.instance.pace import Paces
+
         s = self.settings
         cases = Cases(self.store, self.providers)
         progress = Progress(self.store, cases, time.time)
@@ -132,22 +155,30 @@ class Parts:
     @cached_property
     def asker(self) -> Asker:
         """Return who asks for consent."""
+        from token_refresh.consent.answers import Asker
+
         return Asker(self.settings.consent_name, self.settings.consent_contact)
 
     @cached_property
     def caller_secrets(self) -> CallerSecrets:
         """Return Secret Manager as the callers of `token` see it."""
+        from token_refresh.adapters.caller_secrets import CallerSecrets, build_channel
+        from token_refresh.adapters.secret_manager_client import parent_of
+
         return CallerSecrets(build_channel(self.settings), parent_of(self.settings.project, self.settings.location))
 
     @cached_property
     def refusals(self) -> Refusals:
         """Return the limit of `token`: sixty refusals a minute, then only callers that it has served."""
+        from token_refresh.instance.refusals import Refusals
+
         return Refusals(60, 60.0, time.monotonic)
 
     @cached_property
     def security_events(self) -> SecurityEventReceiver:
         """Return the receiver of security event tokens; raises `BadEnvironment` when it would refuse all of them."""
-        from token_refresh.adapters.security_events import JwksVerifier  # noqa: PLC0415 - only `risc` verifies
+        from token_refresh.adapters.security_events import JwksVerifier
+        from token_refresh.risc import SecurityEventReceiver
 
         s = self.settings
         if not s.risc_audiences:
@@ -158,11 +189,16 @@ class Parts:
     @cached_property
     def overview(self) -> Overview:
         """Return the look at all connections."""
+        from token_refresh.overview import Overview
+
         return Overview(self.store, self.publisher, self.providers, self.tickets, self.settings, time.time)
 
     @cached_property
     def status_page(self) -> StatusPage:
         """Return the status page."""
+        from token_refresh.web.status import StatusPage
+        from token_refresh.web.status_view import StatusView
+
         # Without a key each instance makes one of its own: a page of one would be refused by the next.
         actions = self.tickets if self.settings.consent_signing_key else None
         redirect_uri = self.tickets.redirect_uri if self.settings.consent_url else ""
@@ -172,7 +208,10 @@ class Parts:
     @cached_property
     def notifier(self) -> Notifier:
         """Return the messages to owners and operators."""
-        from token_refresh.adapters.messages import AppriseMessenger  # noqa: PLC0415 - slow, and only `notify` sends
+        from token_refresh.adapters.messages import AppriseMessenger
+        from token_refresh.core.incident.message import House
+        from token_refresh.instance.pace import Pace
+        from token_refresh.notify import Notifier, read_urls
 
         s = self.settings
         house = House(
@@ -225,8 +264,8 @@ def _build(environ: Mapping[str, str]) -> Parts:
 
 
 def _project_of_credentials() -> str:
-    import google.auth  # noqa: PLC0415 - may ask the metadata server
-    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
+    import google.auth  # may ask the metadata server
+    from google.auth.exceptions import DefaultCredentialsError
 
     try:
         project = google.auth.default()[1]

@@ -201,6 +201,18 @@ import token_refresh.wiring as wiring
 assert wiring._parts is None, "parts were built"
 assert threading.active_count() == before, "a thread was started"
 import sys
+heavy = ("google.cloud.secretmanager_v1", "google.cloud.logging_v2", "google.auth", "grpc", "requests")
+for name in heavy:
+    assert name not in sys.modules, name + " was imported"
+
+import google.auth
+from google.auth.credentials import AnonymousCredentials
+google.auth.default = lambda *_, **__: (AnonymousCredentials(), "some-project")
+socket.socket.connect = refuse
+built = wiring.parts({"GOOGLE_CLOUD_PROJECT": "some-project"})
+built.runner
+for other in ("consent.reconsent", "web.consent", "web.status", "web.token", "web.risc", "overview", "notify", "cli"):
+    assert "token_refresh." + other not in sys.modules, other + " was imported by a refresher"
 for heavy in ("google.cloud.pubsub_v1", "apprise", "aiohttp", "jwt"):
     assert heavy not in sys.modules, heavy + " was imported"
 """

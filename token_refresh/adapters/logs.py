@@ -1,40 +1,93 @@
-"""Structured log lines for Cloud Logging, without anything a request's URL may carry."""
+"""Structured log lines for Cloud Logging, without anything a request's URL may carry.
+
+Google's handler takes a tenth of a second to import, and a cold start would wait for it. So it is imported beside the
+first request, while that waits for Secret Manager; until then lines are kept, each with the request it belongs to.
+"""
 
 from __future__ import annotations
 
+import atexit
+import contextvars
 import logging
 import threading
+from typing import TYPE_CHECKING
 
-import google.cloud.logging_v2
-from google.cloud.logging_v2.handlers import CloudLoggingFilter, StructuredLogHandler
+if TYPE_CHECKING:
+    from google.cloud.logging_v2.handlers import StructuredLogHandler
 
 _LOGGER = "token_refresh"
 _lock = threading.Lock()
+_kept: _Kept | None = None
 
 
-class _PlainHandler(StructuredLogHandler):
-    """A `StructuredLogHandler` that leaves the HTTP request out.
+class _Kept(logging.Handler):
+    """Keep lines until Google's handler is there, then hand them on to it; `project` names the traces."""
 
-    The library adds the request's URL to every line: on an OAuth callback that is the code and the state.
-    """
+    def __init__(self) -> None:
+        super().__init__()
+        self.project: str | None = None
+        self._lines: list[tuple[contextvars.Context, logging.LogRecord]] = []
+        self._handler: StructuredLogHandler | None = None
+        self._import = threading.Thread(target=self._hand_over, name="token-refresh-logging", daemon=True)
 
-    def format(self, record: logging.LogRecord) -> str:
-        record._http_request = None  # noqa: SLF001 - the library's filter puts it there
-        record._http_request_str = "{}"  # noqa: SLF001
-        return str(super().format(record))  # type: ignore[no-untyped-call]
+    def begin(self) -> None:
+        """Begin the import; the process does not end before the lines that are kept are written."""
+        self._import.start()
+        atexit.register(self._import.join)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take a line; a bad one waits until it is written, whatever happens next."""
+        if record.levelno >= logging.WARNING:
+            self._import.join()
+        return super().handle(record)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the line, or hand it on. `handle` holds the lock."""
+        if self._handler is None:
+            self._lines.append((contextvars.copy_context(), record))
+        else:
+            self._trace_by_project(self._handler)
+            self._handler.handle(record)
+
+    def _hand_over(self) -> None:
+        handler = _build_handler()
+        with self.lock or threading.RLock():
+            self._trace_by_project(handler)
+            for context, record in self._lines:
+                context.run(handler.handle, record)
+            self._lines.clear()
+            self._handler = handler
+
+    def _trace_by_project(self, handler: StructuredLogHandler) -> None:
+        for log_filter in handler.filters:
+            if self.project and hasattr(log_filter, "project"):
+                log_filter.project = self.project
 
 
 def configure_logging(project: str | None = None) -> None:
     """Send this package's log lines as JSON, once per process; a project, once known, names the traces."""
+    global _kept  # noqa: PLW0603 - once per process
     logger = logging.getLogger(_LOGGER)
     with _lock:
-        handlers = [h for h in logger.handlers if isinstance(h, _PlainHandler)]
-        if not handlers:
-            google.cloud.logging_v2._instrumentation_emitted = True  # noqa: SLF001 - a line about the library, not us
-            handlers = [_PlainHandler()]  # type: ignore[no-untyped-call]
-            logger.addHandler(handlers[0])
+        if _kept is None:
+            _kept = _Kept()
+            logger.addHandler(_kept)
             logger.setLevel(logging.INFO)
             logger.propagate = False
-        for log_filter in handlers[0].filters:
-            if isinstance(log_filter, CloudLoggingFilter) and project:
-                log_filter.project = project
+            _kept.begin()
+        _kept.project = project or _kept.project
+
+
+def _build_handler() -> StructuredLogHandler:
+    """Build Google's handler, which would add the request's URL to every line: on an OAuth callback, code and state."""
+    import google.cloud.logging_v2  # noqa: PLC0415 - see above
+    from google.cloud.logging_v2.handlers import StructuredLogHandler  # noqa: PLC0415
+
+    class PlainHandler(StructuredLogHandler):
+        def format(self, record: logging.LogRecord) -> str:
+            record._http_request = None  # noqa: SLF001 - the library's filter puts it there
+            record._http_request_str = "{}"  # noqa: SLF001
+            return str(super().format(record))  # type: ignore[no-untyped-call]
+
+    google.cloud.logging_v2._instrumentation_emitted = True  # noqa: SLF001 - a line about the library, not us
+    return PlainHandler()  # type: ignore[no-untyped-call]

@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from token_refresh.core.status import STATES, Outcome, State, Status
 from token_refresh.run.visit import Visit
@@ -21,8 +20,6 @@ _LEVELS = {
     Outcome.REJECTED: logging.ERROR,
     Outcome.MISCONFIGURED: logging.ERROR,
 }
-# How long a caller may wait before it names a version again; a lease seldom takes longer.
-RETRY_SECONDS: Final = 30
 _QUIET = (Outcome.FRESH, Outcome.PAUSED)
 
 
