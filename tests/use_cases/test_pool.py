@@ -177,6 +177,19 @@ def test_two_runs_share_one_host_s_pace() -> None:
     assert all(later - earlier == pytest.approx(0.2) for earlier, later in itertools.pairwise(begun))
 
 
+def test_a_host_s_next_slot_goes_to_the_run_that_goes_first() -> None:
+    """A rush holds up nobody who waits for one connection; of two rushes the first goes on."""
+    stage = Stage(threads=32, per_second=5)
+    rush = stage.run(*(stage.task(f"rush-{n}", host="h") for n in range(100)))
+    later = stage.run(*(stage.task(f"later-{n}", host="h") for n in range(20)), at=1)
+    named = [stage.run(stage.task(f"named-{n}", host="h"), at=n + 0.5, priority=Priority.NAMED) for n in range(5)]
+    stage.time.play(rush, later, *named)
+    for number in range(5):
+        assert stage.began[f"named-{number}"] - (number + 0.5) <= 0.4
+    assert max(at for key, at in stage.began.items() if key.startswith("rush")) < 22
+    assert max(stage.began.values()) < 27, "nothing of the pace is lost"
+
+
 def test_no_other_run_comes_between_the_look_at_a_host_and_the_taking_of_its_slot() -> None:
     """While one run asks for the host's pace, another one tries to begin."""
     clock = FrozenClock(100.0)

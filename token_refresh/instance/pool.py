@@ -7,8 +7,8 @@ The caller's thread hands out its tasks: it waits for the quota, for a host's pa
 thread of the pool ever waits for another one.
 
 1. Whether a task may begin is decided, and what it needs is taken, under one lock: no other run comes in between.
-2. A run stands in a line, for the quota or for a thread, only while that is what it waits for: not while it waits for
-   a host, or hands over a result.
+2. A run stands in a line, for the quota, a thread or a host's next slot, only while that is what it waits for: not
+   while it hands over a result. At the quota and at a host the contract's order holds.
 3. One host has at most a quarter of the threads while a task of another one waits, in this run or another.
 4. A task that ends wakes every run; the free thread goes to the one that has the fewest and can use it.
 """
@@ -35,6 +35,7 @@ _Out = TypeVar("_Out")
 
 _HOST_SHARE: Final = 4  # one host takes at most this part of the threads while others wait
 _CHUNK: Final = 50  # items of a `map` that make a task
+_A_MOMENT: Final = 0.05  # s, that a host's slot is left to a run that goes first
 _NEVER: Final = float("inf")
 
 
@@ -47,6 +48,7 @@ class _Run:
     until: float
     writes_until: float
     under_way: int = 0
+    hosts: set[str] = field(default_factory=set)  # whose next slot it waits for
     ended: list[tuple[Task, Any, BaseException | None]] = field(default_factory=list)
 
 
@@ -73,6 +75,7 @@ class Pool:
         self._under_way = Counter[str]()  # tasks by host
         self._waiting = Counter[str]()  # likewise, of all runs
         self._single_use = 0
+        self._at_host: dict[str, set[_Run]] = {}  # runs that wait for a host's next slot
         self._threadless: dict[_Run, None] = {}  # runs that wait for a thread, in the order in which they came
         self._working: set[str] = set()
 
@@ -169,15 +172,17 @@ class Pool:
             task = lane.task
             if not self._has_room(task.host):
                 lanes.park(lane)
-            elif (delay := self._hosts.until_free(task.host) if task.host else 0.0) > 0:
+            elif delay := self._until_slot(run, task.host):
                 lanes.delay(lane, now + delay)
             elif delay := self._writes.try_take(run.place, task.writes) if task.writes else 0.0:
                 self._need_no_thread(run)
+                self._need_no_slot(run)
                 return None, min(delay, run.until - now)
             else:
                 self._begin(run, lanes.take(lane))
                 return task, 0.0
-        self._step_back(run)
+        self._writes.leave(run.place)
+        self._need_no_thread(run)
         return None, min(run.until, lanes.next_moment()) - now
 
     def _may_spend(self) -> bool | None:
@@ -199,17 +204,40 @@ class Pool:
             return True
         self._threadless[run] = None
         self._writes.leave(run.place)
+        self._need_no_slot(run)
         return False
 
     def _step_back(self, run: _Run) -> None:
         """Stand in no line."""
         self._writes.leave(run.place)
         self._need_no_thread(run)
+        self._need_no_slot(run)
 
     def _need_no_thread(self, run: _Run) -> None:
         if run in self._threadless:
             del self._threadless[run]
             self._crew.wake()
+
+    def _until_slot(self, run: _Run, host: str) -> float:
+        """Return the seconds until the run may have the host's next slot, and let it wait for that; 0 = now."""
+        if not host:
+            return 0.0
+        delay, line = self._hosts.until_free(host), self._at_host.get(host, ())
+        if not delay and any(other.place.rank < run.place.rank for other in line):
+            delay = _A_MOMENT
+        if delay:
+            self._at_host.setdefault(host, set()).add(run)
+            run.hosts.add(host)
+        return delay
+
+    def _need_no_slot(self, run: _Run, host: str | None = None) -> None:
+        """Wait for a host's next slot no longer, or (None) for that of any host."""
+        for each in list(run.hosts) if host is None else [host]:
+            run.hosts.discard(each)
+            line = self._at_host.get(each, set())
+            line.discard(run)
+            if not line:
+                self._at_host.pop(each, None)
 
     def _has_room(self, host: str) -> bool:
         if not host or len(self._waiting) < 2:  # noqa: PLR2004 - no other host waits
@@ -219,6 +247,7 @@ class Pool:
     def _begin(self, run: _Run, task: Task) -> None:
         if task.host:
             self._hosts.take(task.host)
+            self._need_no_slot(run, task.host)
         self._threadless.pop(run, None)
         self._no_longer_waits(task)
         self._under_way[task.host] += 1

@@ -40,6 +40,11 @@ class Place:
     calls: int = 0
     is_waiting: bool = False
 
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Return the order among those who wait."""
+        return (self.priority, self.number)
+
 
 @final
 class Quota:
@@ -125,7 +130,7 @@ class Quota:
         """Return the order among those who wait: cleaning is last, but its twentieth goes before all others."""
         if place.priority == Priority.CLEAN and self._clean_level >= place.calls:
             return (-1, place.number)
-        return (place.priority, place.number)
+        return place.rank
 
     def _grant(self, place: Place) -> float:
         self._level -= place.calls

@@ -1,0 +1,111 @@
+"""Thousands due at once: the quota is used and never exceeded, and no token is made that cannot be stored.
+
+The real code by virtual time, over a Secret Manager that enforces the quota of the project. `make bench` does the same
+with ten thousand.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tests.worlds.metered import MeteredWorld, with_settings
+from token_refresh.core.token_endpoint.outcome import Unavailable
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("token_refresh"), "level", logging.CRITICAL)
+
+
+def tick_until_done(world: MeteredWorld, ticks: int = 60) -> list[dict[str, int]]:
+    """Run every `RUN_EVERY` until nothing is due; return the counts of each run."""
+    counts: list[dict[str, int]] = []
+    began = world.time()
+    while len(counts) < ticks and (not counts or counts[-1].get("deferred")):
+        world.time.now = max(world.time.now, began + world.settings.run_every * len(counts))
+        counts.append(dict(world.run().document()["counts"]))  # type: ignore[call-overload]
+    return counts
+
+
+def check(world: MeteredWorld) -> None:
+    settings = world.settings
+    assert world.made.total() == world.stored(), "a token was thrown away"
+    assert world.lost() == []
+    assert world.statuses() == [], "a failure surfaced"
+    assert world.publisher.events == []
+    assert world.longest <= settings.run_seconds + 2 * settings.http_timeout
+
+
+@pytest.mark.parametrize(("kept", "rotating"), [(2_000, 0), (1_000, 300)])
+def test_what_is_due_at_once_is_refreshed_at_the_quota_s_pace(kept: int, rotating: int) -> None:
+    world = MeteredWorld()
+    world.add(kept)
+    world.add(rotating, rotating=True)
+    counts = tick_until_done(world)
+    check(world)
+    assert world.cloud.refused == 0
+    assert set(world.made.values()) == {1}, "each once"
+    assert len(world.made) == kept + rotating
+    assert set().union(*counts) == {"refreshed", "deferred", "fresh"}
+    assert world.used() >= 0.95
+
+
+def test_a_quota_that_others_use_as_well_slows_down_and_loses_nothing() -> None:
+    """Half of what the pace reckons with is granted: every other write is refused for a while."""
+    world = MeteredWorld(quota=240)
+    world.add(300)
+    world.add(60, rotating=True)
+    tick_until_done(world)
+    check(world)
+    assert world.cloud.refused > 0
+    assert world.cloud.written / (world.cloud.last_write - world.cloud.first_write) >= 0.75 * 240 / 60
+
+
+def test_who_names_a_connection_waits_for_no_rush() -> None:
+    world = MeteredWorld()
+    world.add(1_000)
+    seconds: list[float] = []
+
+    def a_person_waits() -> None:
+        for number in range(10):
+            world.time.sleep(25)
+            began = world.time()
+            report = world.timed_run(connections=(f"k{999 - number:05}",), force=True)
+            assert report.document()["counts"] == {"refreshed": 1}
+            seconds.append(world.time() - began)
+
+    world.time.play(world.timed_run, a_person_waits)
+    check(world)
+    assert max(seconds) <= 3
+
+
+def test_a_slow_provider_holds_up_no_other() -> None:
+    """One of two hosts answers after ten seconds, with nothing: its connections are fewer than a quarter at a time."""
+    world = MeteredWorld()
+    world.add(400)
+    silent = world.add(400, rotating=True)
+
+    def answer(name: str) -> Unavailable | None:
+        if name in slow:
+            world.time.sleep(10)
+            return Unavailable("timeout")
+        return None
+
+    slow = set(silent)
+    world.answer = answer
+    world.run()
+    refreshed = {name for name in world.made if name not in slow}
+    assert len(refreshed) == 400
+    assert world.longest <= world.settings.run_seconds + 2 * world.settings.http_timeout
+
+
+def test_the_first_fill_of_one_host_is_paced_by_the_host() -> None:
+    world = MeteredWorld(settings=with_settings(token_requests_per_second=5.0))
+    world.add(500, versions=0)
+    began = world.time()
+    tick_until_done(world)
+    check(world)
+    assert world.made.total() == 500
+    assert world.time() - began == pytest.approx(100, abs=3)
