@@ -429,3 +429,16 @@ def test_a_dry_run_names_what_would_stop_a_grant_that_is_not_there_yet(
     world.add("bob", None)
     (row,) = world.post({"dry_run": True, "connections": ["bob"]})[1]["connections"]
     assert row["outcome"] == "planned"
+
+
+@pytest.mark.parametrize("value", ["enabled", "paused", "off"])
+@pytest.mark.parametrize("body", [b"", {"connections": ["alice"]}], ids=["all", "named"])
+def test_a_secret_that_carries_the_label_never_receives_an_access_token(world: World, value: str, body: object) -> None:
+    world.add_secret("alice-refresh-token", "CANARY-refresh-1", labels={"token-refresh": "enabled"})
+    world.add_secret("alice-access-token", labels={"token-refresh": value})
+    status, document = world.post(body)
+    assert status == 200
+    row = next(row for row in document["connections"] if row["name"] == "alice")
+    assert row["outcome"] == "misconfigured"
+    assert "is a connection secret itself" in row["message"]
+    assert world.tokens.tokens == []

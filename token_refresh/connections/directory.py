@@ -17,14 +17,12 @@ class Directory:
 
     store: SecretStore
     _reserved: dict[str, str] = field(default_factory=dict)  # secret id -> why, and what mends it
-    _is_listed: bool = False
     _unreserved: set[str] = field(default_factory=set)
 
     def list(self) -> list[Connection]:
         """List the connections, eventually consistent; raises `StoreError`."""
         connections = [c for r in self.store.list_connections() if (c := parse_connection(r))]
         self._reserved = reserved_secrets(connections)
-        self._is_listed = True
         return mark_name_clashes(connections)
 
     def find(self, name: str) -> Connection | None:
@@ -47,8 +45,8 @@ class Directory:
         """
         secret_id = connection.access_token_secret_id
         why = self._reserved.get(secret_id) or reserved_secrets([connection]).get(secret_id)
-        if why is None and not is_ours and secret_id not in self._unreserved and not self._is_listed:
-            # Nothing has been listed yet, so the secret itself must tell.
+        if why is None and not is_ours and secret_id not in self._unreserved:
+            # Lists know the label's two values only, and may be old: the secret itself must tell.
             try:
                 why = reserve_connection_secret(secret_id) if LABEL in self.store.get(secret_id).labels else None
             except SecretMissing:
