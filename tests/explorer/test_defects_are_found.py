@@ -17,7 +17,7 @@ from token_refresh.core.state.situation import Situation
 from token_refresh.core.status import lease_of
 from token_refresh.errors import Busy, StoreError
 from token_refresh.refresh.attempt import Attempt
-from token_refresh.refresh.refresher import Refresher
+from token_refresh.refresh.preparation import Preparation
 from token_refresh.refresh.reply import Reply, Superseded
 from token_refresh.refresh.save import Saver
 
@@ -111,7 +111,7 @@ DEFECTS = {
         "lives at the provider and is stored nowhere",
     ),
     "A6: a stale `latest` brings the old grant back": Defect(
-        Refresher,
+        Preparation,
         "_lowest",
         staticmethod(believes_latest),
         "a person adds a grant, and the day goes on",

@@ -146,3 +146,13 @@ def test_somebody_else_s_lease_is_respected(world: World) -> None:
     world.add("r", "rotating-1000", provider="rotating", annotations={LEASE: json.dumps(lease)})
     assert world.run("r", force=True) == {"r": "busy: lease_held"}
     assert world.later(61, "r") == {"r": "refreshed: refreshed"}
+
+
+def test_a_first_fill_keeps_to_the_project_s_quota_and_throws_no_token_away() -> None:
+    world = World(secret_writes_per_minute=480.0, refresh_workers=1.0)
+    world.add_many(700)
+    times: list[float] = []
+    world.store.on_call = lambda operation: times.append(world.clock()) if operation == "add" else None
+    assert set(world.run().values()) == {"refreshed: refreshed"}
+    assert len(times) == len(world.exchange.sent) == 700
+    assert max(sum(t <= other < t + 60 for other in times) for t in times) <= 600

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.worlds.runs import LIFE, REFUSED, World
+from token_refresh.core.token_endpoint.outcome import ClientRejected, ErrorDetail
 from token_refresh.core.trigger import Trigger
 
 
@@ -45,6 +46,21 @@ def test_a_client_that_some_are_refused_with_is_told_once_and_then_each_of_them(
     assert sorted(world.events()[2:]) == ["client_rejected c0", "client_rejected c1"]
     world.later(LIFE - 900)
     assert len(world.events()) == 4
+
+
+@pytest.mark.parametrize("reason", ["invalid_scope", "access_denied", "admin_policy_enforced"])
+def test_what_is_not_the_client_s_fault_is_told_of_each_connection_however_long_another_has_it(reason: str) -> None:
+    world = World()
+    world.add("a")
+    world.add("b")
+    world.run()
+    world.answers["a-token"] = ClientRejected(reason, ErrorDetail(reason))
+    world.later(LIFE)
+    for _ in range(48):
+        world.later(3600)
+    world.answers["b-token"] = world.answers["a-token"]
+    world.later(LIFE)
+    assert world.events() == ["client_rejected a", "client_rejected b"]
 
 
 def test_recovery_of_a_client_waits_for_none_of_its_connections(world: World) -> None:

@@ -149,6 +149,25 @@ def test_a_new_grant_that_is_dead_too_is_told_again(world: World) -> None:
     assert len({e.id for e in world.publisher.events}) == 2
 
 
+def test_a_verdict_does_not_wait_for_another_client_s_provider() -> None:
+    world = World(refresh_workers=1.0)
+    world.add("dead")
+    world.run()
+    world.add("slow", "rotating-slow", provider="rotating")
+    world.dying("dead")
+    world.clock.advance(LIFE)
+    seen = []
+    normal = world.exchange._answer
+
+    def answer(grant: Grant) -> TokenOutcome:
+        seen.append(world.status("dead"))
+        return normal(grant)
+
+    world.exchange._answer = answer
+    world.run("dead", "slow", versions={"dead": 1})
+    assert [s and s["state"] for s in seen] == [None, "suspect"]
+
+
 def test_nobody_has_consented_yet(world: World) -> None:
     world.add("new", token=None)
     assert world.run("new") == {"new": "needs_consent: never_consented"}

@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from tests.worlds import runs
 from tests.worlds.runs import DAY, DEAD, LIFE, World
 from token_refresh.core.status import Lease, render_lease
 from token_refresh.core.trigger import Trigger
@@ -62,6 +63,20 @@ def test_a_reader_always_finds_life_in_the_newest_token(world: World) -> None:
         world.later(tick)
         assert world.token("alice")["expires_at"] - world.clock() >= 900 - tick
     assert len(world.exchange.sent) < 6, "and is not refreshed at every tick"
+
+
+@pytest.mark.parametrize("life", [660, 900, 1800, 7200])
+def test_a_reader_finds_life_in_tokens_of_any_length(life: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "LIFE", life)
+    world = World()
+    world.add("alice")
+    world.run()
+    least = []
+    for _ in range(3 * life // 300 + 2):
+        world.clock.advance(300)
+        least.append(world.token("alice")["expires_at"] - world.clock())
+        world.run()
+    assert min(least) > 0
 
 
 def test_what_is_not_due_stays_as_it_is(world: World) -> None:
