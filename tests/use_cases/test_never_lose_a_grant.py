@@ -230,7 +230,7 @@ def test_a_stale_latest_does_not_bring_an_old_grant_back(scene: Scene, one: Inst
     scene.clock.advance(4000)
     theirs = scene.server.consent("x, again")
     scene.people.put("x" + SUFFIX, theirs)
-    scene.cloud.stale["latest"] = 7200
+    scene.cloud.stale["latest"] = 3600
     one.run(Trigger(("x",), versions={"x": 2}))
     for _ in range(12):
         scene.clock.advance(300)
