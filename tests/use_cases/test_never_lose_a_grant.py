@@ -144,7 +144,13 @@ def test_a_grant_that_a_person_adds_during_an_exchange_is_the_one_to_use(scene: 
     assert scene.newest() == family.tokens[-1]
 
 
-@pytest.mark.parametrize("fault", [ValueError("closed channel"), FailedPrecondition("KMS key is disabled")])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ValueError("closed channel"),
+        FailedPrecondition("KMS key is disabled"),  # type: ignore[no-untyped-call]
+    ],
+)
 def test_whatever_exception_an_add_raises_it_is_tried_again(scene: Scene, one: Instance, fault: Exception) -> None:
     family = scene.consent("x")
     one.faults.fail("add", fault, secret_id="x" + SUFFIX)
