@@ -142,6 +142,7 @@ def test_a_dry_run_writes_and_sends_nothing(world: World, run: Command, name: st
     ("arguments", "says"),
     [
         pytest.param(("--name", "bad/name"), "cannot be the name", id="a name that cannot be"),
+        pytest.param(("--name", ""), "cannot be the name", id="no name at all"),
         pytest.param(("--name", "x", "--provider", "nobody"), "providers list", id="an unknown provider"),
         pytest.param(("--name", "x", "--variable", "tenant"), "NAME=VALUE", id="a variable without a value"),
         pytest.param((), "--name", id="no name"),

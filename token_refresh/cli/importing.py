@@ -142,7 +142,8 @@ def _declare(  # noqa: PLR0913, PLR0917 - what a declaration has
         "scopes": " ".join(scopes.split() if scopes is not None else found.scopes),
         "variables": json.dumps(_parse_variables(variables)) if variables else None,
     }
-    if not (is_secret_id(f"{name}-access-token") and is_secret_id(f"{name}{SUFFIX}")) or name.endswith(SUFFIX):
+    ids = (name, f"{name}-access-token", f"{name}{SUFFIX}")
+    if not all(map(is_secret_id, ids)) or name.endswith(SUFFIX):
         raise Stop(f"{name!r} cannot be the name of a connection: letters, digits, - and _, at most 241", WRONG_USE)
     record = SecretRecord(
         f"{name}{SUFFIX}",
