@@ -52,6 +52,12 @@ def test_a_regional_connection_of_another_provider_and_client() -> None:
     assert '"projects/p/locations/eu-1/secrets/gmail-ada-refresh-token"' in text
 
 
+def test_what_chooses_the_urls_is_in_it() -> None:
+    chosen = connection(provider="zoho", variables='{"accounts-server": "accounts.zoho.eu", "org": "a"}')
+    text = build_terraform(chosen, project="p", location="", has_own_client=False)
+    assert 'variables = { "accounts-server" = "accounts.zoho.eu", "org" = "a" }' in text
+
+
 def test_a_payload_with_its_own_client_needs_no_registration() -> None:
     assert 'client = ""' in build_terraform(connection(), project="p", location="", has_own_client=True)
 

@@ -43,6 +43,9 @@ def _entry(connection: Connection, *, has_own_client: bool) -> list[tuple[str, s
         entry.append(("owner", _quote(connection.owner)))
     if connection.scopes:
         entry.append(("scopes", f"[{', '.join(map(_quote, connection.scopes))}]"))
+    if connection.variables:
+        pairs = (f"{_quote(name)} = {_quote(value)}" for name, value in connection.variables.items())
+        entry.append(("variables", f"{{ {', '.join(pairs)} }}"))
     width = max((len(key) for key, _ in entry), default=0)
     return [(key.ljust(width), value) for key, value in entry]
 
