@@ -263,6 +263,22 @@ def test_an_instance_with_an_old_memory_reads_the_token_again_before_it_judges(w
     assert world.events() == [], "as far as the old instance knew the token had run out; it is good for half an hour"
 
 
+def test_an_instance_that_only_waits_reads_the_token_again_before_it_judges(world: World) -> None:
+    world.run()
+    old = world.runner
+    world.answers["alice-token"] = SILENT
+    world.clock.advance(LIFE - 500)
+    old.run(Trigger())
+    world.healed("alice")
+    world.new_instance()
+    assert world.run(force=True) == {"alice": "refreshed: refreshed"}
+    world.clock.advance(55)
+    report = old.run(Trigger())
+    assert [(v.outcome, v.reason) for v in report.visits] == [("fresh", "refreshed_elsewhere")]
+    assert world.status("alice") is None
+    assert world.events() == []
+
+
 def test_what_another_instance_refreshed_meanwhile_drops_the_answer(world: World) -> None:
     world.run()
     old = world.runner

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from token_refresh.core.access_token import AccessTokenFacts, parse_facts
@@ -86,6 +87,13 @@ class Memory:
         if before and after and after.version == before.version:
             self._access_tokens[connection.access_token_secret_id] = before
         return facts
+
+    def newer(self, connection: Connection, known: AccessTokenFacts | None) -> AccessTokenFacts | None:
+        """Read the stored access token again; None where it is not newer than `known`, or cannot be read."""
+        with suppress(Exception):  # then what is known must do
+            facts = self.reread(connection)
+            return facts if facts and (known is None or facts.refreshed_at > known.refreshed_at) else None
+        return None
 
     def has_document(self, connection: Connection) -> bool:
         """Tell whether the access-token secret holds a document of ours, which no grant can be taken for."""

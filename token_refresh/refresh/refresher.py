@@ -239,10 +239,8 @@ class Refresher:
         self, connection: Connection, situation: Situation, began: int, judge_in: Callable[[Situation], Verdict]
     ) -> Attempt:
         """Judge with the access token as it is stored now, or not at all if another instance was faster."""
-        known, facts = situation.facts, None
-        with suppress(Exception):  # then what is known must do
-            facts = self._memory.reread(connection)
-        if facts and (known is None or facts.refreshed_at > known.refreshed_at):
+        facts = self._memory.newer(connection, situation.facts)
+        if facts:
             margin = self._memory.margins(connection, facts).margin
             situation = replace(situation, facts=facts, margin=margin)
             if facts.refreshed_at >= began:

@@ -138,10 +138,19 @@ class Visitor:
         back_off = visit.situation.back_off
         if visit.outcome != Outcome.UNAVAILABLE or back_off is None:
             return visit
-        verdict = judge_waiting(visit.situation, back_off)
+        connection, situation = visit.connection, visit.situation
+        verdict = judge_waiting(situation, back_off)
         if verdict is None:
             return visit
-        return visit.came_to(Attempt(visit.connection, visit.situation, verdict, visit.situation.facts))
+        facts = self.memory.newer(connection, situation.facts)
+        if facts:
+            margins = self.memory.margins(connection, facts)
+            situation = replace(situation, facts=facts, margin=margins.margin, due_at=margins.due_at)
+            verdict = judge_waiting(situation, back_off)
+        if verdict is None:
+            self.memory.remember_failure(connection.secret_id, None)
+            return replace(visit.decided(wait(Outcome.FRESH, "refreshed_elsewhere")), situation=situation)
+        return visit.came_to(Attempt(connection, situation, verdict, situation.facts))
 
     def not_found(self, name: str, fault: StoreError) -> Visit:
         """Say of a connection that it cannot even be read: it harms no other one that is named beside it."""
