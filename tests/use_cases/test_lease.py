@@ -172,6 +172,20 @@ def test_what_another_instance_has_refreshed_is_read_and_not_refreshed_again() -
     assert outcome(other, Trigger()) == ("fresh", "not_due")
 
 
+def test_who_loses_the_lease_to_another_instance_reads_what_that_one_has_refreshed() -> None:
+    scene = Scene()
+    store = scene.store.restarted()
+    slow, faster = scene.start(store), [scene.runner]
+
+    def overtake(operation: str) -> None:
+        if operation == "access" and faster and ("access", GRANT) in store.calls:
+            assert outcome(faster.pop(), Trigger()) == ("refreshed", "refreshed")
+
+    store.on_call = overtake
+    assert outcome(slow, Trigger()) == ("fresh", "refreshed_elsewhere")
+    assert scene.exchange.sent == ["rt-0"], "the token is not exchanged a second time"
+
+
 def test_a_new_refresh_token_that_cannot_be_stored_is_loud_and_kept_until_it_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -25,6 +25,8 @@ from tests.worlds.consents import (
     is_saved,
     title,
 )
+from token_refresh.consent.answers import Context, Redirect
+from token_refresh.core.consent.session import Cookie
 from token_refresh.core.incident.incident import event_type_of
 from token_refresh.core.provider.definition import ANY, SubjectSource
 from token_refresh.core.secrecy import Secret
@@ -527,3 +529,16 @@ def test_a_link_of_any_connection_is_read_back(world: World, name: str, consents
     ticket = world.tickets.read(link.partition("ticket=")[2])
     assert (ticket.connection, ticket.consents) == (name, consents)
     assert len(link) < 800
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(
+            Redirect("https://provider.example/authorize?state=CANARY", Cookie("n", "CANARY", 60)), id="redirect"
+        ),
+        pytest.param(Context(state="CANARY"), id="context"),
+    ],
+)
+def test_no_repr_shows_where_a_consent_leads(value: object) -> None:
+    assert "CANARY" not in repr(value)

@@ -187,6 +187,13 @@ def test_an_access_token_secret_that_vanishes_is_noticed_when_it_is_written(worl
     world.run()
     del world.store.cloud.secrets["good-access-token"]
     assert world.later(LIFE)["good"] == "misconfigured: misconfigured"
+    world.store.create("good-access-token")
+    assert world.later(1)["good"] == "refreshed: refreshed", "it is looked for in each run"
+    del world.store.cloud.secrets["good-access-token"]
+    world.later(LIFE)
+    sent = len(world.exchange.sent)
+    assert world.later(300)["good"] == "misconfigured: misconfigured"
+    assert len(world.exchange.sent) == sent, "without an exchange"
 
 
 @pytest.mark.parametrize("provider", ["google", "rotating"])
