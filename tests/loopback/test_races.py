@@ -59,17 +59,7 @@ def ground(request: pytest.FixtureRequest, world: CrashWorld, peer: OidcProvider
         return Ground(provider, server.token_url, world.environ, create, server.is_alive)
     if peer is None:
         pytest.skip(why_missing())
-    secret = "CANARY-secret-of-the-racing-client"
-    peer.create_client(provider, secret)
-    world.canary.learn(secret)
-    if f"oauth-client-{provider}" not in {s.name.rsplit("/", 1)[-1] for s in world.list_secrets()}:
-        world.create(f"oauth-client-{provider}", json.dumps({"client_id": provider, "client_secret": secret}))
-    path = world.directory / "peer.toml"
-    path.write_text(
-        f'[oidc-provider]\ntoken_url = "{peer.token_url}"\nclient_auth = "client_secret_basic"\n'
-        'rotates_refresh_tokens = "always"\n'
-    )
-    environ = {**world.environ, "PROVIDERS_FILE": str(path)}
+    environ = world.declare_peer(peer)
     return Ground(provider, peer.token_url, environ, lambda: peer.create_grant(provider, OWNER), peer.is_alive)
 
 

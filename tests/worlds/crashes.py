@@ -15,6 +15,7 @@ from google.cloud.secretmanager_v1 import Secret, SecretManagerServiceClient
 from infra.local.authorization_server import AuthorizationServer, Client
 from infra.local.pubsub.service import PubSub
 from infra.local.secret_manager import SecretManagerServer
+from tests.peers.oidc_provider import OidcProvider
 from tests.worlds.canary import Canary
 from tests.worlds.one_run import OneRun
 from token_refresh.core.connection import LEASE, STATUS
@@ -91,6 +92,20 @@ class CrashWorld:
             "CONFIRM_AFTER": "60",
             "BREAKER_MIN": "1000",  # many deaths of one client are what these tests are made of
         }
+
+    def declare_peer(self, peer: OidcProvider) -> dict[str, str]:
+        """Declare the provider `oidc-provider`; return the environment of functions that know it and no other."""
+        secret = "CANARY-secret-of-the-client-at-the-peer"
+        peer.create_client(peer.name, secret)
+        self.canary.learn(secret)
+        if f"oauth-client-{peer.name}" not in {s.name.rsplit("/", 1)[-1] for s in self.list_secrets()}:
+            self.create(f"oauth-client-{peer.name}", json.dumps({"client_id": peer.name, "client_secret": secret}))
+        path = self.directory / "peer.toml"
+        path.write_text(
+            f'[{peer.name}]\ntoken_url = "{peer.token_url}"\nclient_auth = "client_secret_basic"\n'
+            'rotates_refresh_tokens = "always"\n'
+        )
+        return {**self.environ, "PROVIDERS_FILE": str(path)}
 
     def _listen(self) -> None:
         while not self._stopped.is_set():

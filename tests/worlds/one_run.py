@@ -10,6 +10,7 @@ import json
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,16 @@ class _Child:
         """Kill it (-9)."""
         self._process.kill()
         self._process.join(10)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process.pid
+        os.kill(self._process.pid, number)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end."""
+        self._process.join(seconds)
+        assert not self.running, "the process did not end in time"
 
     @property
     def running(self) -> bool:
