@@ -151,3 +151,13 @@ def test_the_breaker_is_set_by_the_environment() -> None:
     assert set(world.run().values()) == HELD
     assert set(world.later(900).values()) == HELD
     assert set(world.later(300).values()) == ASKED
+
+
+def test_the_refresh_that_ends_the_incident_explains_the_refusals_of_the_same_run(world: World) -> None:
+    names = world.add_many(6)
+    world.dying(*names)
+    world.run(*names)
+    assert set(world.later(900, *names).values()) == HELD
+    world.healed("c0")
+    assert world.later(60, "c0") == {"c0": "refreshed: refreshed"}
+    assert {(world.status(n) or {}).get("state") for n in names[1:]} == {"needs_consent"}

@@ -256,10 +256,10 @@ class Runner:
                 s and is_mass(s.client_event_id)
                 for s in map(self.visitor.incidents.status_of, (*(v.connection for v in own), *neighbours))
             )
-            told = self.verdicts.record(own, neighbours, run.until)
+            told, neighbours = self.verdicts.record(own, neighbours, run.until)
             done.update({v.connection.secret_id: v for v in told})
             if was_in_doubt and any(v.outcome == Outcome.REFRESHED for v in told):
-                self._try_suspects(client, told, done, run)
+                self._try_suspects(neighbours, told, done, run)
         for visit in visits:
             self._free(visit, run)
 
@@ -269,9 +269,9 @@ class Runner:
             run.claimed.discard(key)
             self.pool.release(key)
 
-    def _neighbours(self, client: str, own: Sequence[Visit], run: _Run, *, is_needed: bool = False) -> list[Connection]:
+    def _neighbours(self, client: str, own: Sequence[Visit], run: _Run) -> list[Connection]:
         """Return the client's other connections, where the verdicts depend on them."""
-        if not (is_needed or self.verdicts.needs_neighbours(own)) and run.listed is None:
+        if not self.verdicts.needs_neighbours(own) and run.listed is None:
             return []
         try:
             listed = self._list(run)
@@ -286,15 +286,17 @@ class Runner:
         known = self.visitor.memory.clients.get(connection.secret_id)
         return (status.client if status and status.client else known) or connection.client_secret_id
 
-    def _try_suspects(self, client: str, told: Sequence[Visit], done: dict[str, Visit], run: _Run) -> None:
+    def _try_suspects(
+        self, neighbours: Sequence[Connection], told: Sequence[Visit], done: dict[str, Visit], run: _Run
+    ) -> None:
         """Try the suspects of a client that was in doubt and works again, due or not."""
-        incidents = self.visitor.incidents
-        others = self._neighbours(client, told, run, is_needed=True)
-        suspects = [c for c in others if (s := incidents.status_of(c)) and s.state == State.SUSPECT and not c.paused]
-        looks = [self.visitor.look(c, Trigger(force=True)) for c in suspects]
-        due = [v for v in looks if v.decision.attempt]
+        status_of = self.visitor.incidents.status_of
+        suspects = [c for c in neighbours if (s := status_of(c)) and s.state == State.SUSPECT and not c.paused]
+        due = [v for c in suspects if (v := self.visitor.look(c, Trigger(force=True))).decision.attempt]
         tried = [r for _, r in self.pool.run(self._tasks(due, run), Priority.VERDICT, run.until) if r is not None]
-        for visit in self.verdicts.record(tried, self._neighbours(client, tried, run), run.until):
+        ids = {v.connection.secret_id for v in tried}
+        others = [c for c in (*neighbours, *(v.connection for v in told)) if c.secret_id not in ids]
+        for visit in self.verdicts.record(tried, others, run.until)[0]:
             if visit.connection.secret_id in done:
                 done[visit.connection.secret_id] = visit
             self._free(visit, run)

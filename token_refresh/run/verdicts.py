@@ -1,6 +1,6 @@
 """What the visits of one client mean, weighed together, and what is written and told of them.
 
-    visits = verdicts.record(visits, neighbours, until)
+    visits, neighbours = verdicts.record(visits, neighbours, until)
 
 Who owns which id: a status carries the id of the connection's own incident (`event_id`), and the id of the client's
 incident in which it takes part (`client_event_id`); what is decided and not yet published is `owed`.
@@ -86,8 +86,10 @@ class Verdicts:
             for v in visits
         )
 
-    def record(self, visits: Sequence[Visit], neighbours: Sequence[Connection], until: float) -> list[Visit]:
-        """Weigh the attempts, write the statuses, publish what they owe; returns the visits as they then are.
+    def record(
+        self, visits: Sequence[Visit], neighbours: Sequence[Connection], until: float
+    ) -> tuple[list[Visit], list[Connection]]:
+        """Weigh the attempts, write the statuses, publish what they owe; returns both as they then are.
 
         What is not written until `until` (epoch seconds) is decided again by the next run.
         """
@@ -102,12 +104,11 @@ class Verdicts:
         # A refreshed connection speaks before one that is still ill.
         order = sorted(range(len(weighed)), key=lambda i: weighed[i].outcome != Outcome.REFRESHED)
         told = {i: self._guarded(weighed[i], known, affected, until) for i in order}
-        for neighbour in neighbours:
-            self._let_leave(neighbour, known.incidents)
+        left = [self._let_leave(neighbour, known.incidents) for neighbour in neighbours]
         self.told_over.update(known.incidents.told)
         for client in {v.client for v in visits}:
             (self.in_incident.add if known.incidents.is_open else self.in_incident.discard)(client)
-        return [told[i] for i in range(len(weighed))]
+        return [told[i] for i in range(len(weighed))], left
 
     def settle(self, visit: Visit) -> Visit:
         """Publish what a connection owes, or what is due although nothing was attempted."""
@@ -236,18 +237,20 @@ class Verdicts:
             status = self.incidents.status_of(connection)
             self.incidents.warn_of_end(connection, status, visit.facts, end.at, warning)
 
-    def _let_leave(self, neighbour: Connection, incidents: ClientIncidents) -> None:
+    def _let_leave(self, neighbour: Connection, incidents: ClientIncidents) -> Connection:
         """Take a connection that was not attempted out of an incident that is over."""
         status = self.incidents.status_of(neighbour)
         if status is None or not incidents.is_over(status):
-            return
+            return neighbour
         self.writes.charge()
         try:
-            if self.incidents.record(neighbour, incidents.leave(status), None) is None:
-                incidents.unsay(status)
+            written = self.incidents.record(neighbour, incidents.leave(status), None)
         except StoreError as fault:
-            incidents.unsay(status)
+            written = None
             _say(neighbour, fault)
+        if written is None:
+            incidents.unsay(status)
+        return written or neighbour
 
 
 def _say(connection: Connection, fault: StoreError) -> None:
