@@ -90,6 +90,11 @@ class Report:
         return row
 
     def _log_visit(self, visit: Visit, now: float) -> None:
+        level = logging.DEBUG if visit.outcome in _QUIET else logging.INFO
+        if visit.attempt:
+            level = _LEVELS.get(visit.outcome, logging.INFO)
+        if not log.isEnabledFor(level):
+            return
         fields: dict[str, object] = {
             "event": "connection",
             "run_id": self.run_id,
@@ -100,9 +105,6 @@ class Report:
         }
         if visit.facts:
             fields["access_token_seconds_left"] = int(visit.facts.expires_at - now)
-        level = logging.DEBUG if visit.outcome in _QUIET else logging.INFO
-        if visit.attempt:
-            level = _LEVELS.get(visit.outcome, logging.INFO)
         detail = f": {visit.message}" if visit.message else ""
         log.log(
             level,

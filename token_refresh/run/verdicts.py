@@ -121,7 +121,7 @@ class Verdicts:
                 connection = self.incidents.remind(connection, status, visit.facts)
         except StoreError as fault:
             _say(connection, fault)
-        return replace(visit, connection=connection)
+        return visit if connection is visit.connection else replace(visit, connection=connection)
 
     # -- weighing ------------------------------------------------------------------------------------------------------
 

@@ -105,9 +105,10 @@ class Visitor:
         situation = self._first_sight(connection, trigger)
         try:
             if not trigger.dry_run and not connection.paused:
-                connection = self._mend(connection)
-            situation = self._first_sight(connection, trigger)
-            situation = replace(self._with_facts(connection, situation), is_unread=False)
+                mended = self._mend(connection)
+                if mended is not connection:
+                    connection, situation = mended, self._first_sight(mended, trigger)
+            situation = self._with_facts(connection, situation)
             situation = self._with_newest(connection, situation)
             visit = Visit(connection, situation, self._decide(connection, situation))
             if trigger.dry_run and not connection.paused:
@@ -119,8 +120,9 @@ class Visitor:
         except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
             log_defect(connection, fault)
             return self._failed(connection, situation, "internal_error", "")
-        decision = visit.decision
-        return replace(visit, message=situation.status.message if situation.status and not decision.attempt else "")
+        if situation.status and situation.status.message and not visit.decision.attempt:
+            return replace(visit, message=situation.status.message)
+        return visit
 
     def postpone(self, connection: Connection, trigger: Trigger) -> Visit:
         """Leave a connection to the next run, unseen: there is no time to look at it."""
@@ -190,6 +192,7 @@ class Visitor:
         """Return what can be known without any call."""
         status = self.incidents.status_of(connection)
         client = status.client if status and status.client else connection.client_secret_id
+        lease = lease_of(connection.record)
         return Situation(
             name=connection.name,
             now=self.clock(),
@@ -200,8 +203,8 @@ class Visitor:
             is_unread=True,
             margin=self.memory.margins(connection, None).margin,
             force=trigger.force,
-            lowest_version=max(trigger.versions.get(connection.name, 0), lease_of(connection.record).version),
-            was_consenting=lease_of(connection.record).is_of_consent,
+            lowest_version=max(trigger.versions.get(connection.name, 0), lease.version),
+            was_consenting=lease.is_of_consent,
             version=status.version if status else 0,
         )
 
@@ -222,6 +225,8 @@ class Visitor:
         margins = self.memory.margins(connection, facts)
         return replace(
             seen,
+            now=self.clock(),
+            is_unread=False,
             facts=facts,
             margin=margins.margin,
             due_at=margins.due_at,
@@ -231,7 +236,7 @@ class Visitor:
     def _with_newest(self, connection: Connection, seen: Situation) -> Situation:
         """Add newer versions, where the state makes them worth a look."""
         if not needs_newest(seen.status) or connection.paused or connection.problem:
-            return replace(seen, now=self.clock())
+            return seen
         newest, client_version = self._look_for_newer(connection, seen.status)
         return replace(seen, now=self.clock(), newest_version=newest, newest_client_version=client_version)
 

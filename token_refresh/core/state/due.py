@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from token_refresh.core.access_token import AccessTokenFacts
@@ -12,6 +13,7 @@ from token_refresh.core.provider.definition import Provider
 _OWN_MARGIN_CAP: Final = 0.5
 _DEFAULT_MARGIN_CAP: Final = 0.25
 _JITTER: Final = 0.1
+_CACHED: Final = 2**15  # a run asks for each connection several times
 # s, beyond the period of the runs: what the run itself may need until the token is written.
 _RUN_ALLOWANCE: Final = 300
 
@@ -51,6 +53,7 @@ def margins(  # noqa: PLR0913, PLR0917 - whose margin it may be
     return Margins(margin, due_at, cannot_keep_fresh=margin <= run_every)
 
 
+@lru_cache(maxsize=_CACHED, typed=True)
 def spread(*parts: object) -> float:
     """Return a number in [0, 1) that is fixed by `parts`: jitter without randomness."""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
