@@ -98,8 +98,8 @@ class MeteredWorld:
 
     def __post_init__(self) -> None:
         self.time = VirtualTime()
-        self.cloud = MeteredCloud(self.time, self.quota)
-        self.store = MeteredStore(self.time, self.cloud)
+        self.cloud = self.build_cloud()
+        self.store = self.build_store()
         self.publisher = FakePublisher()
         self.exchange = ScriptedExchange(self._answer)
         self.made = Counter[str]()
@@ -109,9 +109,15 @@ class MeteredWorld:
         self._numbers = itertools.count(1)
         self.start_instance()
 
+    def build_cloud(self) -> MeteredCloud:
+        return MeteredCloud(self.time, self.quota)
+
+    def build_store(self) -> MeteredStore:
+        return MeteredStore(self.time, self.cloud)
+
     def start_instance(self) -> None:
         """Let a cold instance take over."""
-        store = MeteredStore(self.time, self.cloud)
+        store = self.build_store()
         providers = {p.name: p for p in (build_provider(), build_provider("google", rotates="never"))}
         self.crew = VirtualCrew(int(self.settings.refresh_workers), self.time)
         outside = Outside(

@@ -12,6 +12,7 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -236,12 +237,20 @@ class Runner:
         except Busy:
             return visit.decided(wait(Outcome.BUSY, "in_progress"))
         run.claimed.add(key)
-        known = self.visitor.memory.facts(visit.connection) if self.visitor.memory.is_known(visit.connection) else None
-        if known != visit.situation.facts:
-            visit = self.visitor.look(visit.connection, run.trigger)
+        memory, seen = self.visitor.memory, visit.situation
+        known = memory.facts(visit.connection) if memory.is_known(visit.connection) else None
+        if known != seen.facts or memory.back_offs.get(key) != seen.back_off:
+            visit = self.visitor.look(self._as_it_is(visit), run.trigger)
             if not visit.decision.attempt:
                 return visit
         return self.visitor.attempt(visit, run.until)
+
+    def _as_it_is(self, visit: Visit) -> Connection:
+        """Return a connection that another run has worked on since: the status that it was seen with may be over."""
+        with suppress(StoreError):
+            found = self.directory.find(visit.connection.name) if visit.situation.status else None
+            return found or visit.connection
+        return visit.connection
 
     # -- the verdicts --------------------------------------------------------------------------------------------------
 
