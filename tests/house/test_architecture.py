@@ -64,7 +64,7 @@ PUT_TOGETHER = {"main", "cli", "wiring"}
 # What is longer than it may be, and by how much at most: a debt to be paid, never to grow.
 MOST_LINES = 300
 TOO_LONG = {
-    "token_refresh/run/runner.py": 360,
+    "token_refresh/run/runner.py": 350,
 }
 
 

@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 
 from token_refresh.connections.directory import Directory
 from token_refresh.core.connection import Connection
@@ -33,6 +32,7 @@ from token_refresh.refresh.reply import Reply
 from token_refresh.refresh.save import Saver
 from token_refresh.run.clean import Janitor
 from token_refresh.run.open_attempts import OpenAttempts
+from token_refresh.run.outlived import destroy_outlived
 from token_refresh.run.report import Report
 from token_refresh.run.revoke import Revocations
 from token_refresh.run.signals import SignalMatcher
@@ -100,7 +100,8 @@ class Runner:
         visits = [v.came_to(saved[v.connection.secret_id]) if v.connection.secret_id in saved else v for v in looks]
         if not run.trigger.dry_run:
             visits = self._carry_out(visits, run)
-            self._destroy_outlived(visits, run)
+            memory, store = self.visitor.memory, self.visitor.store
+            destroy_outlived((v.connection for v in visits), memory, store, self.pool, self.clock(), run.until)
         return visits
 
     def _revoke(self, connection: Connection, run: _Run) -> Visit:
@@ -309,31 +310,6 @@ class Runner:
             if visit.connection.secret_id in done:
                 done[visit.connection.secret_id] = visit
             self._free(visit, run)
-
-    # -- what has no use any more --------------------------------------------------------------------------------------
-
-    def _destroy_outlived(self, visits: Sequence[Visit], run: _Run) -> None:
-        """Destroy access-token versions whose token has run out: they are billed, and nobody reads them."""
-        memory, now = self.visitor.memory, self.clock()
-
-        def destroy(connection: Connection, version: int) -> bool:
-            try:
-                self.visitor.store.destroy(connection.access_token_secret_id, version)
-            except StoreError as fault:
-                log.warning("could not destroy version %d of %s: %s", version, connection.access_token_secret_id, fault)
-                if isinstance(fault, StoreUnavailable):  # the next run tries again; anything else is left to `clean`
-                    return True
-            memory.forget_outlived(connection)
-            return True
-
-        found = [(v.connection, memory.outlived(v.connection, now)) for v in visits if not v.connection.problem]
-        tasks = [
-            Task(c.access_token_secret_id, "", 1, is_single_use=False, work=partial(destroy, c, version))
-            for c, version in found
-            if version
-        ]
-        for _ in self.pool.run(tasks, Priority.DESTROY, run.until):
-            pass
 
 
 def _is_outage(visits: Sequence[Visit]) -> bool:
