@@ -58,6 +58,18 @@ def test_a_token_that_has_run_out_is_no_reason_to_ask_the_owner_at_once(world: W
     assert world.events() == []
 
 
+@pytest.mark.parametrize(("ago", "outcome"), [(899, "suspect"), (900, "needs_consent")])
+def test_a_suspicion_with_the_contract_s_fields_alone_is_confirmed_like_any_other(
+    world: World, ago: float, outcome: str
+) -> None:
+    since = world.clock() - ago
+    fields = '"version": 1, "attempts": 1, "next_attempt_at": 0, "event_id": ""'
+    note = f'{{"state": "suspect", "reason": "revoked_or_expired", "since": {since}, {fields}}}'
+    world.store.set_annotations("alice-refresh-token", {"token-refresh.status": note})
+    world.dying("alice")
+    assert world.run() == {"alice": f"{outcome}: revoked_or_expired"}
+
+
 def test_one_wrong_answer_harms_nobody(world: World) -> None:
     world.run()
     world.dying("alice")

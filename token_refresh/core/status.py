@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -137,7 +137,10 @@ def parse_status(text: str | None) -> Status | None:
         known[field.name] = value
     if not {"state", "reason", "since"} <= known.keys():
         return None
-    return Status(**known)  # type: ignore[arg-type]  # each value was fitted to its field
+    status = Status(**known)  # type: ignore[arg-type]  # each value was fitted to its field
+    if status.state == State.SUSPECT:  # it began with a refusal, and with which one if nothing earlier is noted
+        return replace(status, refused_at=min(status.refused_at or status.since, status.since))
+    return status
 
 
 def render_status(status: Status) -> str:
