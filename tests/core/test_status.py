@@ -100,7 +100,7 @@ def test_nonsense_in_a_status_reads_as_absent(text: str | None) -> None:
 
 
 def test_a_status_may_carry_fields_of_a_later_release() -> None:
-    status = parse_status(status_json(colour="red", version=2.0))
+    status = parse_status(status_json(colour="red", version=2.0, event_id=None))
     assert status == Status(State.SUSPECT, "revoked_or_expired", 1.0, 2, refused_at=1.0)
 
 

@@ -129,7 +129,7 @@ def parse_status(text: str | None) -> Status | None:
         return None
     known: dict[str, object] = {}
     for field in fields(Status):
-        if field.name not in data:
+        if data.get(field.name) is None:
             continue
         value = _fit(data[field.name], str(field.type))
         if value is None:
