@@ -224,3 +224,17 @@ def test_the_end_of_a_rotated_grant_is_written_into_its_payload() -> None:
         "expires_at": now + 90 * DAY,
         "scope": "a",
     }
+
+
+def test_the_owner_of_a_paused_connection_is_not_reminded(world: World) -> None:
+    world.add("alice")
+    world.dying("alice")
+    world.confirmed("alice")
+    record = world.store.cloud.secrets["alice-refresh-token"].record
+    world.store.cloud.write(type(record)(record.secret_id, {"token-refresh": "paused"}, record.annotations, ""))
+    world.later(2 * DAY)
+    assert world.events() == ["invalid_grant alice"]
+    record = world.store.cloud.secrets["alice-refresh-token"].record
+    world.store.cloud.write(type(record)(record.secret_id, {"token-refresh": "enabled"}, record.annotations, ""))
+    world.run()
+    assert world.events() == ["invalid_grant alice", "consent_overdue alice"]

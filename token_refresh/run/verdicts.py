@@ -117,7 +117,7 @@ class Verdicts:
             if status and status.owed:
                 connection = self.incidents.publish_owed(connection, status, visit.facts)
                 status = self.incidents.status_of(connection)
-            if status:
+            if status and not connection.paused:  # nothing happens to it until its label says otherwise
                 connection = self.incidents.remind(connection, status, visit.facts)
         except StoreError as fault:
             _say(connection, fault)
