@@ -1,22 +1,33 @@
-"""What the first edition lost grants by is found: A1 to A6 of its review, each put back into today's code."""
+"""What the first edition lost grants by is found: A1 to A6 of its review, each put back into today's code.
+
+And one defect for each other thing that the books judge.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from tests.explorer.deviations import Fault
 from tests.explorer.explore import Found, Search
 from tests.explorer.scenes import SCENES
+from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Held, Leases
+from token_refresh.core.access_token import build_document
 from token_refresh.core.connection import Connection
+from token_refresh.core.state import verdict
+from token_refresh.core.state.grant_end import GrantEnd
 from token_refresh.core.state.situation import Situation
+from token_refresh.core.state.verdict import Verdict
 from token_refresh.core.status import lease_of
+from token_refresh.core.token_endpoint.outcome import ErrorDetail, Refreshed
 from token_refresh.errors import Busy, StoreError
-from token_refresh.refresh.attempt import Attempt
+from token_refresh.refresh import refresher
+from token_refresh.refresh.access_tokens import AccessTokens
+from token_refresh.refresh.attempt import Attempt, Prepared
 from token_refresh.refresh.preparation import Preparation
 from token_refresh.refresh.reply import Reply, Superseded
 from token_refresh.refresh.save import Saver
@@ -24,6 +35,7 @@ from token_refresh.refresh.save import Saver
 A_LOT = 10.0**9
 
 _save_refresh_token, _has_time = Saver._save_refresh_token, Leases.has_time
+_write, _judge_death = AccessTokens.write, verdict._judge_death
 
 
 def throws_away(saver: Saver, reply: Reply) -> Attempt:
@@ -57,11 +69,42 @@ def believes_latest(connection: Connection, situation: Situation) -> int:
     return max(lease_of(connection.record).version, situation.lowest_version)
 
 
+def tells_nobody(*_: object) -> bool:
+    return True
+
+
+def destroys_one_more(tokens: AccessTokens, prepared: Prepared, *_: object, rotated: bool) -> None:
+    tokens.store.destroy(prepared.connection.secret_id, prepared.version.number + rotated)
+
+
+def writes_what_has_run_out(  # noqa: PLR0913, PLR0917 - as the method
+    tokens: AccessTokens,
+    prepared: Prepared,
+    refreshed: Refreshed,
+    held: Held | None,
+    current: int,
+    end: GrantEnd | None,
+    now: int,
+) -> Attempt:
+    document = build_document(refreshed, connection=prepared.connection.name, connection_version=current, now=now)
+    tokens.store.add(prepared.connection.access_token_secret_id, document)
+    return _write(tokens, prepared, refreshed, held, current, end, now)
+
+
+def asks_at_once(situation: Situation, reason: str, detail: ErrorDetail) -> Verdict:
+    refused = replace(situation, status=_judge_death(situation, reason, detail).status, confirm_after=0)
+    return _judge_death(refused, reason, detail)
+
+
+def forgets_that_it_was_lost(*_: object, **__: object) -> str:
+    return "revoked_or_expired"
+
+
 @dataclass(frozen=True, slots=True)
 class Defect:
     """A defect: how it is put back, in which scene and by what it shows (no fault: an interruption alone), and how."""
 
-    owner: type
+    owner: object
     method: str
     variant: Callable[..., object]
     scene: str
@@ -117,6 +160,41 @@ DEFECTS = {
         "a person adds a grant, and the day goes on",
         frozenset({Fault.STALE}),
         "although the access token is of version",
+    ),
+    "a death is told to nobody": Defect(
+        Incidents, "publish", tells_nobody, "an owner revokes", frozenset(), "was reported 0 times"
+    ),
+    "the newest version is destroyed": Defect(
+        AccessTokens,
+        "_destroy_old",
+        destroys_one_more,
+        "two ticks, a strict provider",
+        frozenset(),
+        "destroyed the newest version",
+    ),
+    "an access token is written that has run out": Defect(
+        AccessTokens,
+        "write",
+        writes_what_has_run_out,
+        "ticks in turn",
+        frozenset({Fault.LONG_FREEZE_AFTER}),
+        "published an access token that had run out",
+    ),
+    "an owner is asked after one bad moment": Defect(
+        verdict,
+        "_judge_death",
+        asks_at_once,
+        "two ticks, a provider that never rotates",
+        frozenset({Fault.LYING}),
+        "was asked for a grant that lives",
+    ),
+    "a lost rotation is called something else": Defect(
+        refresher,
+        "explain_death",
+        forgets_that_it_was_lost,
+        "two ticks, a strict provider",
+        frozenset({Fault.LOST_AFTER}),
+        "the loss of x was reported as",
     ),
 }
 
