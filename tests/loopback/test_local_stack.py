@@ -26,6 +26,7 @@ from infra.local.stack import (
     REFRESH_TOPIC,
     Stack,
 )
+from tests.worlds.gcloud import warm_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -222,7 +223,10 @@ def test_the_example_that_up_prints_works_with_the_real_gcloud() -> None:
     with Stack(functions=("refresh_http",)) as stack:
         up.prepare(stack)
         script = up.EXAMPLE.format(**up.addresses(stack))
-        run = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=90, check=True)
+        environment = os.environ | {"PATH": warm_path()}
+        run = subprocess.run(
+            ["sh", "-euc", script], env=environment, capture_output=True, text=True, timeout=90, check=True
+        )
         document = json.loads(run.stdout.splitlines()[-1])
         headers = {"Authorization": f"Bearer {document['access_token']}"}
         claims = requests.get(stack.authorization_server.userinfo_url, headers=headers, timeout=10).json()
