@@ -225,5 +225,5 @@ def test_the_command_prints_a_table_that_the_other_command_accepts(
     file.write_text(capsys.readouterr().out)
     assert main(["check", str(file)]) == 0
     assert "1 provider, nothing wrong." in capsys.readouterr().out
-    assert main(["discover", "http://127.0.0.1:1"]) == 1
+    assert main(["discover", "http://127.0.0.1:1"]) == 3
     assert "cannot be reached" in capsys.readouterr().out
