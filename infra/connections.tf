@@ -10,7 +10,7 @@ locals {
     notifiers           = local.notifiers
     viewers             = toset([local.member.status])
     operators           = var.operators
-    roles               = { for key in ["annotator", "describer", "inspector", "versioner"] : key => local.role[key] }
+    roles               = { for key in ["annotator", "dater", "describer", "inspector", "versioner"] : key => local.role[key] }
     labels              = var.labels
     kms_key             = var.kms.secrets
     version_destroy_ttl = var.version_destroy_ttl

@@ -53,6 +53,11 @@ locals {
       title       = "Connection describer"
       permissions = ["secretmanager.secrets.get"]
     }
+    # On connection secrets: when one version was made.
+    dater = {
+      title       = "Grant dater"
+      permissions = ["secretmanager.versions.get"]
+    }
     # On access-token secrets, too: numbers, states and times of versions, no payload.
     inspector = {
       title       = "Version inspector"
@@ -61,7 +66,7 @@ locals {
     # On connection secrets and on access-token secrets.
     versioner = {
       title       = "Secret versioner"
-      permissions = ["secretmanager.versions.add", "secretmanager.versions.destroy", "secretmanager.versions.get", "secretmanager.versions.list"]
+      permissions = ["secretmanager.versions.add", "secretmanager.versions.destroy", "secretmanager.versions.list"]
     }
     # In the project: what docs/runbook.md asks of those who are on call. Nothing in it opens a payload.
     operator = {

@@ -57,7 +57,7 @@ run "connection" {
     deployment = {
       project_id = "example-project"
       refreshers = ["serviceAccount:token-refresh@example-project.iam.gserviceaccount.com"]
-      roles      = { for key in ["annotator", "describer", "inspector", "versioner"] : key => "projects/example-project/roles/${key}" }
+      roles      = { for key in ["annotator", "dater", "describer", "inspector", "versioner"] : key => "projects/example-project/roles/${key}" }
     }
     name             = "gmail alice"
     oauth_provider   = "Google"

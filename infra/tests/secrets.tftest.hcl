@@ -101,7 +101,7 @@ run "one_connection_unprotected" {
     deployment = {
       project_id = "example-project"
       refreshers = ["serviceAccount:token-refresh-http@example-project.iam.gserviceaccount.com"]
-      roles      = { for key in ["annotator", "describer", "inspector", "versioner"] : key => "projects/example-project/roles/${key}" }
+      roles      = { for key in ["annotator", "dater", "describer", "inspector", "versioner"] : key => "projects/example-project/roles/${key}" }
     }
     name                = "gmail-alice"
     deletion_protection = false

@@ -36,6 +36,7 @@ module "grant" {
     "roles/secretmanager.secretAccessor"     = setunion(var.deployment.refreshers, var.deployment.consenters)
     "roles/secretmanager.secretVersionAdder" = setunion(var.deployment.consenters, var.deployment.operators)
     (var.deployment.roles.versioner)         = var.deployment.refreshers
+    (var.deployment.roles.dater)             = var.deployment.refreshers
     (var.deployment.roles.annotator)         = setunion(var.deployment.refreshers, var.deployment.consenters, var.deployment.operators)
     (var.deployment.roles.describer)         = setunion(var.deployment.consenters, var.deployment.notifiers)
     (var.deployment.roles.inspector)         = var.deployment.viewers

@@ -10,7 +10,7 @@ variable "deployment" {
     notifiers           = optional(set(string), [])
     viewers             = optional(set(string), [])
     operators           = optional(set(string), [])
-    roles               = object({ annotator = string, describer = string, inspector = string, versioner = string })
+    roles               = object({ annotator = string, dater = string, describer = string, inspector = string, versioner = string })
     labels              = optional(map(string), {})
     kms_key             = optional(string)
     version_destroy_ttl = optional(string)
