@@ -38,7 +38,7 @@ def play(world: World, methods_of: Callable[[str], set[str]]) -> None:
 def refresh(world: World) -> None:
     """Refresh a grant that stays, one that is replaced, and one whose token is stored as text; clean up."""
     world.declare("mail")
-    world.declare("crm", "brief-crm")
+    world.declare("crm", "crm")
     world.declare("text", annotations={"token-refresh.format": "text"})
     for _ in range(3):
         rows = world.run("mail", "crm", "text", force=True)
