@@ -97,6 +97,24 @@ def test_an_abandoned_lease_is_taken_over_with_the_newest_version_by_number() ->
     assert scene.lease() == Lease("", 0, 3)
 
 
+def test_a_takeover_uses_the_highest_enabled_version() -> None:
+    scene = Scene()
+    scene.newest = "rt-stored-before-the-crash"
+    scene.hold_lease(scene.clock() - 1, 1)
+    scene.store.put(GRANT, scene.newest)
+    scene.store.set_state(GRANT, scene.store.put(GRANT, "rt-disabled"), "DISABLED")
+    assert outcome(scene.runner) == ("refreshed", "refreshed")
+    assert scene.exchange.sent == ["rt-stored-before-the-crash"]
+
+
+def test_a_newest_version_that_is_disabled_ends_the_takeover_of_what_is_not_above_the_lease() -> None:
+    scene = Scene()
+    scene.hold_lease(scene.clock() - 1, 1)
+    scene.store.set_state(GRANT, scene.store.put(GRANT, "rt-disabled"), "DISABLED")
+    assert outcome(scene.runner) == ("misconfigured", "misconfigured")
+    assert scene.exchange.sent == []
+
+
 def test_a_takeover_without_a_newer_version_tries_the_same_token_once_and_calls_its_death_a_lost_rotation() -> None:
     scene = Scene()
     scene.newest = "rt-that-died-with-the-process"

@@ -56,6 +56,7 @@ class Preparation:
             connection.secret_id,
             floor=self._lowest(connection, situation),
             probe=situation.state != State.HEALTHY,
+            takeover=provider.rotates and lease_of(connection.record).is_abandoned(situation.now),
         )
         self._check_place(connection)
         grant = parse_grant(version.payload)
