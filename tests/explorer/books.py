@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tests.explorer.ledger import ACCESS, DIED, LATE, LOST, MARGIN, OUT, Ledger, Sent, short
+from tests.explorer.ledger import ACCESS, BESIDE, DIED, LATE, LOST, MARGIN, OUT, Ledger, Sent, short
 from tests.fakes.simulated_server import Family
 from token_refresh.core.connection import LEASE, STATUS, SUFFIX, SecretRecord
 from token_refresh.core.incident.events import CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, REFRESH_FAILING, Event
@@ -92,7 +92,8 @@ class Books(Ledger):
         if isinstance(sent.outcome, Refreshed) and sent.outcome.refresh_token is not None:
             token = sent.outcome.refresh_token.reveal()
             self._memory.setdefault(token, set()).add(sent.life)
-            if self._family(token).alive:
+            family = self._family(token)
+            if family.alive and family is self.wanted(sent.name):
                 self.excused.pop(sent.name, None)
 
     def note_added(self, member: Member, secret_id: str, number: int, payload: bytes) -> None:
@@ -100,6 +101,7 @@ class Books(Ledger):
             text = payload.decode()
             name = secret_id.removesuffix(SUFFIX)
             self.stage.note(f"{member.name} stores {short(text)} as version {number} of {secret_id}")
+            self._added[name, number] = member.life
             if member is self.stage.c:
                 self._grants[name].append((number, text))
             elif member.store.strikes.is_late and not self._holds_lease(member.life, name):
@@ -154,6 +156,12 @@ class Books(Ledger):
                 self.excused[sent.name] = DIED
         for holders in self._memory.values():
             holders.discard(life)
+        for name, grants in self._grants.items():
+            versions, (given, _) = self._versions(name), max(grants)
+            is_kept = versions[given - 1].state == "ENABLED"
+            is_below = given == len(versions) - 1 and self._added.get((name, len(versions))) is life
+            if is_kept and is_below and versions[-1].payload.decode() not in self.wanted(name).tokens:
+                self.excused[name] = BESIDE
 
     def tokens_of(self, life: Life) -> set[str]:
         """Return the refresh tokens that an instance was told."""

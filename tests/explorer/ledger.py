@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ACCESS = "-access-token"
 UNSAVED = 900.0  # s, how long an unsaved lease holds without a run
 MARGIN = 900.0  # s, of an access token that lives for an hour
+BESIDE = "an instance died after it had stored its token and before it could put a person's grant on top again"
 # Why a grant could not be kept: what no client can avoid.
 LOST = "the reply was lost"
 DIED = "an instance died with the only copy"
@@ -63,6 +64,7 @@ class Ledger:
     _called_at: dict[Life, float] = field(default_factory=dict)  # when the last run of an instance ended
     _looked: dict[tuple[Life, str], int] = field(default_factory=dict)  # when it looked at the grants, as a count
     _stored_late: dict[str, int] = field(default_factory=dict)  # by refresh token, likewise: by whom was late
+    _added: dict[tuple[str, int], Life] = field(default_factory=dict)  # by connection and version: by whom
     _count: int = 0
 
     # -- looking things up ---------------------------------------------------------------------------------------------

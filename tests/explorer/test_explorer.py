@@ -42,9 +42,9 @@ def test_a_schedule_is_played_the_same_way_each_time(index: int) -> None:
 
 
 def test_the_quiet_day_leaves_out_only_what_finds_nothing_to_do() -> None:
-    for scene in SCENES:
+    for scene in SCENES[::3]:
         for fault in (Fault.CRASH_AFTER, Fault.LONG_FREEZE_BEFORE, Fault.DENIED):
-            for step in range(0, 12, 3):
+            for step in range(0, 12, 4):
                 short, whole = (play(scene, ((step, fault),), whole=w) for w in (False, True))
                 assert bool(short.faults) == bool(whole.faults)
 

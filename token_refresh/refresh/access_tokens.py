@@ -76,7 +76,8 @@ class AccessTokens:
             connection = held.connection
         elif notes:
             connection = self._annotate(connection, notes)
-        self._destroy_old(prepared, before, written, rotated=current != prepared.version.number)
+        rotated = current != prepared.version.number
+        self._destroy_old(prepared, before, written, rotated=rotated and not _is_in_doubt(prepared, held))
         looked_at = situation.facts.refreshed_at if situation.facts else None
         return Attempt(connection, situation, judge(situation, refreshed), facts, written, end, looked_at)
 
@@ -96,7 +97,7 @@ class AccessTokens:
         return replace(connection, record=record) if record else connection
 
     def _destroy_old(self, prepared: Prepared, before: StoredToken, written: int, *, rotated: bool) -> None:
-        """Keep the access token and its predecessor, the refresh token and its predecessor."""
+        """Keep the access token and its predecessor, the refresh token and (`rotated`) its predecessor."""
         connection = prepared.connection
         first = max(before.version - 1, written - _LOOK_BACK) if before.version else written - 2
         if before.previous == 0 and before.version == written - 1:  # destroyed when it had run out
@@ -109,3 +110,19 @@ class AccessTokens:
                 self.store.destroy(secret_id, number)
             except StoreError as fault:  # `clean` finds it
                 log.warning("could not destroy version %d of %s: %s", number, secret_id, fault)
+
+
+def _is_in_doubt(prepared: Prepared, held: Held | None) -> bool:
+    """Tell whether a version of unknown origin lies below the one that was exchanged: it may be a person's grant.
+
+    The last holder died, or was frozen, after somebody had added a version beside its own: which is whose nobody knows.
+    """
+    if held is None or not held.was_abandoned or prepared.version.number <= held.before.version + 1:
+        return False
+    log.warning(
+        "%s: versions between %d and %d were added while another holder died: they are kept, one may be a newer grant",
+        prepared.connection.secret_id,
+        held.before.version,
+        prepared.version.number,
+    )
+    return True
