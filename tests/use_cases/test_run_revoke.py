@@ -125,6 +125,14 @@ def test_others_of_the_same_client_and_account_are_named(world: World) -> None:
     assert revoke(world, "alice")["message"] == "same client and account: alice-calendar"
 
 
+def test_nothing_tells_of_a_bare_token_that_was_destroyed(world: World) -> None:
+    world.add("job", annotations={"token-refresh.format": "text"})
+    world.run()
+    assert "token-refresh.access-token" in world.store.annotations("job-refresh-token")
+    assert revoke(world, "job")["outcome"] == "revoked"
+    assert "token-refresh.access-token" not in world.store.annotations("job-refresh-token")
+
+
 def test_nothing_is_sent_later_than_run_seconds_after_the_begin(world: World) -> None:
     world.add("bob")
     world.revoker.takes = lambda: world.clock.advance(world.settings.run_seconds)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from token_refresh.connections.directory import Directory
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.newest import read_newest
-from token_refresh.core.connection import STATUS, Connection
+from token_refresh.core.connection import ACCESS_TOKEN, STATUS, Connection
 from token_refresh.core.grant import PayloadError, parse_grant
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.policy import wait
@@ -91,7 +91,10 @@ class Revocations:
         situation = replace(visit.situation, version=version.number, now=self.clock())
         verdict = judge_revoked(situation)
         assert verdict.status  # noqa: S101 - a revocation always has one
-        held.changes[STATUS] = render_status(verdict.status)
+        held.changes |= {
+            STATUS: render_status(verdict.status),
+            ACCESS_TOKEN: None,
+        }  # what told of it tells of nothing now
         log.info("the grant of %s was revoked at the provider", connection.name)
         self._destroy_access_tokens(connection)
         attempt = Attempt(connection, situation, replace(verdict, message=self._words(connection)))
