@@ -204,6 +204,7 @@ def _why_not(owner: str | None) -> str:
         return "No owner is annotated (token-refresh.owner). Find the right person and forward the link."
     if owner == "*":
         return (
-            "The annotation token-refresh.owner is `*`: whoever consents first. Forward the link to the right person."
+            "The annotation token-refresh.owner is `*`: the first account to consent. "
+            "Forward the link to the right person."
         )
     return "The annotation token-refresh.owner is not one e-mail address. Tell them, or forward the link."

@@ -149,7 +149,7 @@ def test_an_owner_without_one_address_is_told_to_the_operators_and_acknowledged(
     assert LINK in world.body(OPERATORS).split()
 
 
-@pytest.mark.parametrize(("owner", "words"), [(None, "No owner is annotated"), ("*", "whoever consents first")])
+@pytest.mark.parametrize(("owner", "words"), [(None, "No owner is annotated"), ("*", "the first account to consent")])
 def test_a_connection_that_names_no_person_is_the_operators_matter(world: World, owner: str | None, words: str) -> None:
     world.store.note("owner", owner)
     assert world.tell("invalid_grant") == [OPERATORS]

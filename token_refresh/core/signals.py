@@ -87,11 +87,11 @@ def read_events(claims: Mapping[str, object], issuer: str, audiences: Collection
     Events of other kinds are acknowledged and mean nothing here, `verification` among them.
     """
     if not isinstance(claims.get("iss"), str) or not is_same_issuer(str(claims["iss"]), issuer):
-        raise SetError(INVALID_ISSUER, "the token was issued by somebody else")
+        raise SetError(INVALID_ISSUER, "the token is from another issuer")
     audience = claims.get("aud")
     found = audience if isinstance(audience, list) else [audience]
     if not any(isinstance(one, str) and one in audiences for one in found):
-        raise SetError(INVALID_AUDIENCE, "the token is meant for somebody else")
+        raise SetError(INVALID_AUDIENCE, "the token is meant for another audience")
     jti, events = claims.get("jti"), claims.get("events")
     if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI:
         raise SetError(INVALID_REQUEST, "the token has no usable jti")

@@ -185,7 +185,7 @@ _TABLE: Final[Mapping[str, tuple[str, str, str]]] = {
     "misconfigured": (_CONFIGURE, _SECRET, CLIENT),
     "secret_manager": (_QUOTA, _QUOTAS, FAILING),
     "lease_held": (
-        "See which instance holds the lease, and whether it is alive. A lease ends by itself.",
+        "See which instance holds the lease, and whether it is alive. A lease ends after LEASE_SECONDS without help.",
         _SECRET,
         FAILING,
     ),
