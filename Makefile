@@ -17,7 +17,7 @@ test: setup
 
 # Twenty seconds, while one works: the core, the use cases on fakes, the house rules.
 test-fast: setup
-	$(BIN)/python -m pytest tests/core tests/use_cases tests/house --ignore-glob="*_fuzz.py" --ignore=tests/use_cases/test_policy_stateful.py $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/core tests/use_cases tests/house $(PYTEST_ARGS)
 
 # Every interleaving and fault of the refresher, deeper than the tests go; says how far it came.
 # EXPLORE="--seconds 3600" for longer, "--scene 3" for one scene; `python -m tests.explorer replay N` tells a story.
