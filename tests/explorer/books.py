@@ -65,6 +65,7 @@ class Books(Ledger):
         sent = Sent(member.life, token, name, self._holder(name), member.store.strikes.is_late)
         sent.is_excused = sent.is_late and not self._holds_lease(member.life, name)
         if provider.rotates:
+            sent.is_named = self._is_named(name, token)
             self._judge_sending(sent, family)
         self._judge_version(sent)
         self._sent.append(sent)
@@ -156,6 +157,10 @@ class Books(Ledger):
                 self.excused[sent.name] = DIED
         for holders in self._memory.values():
             holders.discard(life)
+        self.note_beside(life)
+
+    def note_beside(self, life: Life) -> None:
+        """Who takes over now cannot tell a person's grant from the token that was stored above it."""
         for name, grants in self._grants.items():
             versions, (given, _) = self._versions(name), max(grants)
             is_kept = versions[given - 1].state == "ENABLED"
@@ -253,7 +258,7 @@ class Books(Ledger):
             return
         if len(of_this) != 1:
             self.blame(f"the dead grant of {name} was reported {len(of_this)} times")
-        elif self.excused.get(name) in (LOST, DIED):
+        elif self.excused.get(name) in (LOST, DIED) and all(s.is_named for s in self._sent if s.name == name):
             reasons = {str(e.data["reason"]) for e in told if self._is_of(e, name, family)}
             if reasons != {"lost_rotation"}:
                 self.blame(f"the loss of {name} was reported as {' and '.join(sorted(reasons))}")

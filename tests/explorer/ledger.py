@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ACCESS = "-access-token"
 UNSAVED = 900.0  # s, how long an unsaved lease holds without a run
 MARGIN = 900.0  # s, of an access token that lives for an hour
-BESIDE = "an instance died after it had stored its token and before it could put a person's grant on top again"
+BESIDE = "an instance died, or was frozen, between storing its token and putting a person's grant on top again"
 # Why a grant could not be kept: what no client can avoid.
 LOST = "the reply was lost"
 DIED = "an instance died with the only copy"
@@ -39,6 +39,7 @@ class Sent:
     is_late: bool = False
     is_excused: bool = False  # late, and without a lease by then: no client can look at the clock and act in one step
     is_lost: bool = False  # the call ended without the reply
+    is_named: bool = True  # the lease names its version, so that who takes over knows what may be spent
     committed: str = ""  # the refresh token that the provider issued for it, if any
     outcome: TokenOutcome | None = None
     delivered: bool = False
@@ -120,6 +121,14 @@ class Ledger:
         document = json.loads(versions[-1].payload) if versions else None
         assert document is None or isinstance(document, dict)
         return document
+
+    def _is_named(self, name: str, token: str) -> bool:
+        lease, versions = parse_lease(self._notes(name).get(LEASE)), self._versions(name)
+        return (
+            lease is None
+            or 0 < lease.version <= len(versions)
+            and versions[lease.version - 1].payload == token.encode()
+        )
 
     def _holds_lease(self, life: Life, name: str) -> bool:
         lease = parse_lease(self._notes(name).get(LEASE))

@@ -140,6 +140,8 @@ class Stage:
     def _keep_ticking(self, frozen: Actor, seconds: float) -> None:
         """While an instance is frozen, the schedule goes on elsewhere."""
         other = self.b if frozen.host is self.a else self.a
+        if frozen.life:
+            self.books.note_beside(frozen.life)
         assert self.scheduler
 
         def ticks() -> None:

@@ -60,9 +60,9 @@ def test_nothing_is_overlooked_where_schedules_are_cut_short() -> None:
     assert {k.faults for k in kinds_of(everything.failures)} == {k.faults for k in kinds_of(found.failures)}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_twenty_thousand_schedules_lose_no_grant_and_cry_no_wolf() -> None:
-    found, by_scene = explore(22_000, A_LOT, processes=os.cpu_count() or 1)
+    found, by_scene = explore(21_000, A_LOT, processes=os.cpu_count() or 1)
     assert found.schedules >= 20_000
     assert not found.failures, report(found, by_scene, 0)
 
