@@ -134,7 +134,7 @@ class Books(Ledger):
         if event.type == REFRESH_FAILING and not self._is_in_memory_only(name):
             left = self._valid_until.get(member.name, {}).get(name, 0) - self.stage.clock()
             left = self._decided.get(event.id, left)
-            if left > MARGIN / 2:
+            if left > MARGIN / 2 and ("access", name + ACCESS) not in self.stage.denied:
                 self.blame(f"{member.name} raised an alarm over {name}, whose access token was valid for {left:.0f} s")
         if event.type != INVALID_GRANT or name not in self._grants or event.data.get("reason") == "never_consented":
             return
