@@ -1,26 +1,61 @@
-"""`make bench`: count and measure on this machine, print a table; nothing is asserted about time."""
+"""`make bench`: count and measure on this machine, print each figure beside its goal; nothing is asserted about time.
+
+`BENCH="--only idle,due"` for some rows, `--json` for machines, `--long` for thirty simulated days (hours).
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import logging
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.rows import NOTE, count_calls, due_run, idle_run
+from tests.bench import rows, simulated
+from tests.bench.cold_start import cold_start
+from tests.bench.row import Row
+
+MEASURES: dict[str, Callable[[Path], Iterator[Row]]] = {
+    "calls": rows.calls,
+    "cold": cold_start,
+    "cpu": rows.cpu,
+    "due": rows.due,
+    "idle": rows.idle,
+    "memory": rows.memory,
+    "shards": rows.shards,
+    "rush": simulated.rush,
+    "days": simulated.days,
+    "month": simulated.month,
+}
 
 
 def main() -> None:
-    """Run every measurement, each on processes of its own."""
-    console = Console()
-    table = Table("", "measured", "plain loop", "ratio", box=None, header_style="bold", pad_edge=False)
-    for measure in (count_calls, idle_run, due_run):
-        with console.status(f"{measure.__name__.replace('_', ' ')} ..."), tempfile.TemporaryDirectory() as directory:
-            for row in measure(Path(directory)):
-                table.add_row(*row)
+    """Run the measurements, each on processes of its own."""
+    parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON list of rows")
+    parser.add_argument("--only", default="", help=f"some of {', '.join(MEASURES)}")
+    parser.add_argument("--long", action="store_true", help="thirty days instead of a few")
+    options = parser.parse_args()
+    left_out = "days" if options.long else "month"
+    names = options.only.split(",") if options.only else [name for name in MEASURES if name != left_out]
+    logging.disable(logging.CRITICAL)
+    console = Console(stderr=options.json)
+    found: list[Row] = []
+    for name in names:
+        with console.status(f"{name} ..."), tempfile.TemporaryDirectory() as directory:
+            found += MEASURES[name](Path(directory))
+    if options.json:
+        print(json.dumps([row._asdict() for row in found], indent=2))  # noqa: T201 - a command's output
+        return
+    table = Table("", "measured", "goal", "beside", box=None, header_style="bold", pad_edge=False)
+    for row in found:
+        table.add_row(*row)
     console.print(table)
-    console.print(f"\n{NOTE}", style="dim")
+    console.print(f"\n{rows.NOTE}", style="dim")
 
 
 if __name__ == "__main__":

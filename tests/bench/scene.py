@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,8 +23,8 @@ from infra.local.processes.process import Process, python_module
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "bench"
-TOKEN_SECONDS = 0.1
-SECRET_SECONDS = 0.02
+TOKEN_SECONDS = 0.15
+SECRET_SECONDS = 0.03
 PROVIDERS = """\
 [bench]
 token_url = "{url}"
@@ -44,10 +45,16 @@ class Scene:
     function: Function
     rest_url: str
     token_url: str
+    project_id: str
 
     @property
     def project(self) -> str:
-        return f"projects/{PROJECT}"
+        return f"projects/{self.project_id}"
+
+    @property
+    def pid(self) -> int:
+        assert self.function.process
+        return self.function.process.pid
 
     def declare(self, names: list[str], client: str = "plain", *, document: dict[str, Any] | None = None) -> None:
         """Declare connections, several at once; `document` is the access token they have already."""
@@ -65,7 +72,8 @@ class Scene:
         )
 
     def declare_client(self, client: str) -> None:
-        self._create(f"oauth-client-{client}", json.dumps({"client_id": client, "client_secret": "secret"}).encode())
+        registration = {"client_id": client, "client_secret": "secret", "provider": ["bench", "bench-rotating"]}
+        self._create(f"oauth-client-{client}", json.dumps(registration).encode())
 
     def _create(self, secret_id: str, payload: bytes, **settings: Any) -> None:
         secret = {"replication": {"automatic": {}}, **settings}
@@ -84,13 +92,18 @@ class Scene:
 
     @contextmanager
     def slow_secrets(self) -> Iterator[None]:
-        """Let every call of Secret Manager take its 20 ms meanwhile."""
+        """Let every call of Secret Manager take its 30 ms meanwhile."""
         url = f"{self.rest_url}/_local/faults"
         self.session.put(url, json={"faults": [{"latency": SECRET_SECONDS}]}, timeout=30).raise_for_status()
         try:
             yield
         finally:
             self.session.delete(url, timeout=30).raise_for_status()
+
+    def resources(self) -> set[str]:
+        """Return the projects that were named by any call."""
+        made = self.session.get(f"{self.rest_url}/_local/calls", timeout=60).json()["calls"]
+        return {call["resource"].split("/")[1] for call in made}
 
     def calls(self) -> Counter[str]:
         """Count the calls of Secret Manager since the last look, by RPC."""
@@ -101,32 +114,38 @@ class Scene:
 
 
 @contextmanager
-def scene(directory: Path) -> Iterator[Scene]:
-    """Start a fresh one; logs go to `directory`."""
-    store = Process(
-        "secret-manager", python_module("infra.local.secret_manager", "--project", PROJECT), logs=directory, cwd=ROOT
-    )
-    endpoint = Process(
-        "token-endpoint",
-        python_module("tests.bench.token_endpoint", str(TOKEN_SECONDS)),
-        logs=directory,
-        cwd=ROOT,
-    )
+def scene(
+    directory: Path,
+    *,
+    shape: str = "due",
+    connections: int = 0,
+    project: str = PROJECT,
+    token_seconds: float = TOKEN_SECONDS,
+    **settings: str,
+) -> Iterator[Scene]:
+    """Start a fresh one of so many connections, `due` or `fresh`; logs go to `directory`."""
+    directory = Path(tempfile.mkdtemp(dir=directory))
+    command = python_module("tests.bench.secrets", project, shape, str(connections))
+    store = Process("secret-manager", command, logs=directory, cwd=ROOT)
+    command = python_module("tests.bench.token_endpoint", str(token_seconds))
+    endpoint = Process("token-endpoint", command, logs=directory, cwd=ROOT)
     with store, endpoint, requests.Session() as session:
         session.trust_env = False
-        grpc_address = store.wait_for_line(r"gRPC: (\S+)")[1]
-        rest_url = store.wait_for_line(r"REST: (\S+)")[1]
         token_url = endpoint.wait_for_line(r"(?m)^(http\S+)\n")[1]
+        grpc_address = store.wait_for_line(r"gRPC: (\S+)", seconds=300)[1]
+        rest_url = store.wait_for_line(r"REST: (\S+)")[1]
         providers = directory / "providers.toml"
         providers.write_text(PROVIDERS.format(url=token_url))
         environment = {
-            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "GOOGLE_CLOUD_PROJECT": project,
             "SECRET_MANAGER_EMULATOR_HOST": grpc_address,
             "PROVIDERS_FILE": str(providers),
             # The paces that keep to a provider's and the project's quota are not what is measured here.
             "TOKEN_REQUESTS_PER_SECOND": "100000",
             "SECRET_WRITES_PER_MINUTE": "1000000",
+            "SECRET_READS_PER_MINUTE": "1000000",
             "NO_GCE_CHECK": "true",
+            **settings,
         }
         options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
         with (
@@ -134,4 +153,4 @@ def scene(directory: Path) -> Iterator[Scene]:
             Function("refresh_http", environment=environment, logs=directory) as function,
         ):
             client = SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
-            yield Scene(client, session, function, rest_url, token_url)
+            yield Scene(client, session, function, rest_url, token_url, project)

@@ -111,6 +111,7 @@ def test_a_rotating_refresh_costs_six_writes(world: World) -> None:
     world.calls()
     world.later(LIFE - 900, "r")
     calls = world.calls()
+    assert calls.count("access") == 2, "the newest, and by number whether there is a newer one"
     assert [c for c in calls if c in ("annotate", "add", "destroy")] == [
         "annotate",
         "add",
