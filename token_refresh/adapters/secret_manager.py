@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from sys import intern
 from typing import Any, TypeVar
 
 import google_crc32c
@@ -217,12 +218,13 @@ class SecretManager:
         return f"{self._parent}/secrets/{secret_id}"
 
     def _record(self, secret: sm.Secret, *, of_own_write: bool = False) -> SecretRecord:
+        plain = sm.Secret.pb(secret)  # the library's wrapper takes twice as long
         record = SecretRecord(
-            secret_id=secret.name.rsplit("/", 1)[-1],
-            labels=dict(secret.labels),
-            annotations=dict(secret.annotations),
-            etag=secret.etag,
-            created_at=_moment(secret.create_time),
+            secret_id=plain.name.rsplit("/", 1)[-1],
+            labels={intern(key): intern(value) for key, value in plain.labels.items()},  # the same for all of them
+            annotations={intern(key): value for key, value in plain.annotations.items()},
+            etag=plain.etag,
+            created_at=plain.create_time.seconds + plain.create_time.nanos / 1e9,
         )
         if of_own_write:
             return record
