@@ -55,7 +55,7 @@ IMAGE_GIB: Final = 0.15  # a version of one, above the base image that Google ke
 IMAGE_VERSIONS: Final = 3  # kept by the clean-up policy
 CONDITIONS: Final = 11
 # docs/benchmarks.md: an idle run over 10 000 connections, and one refresh, on one vCPU.
-IDLE_SECONDS: Final = 0.9 / 10_000
+IDLE_SECONDS: Final = 0.7 / 10_000
 NOTIFICATION_SECONDS: Final = 0.05  # the echo of one's own rotation: one read at most
 
 

@@ -11,8 +11,8 @@ from tests.worlds.month import MINUTE, Month
 
 RUSH = 10_000
 # (connections, days, length of each daily outage in s)
-SHORT = ((1_000, 3, 20 * MINUTE), (10_000, 1, 8 * MINUTE))
-LONG = ((1_000, 30, 20 * MINUTE), (10_000, 30, 8 * MINUTE))
+SHORT = ((1_000, 3, 20 * MINUTE), (10_000, 0.25, 4 * MINUTE))
+LONG = ((1_000, 30, 20 * MINUTE), (10_000, 30, 4 * MINUTE))
 
 
 def rush(_: Path) -> Iterator[Row]:
@@ -46,13 +46,13 @@ def month(_: Path) -> Iterator[Row]:
     yield from _live(LONG)
 
 
-def _live(lives: tuple[tuple[int, int, int], ...]) -> Iterator[Row]:
+def _live(lives: tuple[tuple[int, float, int], ...]) -> Iterator[Row]:
     for connections, days_, outage in lives:
         life = Month(connections=connections, days=days_, outage=outage, deaths_a_day=connections / 200)
         life.live()
         faults = life.faults()
         yield Row(
-            f"{days_} days, {connections:,} connections, daily outage of {outage // MINUTE} min",
+            f"{days_:g} days, {connections:,} connections, daily outage of {outage // MINUTE} min",
             f"{len(faults)} faults in {life.made.total():,} refreshes and {len(life.publisher.events):,} events, "
             f"${life.dollars():.3f} a connection and month{'; ' + faults[0] if faults else ''}",
             "0 faults, $0.16",

@@ -107,7 +107,7 @@ class Month(MeteredWorld):
     """So many days of a project. Every third connection's refresh token is replaced if `rotating`."""
 
     connections: int = 60
-    days: int = 3
+    days: float = 3
     rotating: bool = False
     outage: float = 8 * MINUTE
     deaths_a_day: float = 1.0
@@ -156,21 +156,27 @@ class Month(MeteredWorld):
         """Let the days pass."""
         every = self.settings.run_every
         per_day = int(DAY / every)
-        for day in range(self.days):
-            begin = self.began + day * DAY
-            if day:
-                start = begin + self.dice.uniform(2, 20) * HOUR
-                self.outages.append((start, start + self.outage))
-            restart = self.dice.randrange(per_day)
-            deaths = [self.dice.randrange(per_day) for _ in range(round(self.deaths_a_day))] if day else []
-            for tick in range(per_day):
-                self.time.now = max(self.time.now, begin + tick * every)
-                if tick == restart:
+        events: dict[int, list[str]] = {}
+        for tick in range(int(self.days * per_day)):
+            if tick % per_day == 0:
+                events = self._plan(self.began + tick * every, min(per_day, int(self.days * per_day)))
+            self.time.now = max(self.time.now, self.began + tick * every)
+            for event in events.get(tick % per_day, ()):
+                if event:
+                    self._revoke(event)
+                else:
                     self.start_instance()
-                for _ in range(deaths.count(tick)):
-                    self._revoke(self.dice.choice(self.names))
-                self._consent()
-                self._tick(is_cleaning=tick == per_day // 2)
+            self._consent()
+            self._tick(is_cleaning=tick % per_day == per_day // 2)
+
+    def _plan(self, begin: float, ticks: int) -> dict[int, list[str]]:
+        """Plan a day: an outage in its first part, a restart (""), and who revokes a grant, by tick."""
+        start = begin + self.dice.uniform(0.1, 0.8) * ticks * self.settings.run_every
+        self.outages.append((start, start + self.outage))
+        events: dict[int, list[str]] = {self.dice.randrange(ticks): [""]}
+        for _ in range(round(self.deaths_a_day * ticks * self.settings.run_every / DAY)):
+            events.setdefault(self.dice.randrange(ticks), []).append(self.dice.choice(self.names))
+        return events
 
     def _tick(self, *, is_cleaning: bool) -> None:
         programs = [lambda: self._run(clean=is_cleaning)]
