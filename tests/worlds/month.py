@@ -30,6 +30,7 @@ HOUR: Final = 3600
 DAY: Final = 86_400
 MARGIN: Final = 900
 AFTERMATH: Final = 20 * MINUTE  # of an outage, in which no promise holds
+NOTICED_AFTER: Final = 75 * MINUTE  # at the next refresh, confirmed a quarter of an hour later
 CONSENT_AFTER: Final = 6 * HOUR
 DEAD: Final = GrantDead("revoked_or_expired", ErrorDetail("invalid_grant", "Token has been expired or revoked."))
 VERSION_DOLLARS: Final = 0.06
@@ -250,7 +251,8 @@ class Month(MeteredWorld):
             f"{n} was left {life:.0f} s, {hours:.1f} h after the beginning" for n, hours, life in self.broken_promises()
         ]
         told = Counter(e.subject for e in self.publisher.events if e.type == "invalid_grant")
-        if told != +self.causes:
+        unnoticed = Counter(name for name, at in self.dead.items() if at > self.time() - NOTICED_AFTER)
+        if told - self.causes or self.causes - told - unnoticed:
             faults.append(f"told of {told - self.causes}, not of {self.causes - told}")
         faults += self._incidents_that_do_not_end()
         faults += [f"{n} is lost" for n in self.lost() if n not in self.dead]
@@ -280,4 +282,5 @@ class Month(MeteredWorld):
         return [*faults, *(f"{name} has not recovered" for name in left)]
 
     def _may_fail(self, event: Event) -> bool:
-        return event.type == "refresh_failing" and self._is_down(event.time, MINUTE, self.outages)
+        """Tell whether an outage explains it: who waits for the next attempt hears of its end with that."""
+        return event.type == "refresh_failing" and self._is_down(event.time, AFTERMATH, self.outages)
