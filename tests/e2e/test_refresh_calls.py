@@ -58,7 +58,7 @@ def test_a_refresh_with_rotation_is_six_writes_in_this_order(world: World) -> No
 def test_an_idle_run_lists_and_nothing_else(world: World) -> None:
     world.declare("gmail-idle")
     world.run("gmail-idle")
-    with world.calls("gmail-idle", "oauth-client-mailbox") as calls:
+    with world.calls("gmail-idle") as calls:
         (idle,) = [one for one in world.post().json()["connections"] if one["name"] == "gmail-idle"]
     assert idle["outcome"] == "fresh"
     assert Counter(call.rpc for call in calls) == {"ListSecrets": 2}

@@ -175,8 +175,10 @@ def test_a_signal_ends_every_process_of_the_stack(number: signal.Signals, tmp_pa
     script = tmp_path / "run.py"
     script.write_text(
         textwrap.dedent("""
-            import sys, time
+            import signal, sys, time
             from pathlib import Path
+            # As a terminal starts it; what a background job starts inherits that SIGINT is ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             from infra.local.processes.process import end_on_signals
             from infra.local.stack import Stack
             end_on_signals()

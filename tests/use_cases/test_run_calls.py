@@ -9,6 +9,8 @@ import pytest
 
 from tests.worlds.runs import LIFE, World
 from token_refresh.core.connection import LEASE
+from token_refresh.core.secrecy import Secret
+from token_refresh.core.token_endpoint.outcome import Refreshed
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +80,14 @@ def test_what_had_run_out_before_its_successor_was_written_stays_for_one_refresh
     world.later(LIFE)
     assert world.calls() == ["list_connections", "access", "add", "destroy"]
     assert set(world.store.payloads("good-access-token")) == {2, 3}
+
+
+def test_a_token_of_a_second_is_written_though_the_second_has_struck_meanwhile(world: World) -> None:
+    """Times are whole seconds: only what has been long on its way has run out there."""
+    second = int(world.clock())
+    world.clock.advance(0.9)
+    world.answers["good-token"] = Refreshed(Secret("CANARY-brief"), second)
+    assert world.run() == {"good": "refreshed: refreshed"}
 
 
 def test_a_cold_instance_that_is_told_names_reads_nothing_but_these(world: World) -> None:

@@ -22,6 +22,7 @@ from token_refresh.refresh.attempt import Attempt, Prepared
 
 log = logging.getLogger("token_refresh")
 
+_LATE: Final = 2.0  # s, after which a token may have run out on its way: then it is not written
 _FROZEN: Final = 30.0  # s, after which a reply may have been overtaken
 # Versions that a refresh looks back for strays of retried adds. What this instance remembers may be days old, and the
 # versions since were destroyed by those who wrote them: asking again would only cost writes.
@@ -48,7 +49,8 @@ class AccessTokens:
     ) -> Attempt:
         """Write the access token for downstream jobs, and destroy what has no use any more once the lease is back."""
         connection, situation = prepared.connection, prepared.situation
-        if refreshed.expires_at <= self.clock():  # slow, or frozen: what runs out before it is read is not written
+        is_late = self.clock() - min(now, situation.now) >= _LATE  # slow, or frozen
+        if is_late and refreshed.expires_at <= self.clock():
             return prepared.concluded(Verdict(Outcome.DEFERRED, "saved_late", situation.status))
         if held is None and self._is_outdone(prepared, now):
             return prepared.concluded(Verdict(Outcome.FRESH, "refreshed_elsewhere", situation.status))
