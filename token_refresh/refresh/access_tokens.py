@@ -49,8 +49,7 @@ class AccessTokens:
     ) -> Attempt:
         """Write the access token for downstream jobs, and destroy what has no use any more once the lease is back."""
         connection, situation = prepared.connection, prepared.situation
-        is_late = self.clock() - min(now, situation.now) >= _LATE  # slow, or frozen
-        if is_late and refreshed.expires_at <= self.clock():
+        if self.has_run_out(prepared, refreshed):
             return prepared.concluded(Verdict(Outcome.DEFERRED, "saved_late", situation.status))
         if held is None and self._is_outdone(prepared, now):
             return prepared.concluded(Verdict(Outcome.FRESH, "refreshed_elsewhere", situation.status))
@@ -82,6 +81,11 @@ class AccessTokens:
         self._destroy_old(prepared, before, written, rotated=rotated and not _is_in_doubt(prepared, held))
         looked_at = situation.facts.refreshed_at if situation.facts else None
         return Attempt(connection, situation, judge(situation, refreshed), facts, written, end, looked_at)
+
+    def has_run_out(self, prepared: Prepared, refreshed: Refreshed) -> bool:
+        """Tell whether a token was so long on its way (slow, or frozen) that it has run out there."""
+        now = self.clock()
+        return now - prepared.situation.now >= _LATE and refreshed.expires_at <= now
 
     def _is_outdone(self, prepared: Prepared, received_at: int) -> bool:
         """Tell whether another instance has refreshed while this one, which needs no lease, was frozen."""

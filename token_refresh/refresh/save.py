@@ -250,6 +250,8 @@ class Saver:
                 return prepared.concluded(Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
             if next(read_above(self._store, reply.secret_id, reply.top), None):
                 return prepared.concluded(Verdict(Outcome.DEFERRED, "newer_version", prepared.situation.status))
+        if self._access_tokens.has_run_out(prepared, reply.refreshed):
+            return prepared.concluded(Verdict(Outcome.DEFERRED, "saved_late", prepared.situation.status))
         prepared = replace(prepared, situation=replace(prepared.situation, now=now))
         return self._access_tokens.write(prepared, reply.refreshed, held, reply.own, reply.end, reply.received_at)
 
