@@ -16,14 +16,12 @@ from tests.explorer.explore import Found, Search
 from tests.explorer.scenes import SCENES
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Held, Leases
-from token_refresh.core.access_token import build_document
 from token_refresh.core.connection import Connection
 from token_refresh.core.state import verdict
-from token_refresh.core.state.grant_end import GrantEnd
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import Verdict
 from token_refresh.core.status import lease_of
-from token_refresh.core.token_endpoint.outcome import ErrorDetail, Refreshed
+from token_refresh.core.token_endpoint.outcome import ErrorDetail
 from token_refresh.errors import Busy, StoreError
 from token_refresh.refresh import refresher
 from token_refresh.refresh.access_tokens import AccessTokens
@@ -36,6 +34,8 @@ A_LOT = 10.0**9
 
 _save_refresh_token, _has_time = Saver._save_refresh_token, Leases.has_time
 _write, _judge_death = AccessTokens.write, verdict._judge_death
+
+_judge_death = verdict._judge_death
 
 
 def throws_away(saver: Saver, reply: Reply) -> Attempt:
@@ -77,18 +77,8 @@ def destroys_one_more(tokens: AccessTokens, prepared: Prepared, *_: object, rota
     tokens.store.destroy(prepared.connection.secret_id, prepared.version.number + rotated)
 
 
-def writes_what_has_run_out(  # noqa: PLR0913, PLR0917 - as the method
-    tokens: AccessTokens,
-    prepared: Prepared,
-    refreshed: Refreshed,
-    held: Held | None,
-    current: int,
-    end: GrantEnd | None,
-    now: int,
-) -> Attempt:
-    document = build_document(refreshed, connection=prepared.connection.name, connection_version=current, now=now)
-    tokens.store.add(prepared.connection.access_token_secret_id, document)
-    return _write(tokens, prepared, refreshed, held, current, end, now)
+def has_never_run_out(*_: object) -> bool:
+    return False
 
 
 def asks_at_once(situation: Situation, reason: str, detail: ErrorDetail) -> Verdict:
@@ -174,8 +164,8 @@ DEFECTS = {
     ),
     "an access token is written that has run out": Defect(
         AccessTokens,
-        "write",
-        writes_what_has_run_out,
+        "has_run_out",
+        has_never_run_out,
         "ticks in turn",
         frozenset({Fault.LONG_FREEZE_AFTER}),
         "published an access token that had run out",
