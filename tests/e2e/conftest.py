@@ -5,28 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 import pytest
-import requests
 
 from infra.local.stack import Stack
-from tests.worlds.stack import World
+from tests.worlds.stack import World, running
 
 
 @pytest.fixture(scope="session")
 def running_world() -> Iterator[World]:
-    with (
-        Stack(functions=("refresh_http", "refresh", "token"), environment={"CONFIRM_AFTER": "1"}) as stack,
-        stack.secret_manager.client() as client,
-        requests.Session() as session,
-    ):
-        session.trust_env = False
-        # A server that is asked to stop waits for idle connections.
-        session.headers["Connection"] = "close"
-        world = World(stack, client, session)
-        world.prepare()
+    with running(Stack(functions=("refresh_http", "refresh", "token"), environment={"CONFIRM_AFTER": "1"})) as world:
         yield world
-        stack.secret_manager.faults.clear()
-        world.pull_events()
-        world.assert_nothing_said()
 
 
 @pytest.fixture

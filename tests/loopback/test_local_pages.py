@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from infra.local.stack import Stack
 from tests.house.test_page_blocks import blocks
 from tests.worlds.gcloud import warm_path
-from tests.worlds.stack import OWNER, World
+from tests.worlds.stack import OWNER, World, running
 
 MISSING = [tool for tool in ("gcloud", "curl", "jq", "bash") if shutil.which(tool) is None]
 pytestmark = [
@@ -27,15 +26,7 @@ ASKED = {"token-refresh.owner": OWNER, "token-refresh.scopes": "openid email"}
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with (
-        Stack(functions=("refresh_http", "status", "consent"), emulator=False) as stack,
-        stack.secret_manager.client() as client,
-        requests.Session() as session,
-    ):
-        session.trust_env = False
-        session.headers["Connection"] = "close"
-        world = World(stack, client, session)
-        world.prepare()
+    with running(Stack(functions=("refresh_http", "status", "consent"), emulator=False)) as world:
         world.declare("gmail-ada", annotations=ASKED)
         world.run("gmail-ada")
         # Never consented: what a person is to look at.
@@ -46,10 +37,8 @@ def world() -> Iterator[World]:
             annotations={"token-refresh.client": "oauth-client-mailbox", **ASKED},
         )
         world.run("gmail-alice")
-        stack.pubsub.create_subscription("asked", "token-refresh")
+        world.stack.pubsub.create_subscription("asked", "token-refresh")
         yield world
-        world.pull_events()
-        world.assert_nothing_said()
 
 
 def run(world: World, script: str, folder: Path, **names: str) -> str:

@@ -123,8 +123,8 @@ def test_a_holder_frozen_while_its_answer_was_lost_sends_nothing_more(
     assert scene.newest() == family.tokens[-1]
 
 
-def test_a_grant_that_a_person_adds_during_an_exchange_is_the_one_to_use(scene: Scene, one: Instance) -> None:
-    scene.consent("x")
+def a_person_adds_meanwhile(scene: Scene) -> str:
+    """Let a person add a grant while the next exchange is under way; returns its token."""
     theirs = scene.server.consent("x, by hand")
 
     def add(sent: Sent) -> None:
@@ -133,6 +133,12 @@ def test_a_grant_that_a_person_adds_during_an_exchange_is_the_one_to_use(scene: 
             scene.people.put("x" + SUFFIX, theirs)
 
     scene.on_sent = add
+    return theirs
+
+
+def test_a_grant_that_a_person_adds_during_an_exchange_is_the_one_to_use(scene: Scene, one: Instance) -> None:
+    scene.consent("x")
+    theirs = a_person_adds_meanwhile(scene)
     one.run(Trigger())
     assert scene.newest() == theirs, "put on top again"
     scene.clock.advance(3000)
@@ -148,14 +154,7 @@ def test_a_grant_that_a_person_adds_is_kept_where_the_holder_dies_before_it_is_o
     scene: Scene, one: Instance, other: Instance
 ) -> None:
     scene.consent("x")
-    theirs = scene.server.consent("x, by hand")
-
-    def add(sent: Sent) -> None:
-        if not sent.outcome:
-            scene.on_sent = lambda _: None
-            scene.people.put("x" + SUFFIX, theirs)
-
-    scene.on_sent = add
+    theirs = a_person_adds_meanwhile(scene)
     one.faults.fail("add", Crash(), secret_id="x" + SUFFIX, skip=1)
     one.run(Trigger())
     for _ in range(4):

@@ -214,6 +214,21 @@ def _secrets_in(payload: bytes) -> Iterator[str]:
         yield from (v for k in _SECRET_FIELDS if isinstance(v := document.get(k), str) and len(v) >= 16)
 
 
+@contextmanager
+def running(stack: Stack) -> Iterator[World]:
+    """Run a stack as a prepared world; at the end no secret may have been said anywhere."""
+    with stack, stack.secret_manager.client() as client, requests.Session() as session:
+        session.trust_env = False
+        # A server that is asked to stop waits for idle connections.
+        session.headers["Connection"] = "close"
+        world = World(stack, client, session)
+        world.prepare()
+        yield world
+        stack.secret_manager.faults.clear()
+        world.pull_events()
+        world.assert_nothing_said()
+
+
 def eventually(condition: Callable[[], object], seconds: float = 30.0) -> bool:
     """Wait until the condition holds, at most so long."""
     end = time.monotonic() + seconds
