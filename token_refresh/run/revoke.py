@@ -91,10 +91,8 @@ class Revocations:
         situation = replace(visit.situation, version=version.number, now=self.clock())
         verdict = judge_revoked(situation)
         assert verdict.status  # noqa: S101 - a revocation always has one
-        held.changes |= {
-            STATUS: render_status(verdict.status),
-            ACCESS_TOKEN: None,
-        }  # what told of it tells of nothing now
+        # The facts of a bare access token tell of nothing any more.
+        held.changes |= {STATUS: render_status(verdict.status), ACCESS_TOKEN: None}
         log.info("the grant of %s was revoked at the provider", connection.name)
         self._destroy_access_tokens(connection)
         attempt = Attempt(connection, situation, replace(verdict, message=self._words(connection)))

@@ -157,7 +157,7 @@ class Runner:
             try:
                 found = self.directory.find(name)
             except StoreError as fault:
-                run.unread.append(self.visitor.not_found(name, fault))
+                run.unread.append(self.visitor.unreadable(name, fault))
                 continue
             if found is None:
                 unknown.append(name[:255])

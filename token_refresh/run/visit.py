@@ -154,7 +154,7 @@ class Visitor:
             return replace(visit.decided(wait(Outcome.FRESH, "refreshed_elsewhere")), situation=situation)
         return visit.came_to(Attempt(connection, situation, verdict, situation.facts))
 
-    def not_found(self, name: str, fault: StoreError) -> Visit:
+    def unreadable(self, name: str, fault: StoreError) -> Visit:
         """Say of a connection that it cannot even be read: it harms no other one that is named beside it."""
         connection = Connection(name=name, record=SecretRecord(name + SUFFIX, {}, {}, ""))
         is_denied = isinstance(fault, StoreDenied)
