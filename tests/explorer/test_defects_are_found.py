@@ -164,7 +164,7 @@ DEFECTS = {
     ),
     "an access token is written that has run out": Defect(
         AccessTokens,
-        "has_run_out",
+        "_has_run_out",
         has_never_run_out,
         "ticks in turn",
         frozenset({Fault.LONG_FREEZE_AFTER}),

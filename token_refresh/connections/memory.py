@@ -92,7 +92,7 @@ class Memory:
         """Read the stored access token again; None where it is not newer than `known`, or cannot be read."""
         with suppress(Exception):  # then what is known must do
             facts = self.reread(connection)
-            return facts if facts and (known is None or facts.refreshed_at > known.refreshed_at) else None
+            return facts if facts and facts.is_newer_than(known) else None
         return None
 
     def has_document(self, connection: Connection) -> bool:

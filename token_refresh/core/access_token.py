@@ -27,6 +27,10 @@ class AccessTokenFacts:
         """Tell whether the token has not run out."""
         return self.expires_at > now
 
+    def is_newer_than(self, known: AccessTokenFacts | None) -> bool:
+        """Tell whether the token was refreshed after the one that is known; any is newer than none."""
+        return known is None or self.refreshed_at > known.refreshed_at
+
 
 def build_document(refreshed: Refreshed, *, connection: str, connection_version: int, now: int) -> bytes:
     """Build the JSON form; loads unchanged into Authlib, Go's x/oauth2 and Node's google-auth-library (contract 3)."""

@@ -48,9 +48,10 @@ class AccessTokens:
         now: int,
     ) -> Attempt:
         """Write the access token for downstream jobs, and destroy what has no use any more once the lease is back."""
+        if self._has_run_out(prepared, refreshed):
+            return prepared.concluded(Verdict(Outcome.DEFERRED, "saved_late", prepared.situation.status))
+        prepared = replace(prepared, situation=replace(prepared.situation, now=self.clock()))
         connection, situation = prepared.connection, prepared.situation
-        if self.has_run_out(prepared, refreshed):
-            return prepared.concluded(Verdict(Outcome.DEFERRED, "saved_late", situation.status))
         if held is None and self._is_outdone(prepared, now):
             return prepared.concluded(Verdict(Outcome.FRESH, "refreshed_elsewhere", situation.status))
         facts = AccessTokenFacts(refreshed.expires_at, now, current)
@@ -82,7 +83,7 @@ class AccessTokens:
         looked_at = situation.facts.refreshed_at if situation.facts else None
         return Attempt(connection, situation, judge(situation, refreshed), facts, written, end, looked_at)
 
-    def has_run_out(self, prepared: Prepared, refreshed: Refreshed) -> bool:
+    def _has_run_out(self, prepared: Prepared, refreshed: Refreshed) -> bool:
         """Tell whether a token was so long on its way (slow, or frozen) that it has run out there."""
         now = self.clock()
         return now - prepared.situation.now >= _LATE and refreshed.expires_at <= now
@@ -91,8 +92,8 @@ class AccessTokens:
         """Tell whether another instance has refreshed while this one, which needs no lease, was frozen."""
         if self.clock() - received_at < _FROZEN:
             return False
-        known, facts = prepared.situation.facts, self.memory.reread(prepared.connection)
-        return facts is not None and (known is None or facts.refreshed_at > known.refreshed_at)
+        facts = self.memory.reread(prepared.connection)
+        return facts is not None and facts.is_newer_than(prepared.situation.facts)
 
     def _annotate(self, connection: Connection, notes: dict[str, str | None]) -> Connection:
         try:

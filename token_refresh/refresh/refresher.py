@@ -158,9 +158,8 @@ class Refresher:
 
     def _held(self, prepared: Prepared) -> AbstractContextManager[Held]:
         def is_done(record: SecretRecord) -> bool:
-            known = prepared.situation.facts
             facts = self._memory.reread(replace(prepared.connection, record=record))
-            return facts is not None and (known is None or facts.refreshed_at > known.refreshed_at)
+            return facts is not None and facts.is_newer_than(prepared.situation.facts)
 
         return self._leases.held(prepared.connection, prepared.version.number, is_done=is_done)
 

@@ -242,17 +242,13 @@ class Saver:
         """Publish the access token of a stored reply, if it is still good and no other holder went on meanwhile."""
         self._release(reply)
         held, prepared = reply.held, reply.prepared
-        now = self._clock()
-        if held.lease.until <= now:
+        if held.lease.until <= self._clock():
             try:
                 self._leases.regain(held)
             except Busy:
                 return prepared.concluded(Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
             if next(read_above(self._store, reply.secret_id, reply.top), None):
                 return prepared.concluded(Verdict(Outcome.DEFERRED, "newer_version", prepared.situation.status))
-        if self._access_tokens.has_run_out(prepared, reply.refreshed):
-            return prepared.concluded(Verdict(Outcome.DEFERRED, "saved_late", prepared.situation.status))
-        prepared = replace(prepared, situation=replace(prepared.situation, now=now))
         return self._access_tokens.write(prepared, reply.refreshed, held, reply.own, reply.end, reply.received_at)
 
     def _release(self, reply: Reply) -> None:
