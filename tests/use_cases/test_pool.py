@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ class Stage:
     time: VirtualTime = field(default_factory=VirtualTime)
     began: dict[str, float] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
+    tasks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.start = self.time()
@@ -62,6 +64,7 @@ class Stage:
             self.ended[key] = self.now
             return key
 
+        self.tasks.append(key)
         return Task(key, host, writes, single, work)
 
     def run(
@@ -139,6 +142,70 @@ def test_a_thread_that_one_run_frees_goes_to_another_whose_own_task_is_slow() ->
     slow = stage.run(stage.task("slow", 100), stage.task("quick"), at=1)
     stage.time.play(stage.run(stage.task("other", 5)), slow)
     assert stage.began["quick"] == 5
+
+
+def test_free_threads_go_to_the_run_that_the_contract_lets_go_first() -> None:
+    stage = Stage(threads=4)
+    due = stage.run(*(stage.task(f"due-{n}", 10) for n in range(40)))
+    named = stage.run(*(stage.task(f"named-{n}", 10) for n in range(12)), at=1, priority=Priority.NAMED)
+    stage.time.play(due, named)
+    assert (
+        sorted(at for key, at in stage.began.items() if key.startswith("named"))
+        == [10] * 3 + [20] * 3 + [30] * 3 + [40] * 3
+    ), "all but one thread"
+    assert [sum(at == t for key, at in stage.began.items() if key.startswith("due")) for t in (10, 20, 30)] == [1, 1, 1]
+    assert max(stage.ended.values()) == 130, "no thread was ever idle"
+
+
+@pytest.mark.parametrize("size", [1, 2, 8])
+def test_no_run_is_kept_from_its_end_by_those_that_go_first(size: int) -> None:
+    """Orders by name come all the time; with one thread the due run waits its turn, and its wait has an end."""
+    stage = Stage(threads=size)
+    due = stage.run(*(stage.task(f"due-{n}", 1) for n in range(20)), until=60)
+    flood = [
+        stage.run(*(stage.task(f"{n}-{t}", 1) for t in range(10 * size)), priority=Priority.NAMED) for n in range(8)
+    ]
+    stage.time.play(due, *flood)
+    begun = [at for key, at in stage.began.items() if key.startswith("due")]
+    assert max(begun, default=0.0) < 60
+    assert len(begun) == (20 if size > 1 else 1), "a thread of its own wherever there are two"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_comes_together_all_of_it_is_begun_and_no_two_wait_for_each_other(seed: int) -> None:
+    dice = random.Random(seed)
+    stage = Stage(
+        threads=dice.randint(1, 5), writes_per_minute=dice.choice((1e9, 120)), per_second=dice.choice((1e9, 2))
+    )
+    runs = [
+        stage.run(
+            *(
+                stage.task(
+                    f"{r}-{n}", dice.choice((0, 1, 7)), host=dice.choice(("", "a", "b")), writes=dice.randint(0, 2)
+                )
+                for n in range(dice.randint(0, 12))
+            ),
+            at=dice.randint(0, 9),
+            priority=dice.choice(list(Priority)[:4]),
+        )
+        for r in range(dice.randint(1, 7))
+    ]
+    tasks = len(stage.tasks)
+    stage.time.play(*runs)
+    assert len(stage.ended) == tasks
+
+
+def test_a_map_that_gets_no_thread_until_its_run_is_over_is_done_by_the_caller() -> None:
+    stage = Stage(threads=2)
+    busy = stage.run(*(stage.task(f"{n}", 100) for n in range(2)))
+    looked: list[float] = []
+
+    def program() -> None:
+        stage.time.sleep(1)
+        stage.pool.map(lambda _: looked.append(stage.now), range(9), Priority.DUE, stage.start + 20)
+
+    stage.time.play(busy, program)
+    assert looked == [20] * 9
 
 
 def test_a_slow_host_gives_its_threads_to_the_others_as_its_tasks_end() -> None:

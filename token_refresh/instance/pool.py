@@ -10,7 +10,7 @@ thread of the pool ever waits for another one.
 2. A run stands in a line, for the quota, a thread or a host's next slot, only while that is what it waits for: not
    while it hands over a result. At the quota and at a host the contract's order holds.
 3. One host has at most a quarter of the threads while a task of another one waits, in this run or another.
-4. A task that ends wakes every run; the free thread goes to the one that has the fewest and can use it.
+4. A task that ends wakes every run; whose turn it is of those that can use the free thread, say the `Turns`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from token_refresh.instance.lanes import Lanes, Task
 from token_refresh.instance.ledger import Ledger
 from token_refresh.instance.pace import Paces
 from token_refresh.instance.quota import Place, Priority, Quota
+from token_refresh.instance.turns import Turn, Turns
 from token_refresh.instance.unsaved import UnsavedReplies
 
 _In = TypeVar("_In")
@@ -41,13 +42,13 @@ _NEVER: Final = float("inf")
 
 @dataclass(slots=True, eq=False)
 class _Run:
-    """The tasks of one call of `run`: those that wait, how many are under way, and what has ended."""
+    """The tasks of one call of `run`: those that wait, and what has ended."""
 
     lanes: Lanes
     place: Place
+    turn: Turn
     until: float
     writes_until: float
-    under_way: int = 0
     hosts: set[str] = field(default_factory=set)  # whose next slot it waits for
     ended: list[tuple[Task, Any, BaseException | None]] = field(default_factory=list)
 
@@ -76,24 +77,36 @@ class Pool:
         self._waiting = Counter[str]()  # likewise, of all runs
         self._single_use = 0
         self._at_host: dict[str, set[_Run]] = {}  # runs that wait for a host's next slot
-        self._threadless: dict[_Run, None] = {}  # runs that wait for a thread, in the order in which they came
+        self._turns = Turns()
         self._working: set[str] = set()
 
-    def map(self, work: Callable[[_In], _Out], items: Sequence[_In]) -> list[_Out]:
-        """Do something for each item, side by side; results in the items' order."""
+    def map(
+        self,
+        work: Callable[[_In], _Out],
+        items: Sequence[_In],
+        priority: Priority = Priority.NAMED,
+        until: float = _NEVER,
+    ) -> list[_Out]:
+        """Do something for each item, side by side; results in the items' order.
+
+        What has no thread until then (epoch seconds) is done by the caller: it waits for none after that.
+        """
         self._require_outside()
         if self._crew.size == 1 or len(items) < 2:  # noqa: PLR2004 - nothing to do side by side
             return [work(item) for item in items]
         results: list[_Out | None] = [None] * len(items)
 
-        def fill(begin: int) -> None:
+        def fill(begin: int) -> bool:
             for number in range(begin, min(begin + chunk, len(items))):
                 results[number] = work(items[number])
+            return True
 
         chunk = min(-(-len(items) // self._crew.size), _CHUNK)
-        tasks = [Task("", "", 0, is_single_use=False, work=partial(fill, n)) for n in range(0, len(items), chunk)]
-        for _ in self.run(tasks, Priority.NAMED, _NEVER):
-            pass
+        tasks = [Task(str(n), "", 0, is_single_use=False, work=partial(fill, n)) for n in range(0, len(items), chunk)]
+        begun = {task.key for task, result in self.run(tasks, priority, until) if result}
+        for task in tasks:
+            if task.key not in begun:
+                task.work()
         return cast("list[_Out]", results)
 
     def map_within(self, work: Callable[[_In], _Out], items: Sequence[_In], seconds: float) -> list[tuple[_In, _Out]]:
@@ -123,14 +136,15 @@ class Pool:
         would wait for the thread that it has. Raises `RuntimeError` then.
         """
         self._require_outside()
-        return self._carry_out(_Run(Lanes(tasks), self._writes.place(priority), until, self._ledger.until))
+        run = _Run(Lanes(tasks), self._writes.place(priority), Turn(priority), until, self._ledger.until)
+        return self._carry_out(run)
 
     def _carry_out(self, run: _Run) -> Iterator[tuple[Task, Any]]:
         with self._crew.lock:
             for host, number in run.lanes.hosts():
                 self._waiting[host] += number
         try:
-            while run.lanes or run.under_way or run.ended:
+            while run.lanes or run.turn.under_way or run.ended:
                 for task, result, fault in self._go_on(run):
                     if fault is not None:
                         raise fault
@@ -145,7 +159,8 @@ class Pool:
         with self._crew.lock:
             task, delay = self._next(run)
             if task is None and not run.ended:
-                self._crew.wait(delay, is_idle=not self._under_way.total())
+                # Who stands behind others for a thread is woken by them, even if nothing is under way yet.
+                self._crew.wait(delay, is_idle=not self._under_way.total() and not run.turn.is_waiting)
         if task is not None:
             self._crew.start(partial(self._work, run, task))
         with self._crew.lock:
@@ -194,15 +209,8 @@ class Pool:
 
     def _has_thread(self, run: _Run) -> bool:
         """Tell whether a thread is free for this run; if none is, the run waits for one, and for nothing else."""
-        free, came_first = self._crew.size - self._under_way.total(), True
-        for other in self._threadless:
-            if other is run:
-                came_first = False
-            else:
-                free -= other.under_way < run.under_way or (came_first and other.under_way == run.under_way)
-        if free > 0:
+        if self._turns.may_take(run.turn, self._crew.size - self._under_way.total()):
             return True
-        self._threadless[run] = None
         self._writes.leave(run.place)
         self._need_no_slot(run)
         return False
@@ -214,8 +222,7 @@ class Pool:
         self._need_no_slot(run)
 
     def _need_no_thread(self, run: _Run) -> None:
-        if run in self._threadless:
-            del self._threadless[run]
+        if self._turns.leave(run.turn):
             self._crew.wake()
 
     def _until_slot(self, run: _Run, host: str) -> float:
@@ -248,11 +255,11 @@ class Pool:
         if task.host:
             self._hosts.take(task.host)
             self._need_no_slot(run, task.host)
-        self._threadless.pop(run, None)
+        self._need_no_thread(run)
         self._no_longer_waits(task)
         self._under_way[task.host] += 1
         self._single_use += task.is_single_use
-        run.under_way += 1
+        self._turns.begin(run.turn)
 
     def _give_up(self, run: _Run, tasks: Iterable[Task]) -> None:
         """Let tasks end that have not begun."""
@@ -278,7 +285,7 @@ class Pool:
             if not self._under_way[task.host]:
                 del self._under_way[task.host]
             self._single_use -= task.is_single_use
-            run.under_way -= 1
+            self._turns.end(run.turn)
             run.ended.append((task, result, fault))
             self._crew.wake()
 

@@ -183,7 +183,7 @@ class Runner:
             is_late = self.clock() >= run.until
             return (self.visitor.postpone if is_late else self.visitor.look)(connection, trigger)
 
-        read = dict(zip(map(id, unread), self.pool.map(look, unread), strict=True))
+        read = dict(zip(map(id, unread), self.pool.map(look, unread, run.priority, run.until), strict=True))
         return [read.get(id(c)) or self.visitor.look(c, trigger) for c in chosen]
 
     # -- the attempts --------------------------------------------------------------------------------------------------
