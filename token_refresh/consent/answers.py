@@ -13,12 +13,12 @@ from urllib.parse import quote, urlsplit
 from token_refresh.consent.request import Case, Refused
 from token_refresh.core.connection import ANYBODY, Connection
 from token_refresh.core.consent.refusals import REFUSALS, Button, Refusal
-from token_refresh.core.consent.scopes import sentence_for
 from token_refresh.core.consent.session import Cookie
 from token_refresh.core.incident.words import owner_words
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.status import HEALTHY, NEEDS_CONSENT, status_of
 from token_refresh.errors import StoreError
+from token_refresh.providers.scopes import sentence_for
 
 log = logging.getLogger("token_refresh")
 

@@ -17,7 +17,6 @@ from token_refresh.core.consent.account import (
 )
 from token_refresh.core.consent.authorization import Callback, missing_scopes, requested_scopes
 from token_refresh.core.consent.new_grant import render_new_grant
-from token_refresh.core.consent.scopes import sentence_for
 from token_refresh.core.consent.session import Session
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import UrlError, learned_variables
@@ -25,6 +24,7 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, TransportError
+from token_refresh.providers.scopes import sentence_for
 
 
 class CodeEndpoint(Protocol):

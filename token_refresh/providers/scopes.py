@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+from functools import cache
+from pathlib import Path
 from typing import Final
 
-from token_refresh.core.consent.scope_sentences import BY_PROVIDER, EVERYWHERE
-
+_SENTENCES: Final = Path(__file__).parent / "scopes.toml"
 # What stands before a scope's name at a provider that writes it as a URL.
 _PREFIXES: Final = ("https://www.googleapis.com/auth/", "https://graph.microsoft.com/")
 
@@ -15,8 +17,15 @@ def sentence_for(provider: str, scope: str) -> str | None:
 
     A key such as `zoho-eu` stands for the same service as its beginning, unless it has a table of its own.
     """
-    sentences = BY_PROVIDER.get(provider) or BY_PROVIDER.get(provider.partition("-")[0], {})
+    tables = load_sentences()
+    sentences = tables.get(provider) or tables.get(provider.partition("-")[0], {})
     for prefix in _PREFIXES:
         if found := sentences.get(scope.removeprefix(prefix)):
             return found
-    return EVERYWHERE.get(scope)
+    return tables["everywhere"].get(scope)
+
+
+@cache
+def load_sentences() -> dict[str, dict[str, str]]:
+    """Read the sentences, by provider and scope; those of `everywhere` hold at any provider."""
+    return tomllib.loads(_SENTENCES.read_text("utf-8"))

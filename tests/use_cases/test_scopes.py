@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from token_refresh.core.consent.scope_sentences import BY_PROVIDER, EVERYWHERE
-from token_refresh.core.consent.scopes import sentence_for
 from token_refresh.providers import load_providers
+from token_refresh.providers.scopes import load_sentences, sentence_for
 
+EVERYWHERE = load_sentences()["everywhere"]
+BY_PROVIDER = {provider: scopes for provider, scopes in load_sentences().items() if provider != "everywhere"}
 ALL = [(provider, scope) for provider, scopes in BY_PROVIDER.items() for scope in scopes]
 
 
