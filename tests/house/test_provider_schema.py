@@ -12,8 +12,7 @@ import pytest
 
 from tests.core.test_provider_table import EVERY_KEY, FAULTS
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.keys import NAME
-from token_refresh.core.provider.reading import PATH
+from token_refresh.core.provider.keys import NAME, PATH
 from token_refresh.providers import BUILT_IN, read_tables
 from token_refresh.providers.__main__ import main
 from token_refresh.providers.schema import build_schema, render_schema

@@ -1,195 +1,273 @@
-"""The keys of one provider definition (contract 10): their types, their limits, and what excludes what."""
+"""The keys of one provider definition (contract 10), read from a TOML table: a method for each kind of key.
+
+What is wrong is noted with table and key, and never raises; a key that is wrong keeps its default.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from token_refresh.core.provider.definition import (
     ANY,
-    CLIENT_AUTH_METHODS,
-    DEFAULT_EXPIRES_IN,
-    LIFETIME_STARTS,
-    REFRESH_METHODS,
-    REQUEST_FORMATS,
-    REVOCATION_METHODS,
     REVOCATION_WORDS,
-    REVOKED_TOKENS,
-    ROTATION,
     SUBJECT_SOURCES,
+    TEMPLATE_WORDS,
+    Params,
     Provider,
     ResponsePaths,
     RevocationWay,
     SubjectSource,
 )
-from token_refresh.core.provider.reading import PATH, Keys, Problems
-from token_refresh.core.provider.url import is_variable_value, urls_of, variables_in_host
+from token_refresh.core.provider.url import check_template, is_variable_value, variables_of
+
+Problems = list[str]
 
 # A provider's name is the value of a label and part of a secret's id.
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_URL_KEYS: Final = ("token_url", "refresh_url", "authorization_url", "revocation_url", "issuer", "probe_url")
+PATH: Final = re.compile(r"[^.\s]+(?:\.[^.\s]+)*")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+# These belong to the request itself: a definition that sets one breaks it.
+_OUR_HEADERS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection", "dpop"})
 _PARAMS: Final = frozenset(
     {"grant_type", "refresh_token", "client_id", "client_secret", "code", "redirect_uri", "scope"}
 )
-_RESPONSE_KEYS: Final = ("access_token", "refresh_token", "expires_in", "expires_at", "scope")
+_RESPONSE_KEYS: Final = tuple(f.name for f in fields(ResponsePaths))
 
 
-def read_provider(name: str, table: Mapping[str, object], problems: Problems) -> Provider:
-    """Read one definition; what is wrong with it is added to `problems`, and stands for itself in the result."""
-    keys = Keys(name, table, problems)
-    keys.read_variables()
-    urls = {key: keys.url(key) for key in _URL_KEYS}
-    if "token_url" not in table:
-        keys.wrong("token_url", "is required")
-    token_url = urls["token_url"] or ""
-    provider = Provider(
-        name=name,
-        token_url=token_url,
-        refresh_url=urls["refresh_url"] or token_url,
-        authorization_url=urls["authorization_url"],
-        revocation_url=urls["revocation_url"],
-        revocation=_revocation(keys),
-        issuer=urls["issuer"],
-        variables=keys.variables,
-        client_auth=keys.choice("client_auth", CLIENT_AUTH_METHODS, "client_secret_post"),
-        request_format=keys.choice("request_format", REQUEST_FORMATS, "form"),
-        refresh_method=keys.choice("refresh_method", REFRESH_METHODS, "POST"),
-        token_params=keys.params("token_params"),
-        refresh_params=keys.params("refresh_params"),
-        authorization_params=keys.params("authorization_params"),
-        headers=keys.headers(),
-        param_names=_param_names(keys),
-        scope_separator=_separator(keys),
-        pkce=keys.flag("pkce", default=True),
-        openid=keys.flag("openid", default=False),
-        rotates_refresh_tokens=keys.choice("rotates_refresh_tokens", ROTATION, "maybe"),
-        response=_response(keys),
-        keep=keys.paths("keep"),
-        default_expires_in=keys.seconds("default_expires_in") or DEFAULT_EXPIRES_IN,
-        refresh_before_expiry=keys.seconds("refresh_before_expiry"),
-        refresh_token_lifetime=keys.seconds("refresh_token_lifetime"),
-        refresh_token_idle_lifetime=keys.seconds("refresh_token_idle_lifetime"),
-        dead_errors=keys.texts("dead_errors"),
-        client_errors=keys.texts("client_errors"),
-        admin_errors=keys.texts("admin_errors"),
-        transient_errors=keys.texts("transient_errors"),
-        learned=_learned(keys),
-        probe_url=urls["probe_url"],
-        refresh_token_lifetime_from=keys.choice("refresh_token_lifetime_from", LIFETIME_STARTS, "issue"),
-        title=keys.text("title"),
-        verified_usernames=keys.flag("verified_usernames", default=False),
-        iss_required=keys.flag("iss_required", default=False),
-        subject=_subject(keys),
-    )
-    keys.check_nothing_left()
-    _check_together(provider, keys)
-    return provider
+class Keys:
+    """The keys of one table. Templates may name the `variables` of the definition, and `words`."""
 
+    def __init__(
+        self,
+        name: str,
+        table: Mapping[str, object],
+        problems: Problems,
+        *,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        words: Collection[str] = TEMPLATE_WORDS,
+    ) -> None:
+        self.name = name
+        self.table = table
+        self.problems = problems
+        self.variables = variables
+        self.words = words
 
-def _check_together(provider: Provider, keys: Keys) -> None:
-    """Find keys that are right one by one and cannot work together."""
-    if provider.subject is not None and provider.subject.source == "id_token" and not provider.openid:
-        keys.wrong("subject.from", '"id_token" needs openid = true')
-    if provider.client_auth == "client_secret_basic" and any(h.lower() == "authorization" for h in provider.headers):
-        keys.wrong("headers.Authorization", 'excludes client_auth = "client_secret_basic"')
-    in_host = {name for url in urls_of(provider) for name in variables_in_host(url)}
-    for name, values in provider.learned.items():
-        if name not in provider.variables and name not in provider.keep:
-            keys.wrong(f"learned.{name}", "is neither in variables nor in keep")
-        if values == ANY and name in in_host:
-            # A client secret goes to that host, and a browser's address bar must not choose it.
-            keys.wrong(f"learned.{name}", 'stands in a host: list its values instead of "*"')
-    refresh_token = provider.response.refresh_token
-    if provider.refresh_method == "GET" and provider.request_format != "query":
-        keys.wrong("refresh_method", '"GET" needs request_format = "query"')
-    for path in provider.keep:
-        # What is kept goes to the readers of the access token, and a refresh token must not.
-        if f"{refresh_token}.".startswith(f"{path}."):
-            keys.wrong("keep", f"{path!r} holds the refresh token")
+    def wrong(self, key: str, fault: str) -> None:
+        """Note a fault of a key."""
+        self.problems.append(f"{self.name}.{key}: {fault}")
 
+    def read(self, declared: type[Provider | SubjectSource | RevocationWay]) -> dict[str, Any]:
+        """Read the keys that a dataclass declares, by field; one that is absent, or wrong, is left out."""
+        values: dict[str, Any] = {}
+        left = dict(self.table)
+        # The templates of all other keys may name the variables.
+        for f in sorted(fields(declared), key=lambda f: f.name != "variables"):
+            key = f.metadata.get("key") or f.name
+            if f.metadata and key in left:
+                among, value = f.metadata["among"], left.pop(key)
+                read = partial(self._choice, among=among) if among else getattr(self, f"_{f.metadata['kind']}")
+                if (found := read(key, value)) is not None:
+                    values[f.name] = found
+        for key in left:
+            self.wrong(key, "is not a key of a provider definition")
+        return values
 
-def _response(keys: Keys) -> ResponsePaths:
-    table = keys.table("response")
-    for key, path in table.items():
-        if key not in _RESPONSE_KEYS:
-            keys.wrong(f"response.{key}", f"must be one of {', '.join(_RESPONSE_KEYS)}")
-        elif not PATH.fullmatch(path):
-            keys.wrong(f"response.{key}", "is not a dotted path")
-    known = {key: path for key, path in table.items() if key in _RESPONSE_KEYS}
-    if "expires_at" in known and "expires_in" not in known:
-        known["expires_in"] = ""  # a definition that names one of the two means it
-    return ResponsePaths(**known)
+    # -- kinds ---------------------------------------------------------------------------------------------------------
 
-
-def _revocation(keys: Keys) -> RevocationWay:
-    if "revocation" not in keys.left:
-        return RevocationWay()
-    table = keys.left.pop("revocation")
-    if not isinstance(table, Mapping):
-        keys.wrong("revocation", "must be a table")
-        return RevocationWay()
-    inner = Keys(f"{keys.name}.revocation", table, keys.problems)
-    inner.variables = keys.variables
-    way = RevocationWay(
-        method=inner.choice("method", REVOCATION_METHODS, "POST"),
-        tokens=inner.choice("tokens", REVOKED_TOKENS, "both"),
-        client_auth=inner.choice_or_none("client_auth", CLIENT_AUTH_METHODS),
-        request_format=inner.choice_or_none("request_format", REQUEST_FORMATS),
-        params=inner.params("params", REVOCATION_WORDS) if "params" in table else RevocationWay().params,
-        headers=inner.headers(REVOCATION_WORDS),
-    )
-    inner.check_nothing_left()
-    return way
-
-
-def _subject(keys: Keys) -> SubjectSource | None:
-    if "subject" not in keys.left:
-        return None
-    table = keys.left.pop("subject")
-    if not isinstance(table, Mapping):
-        keys.wrong("subject", "must be a table")
-        return None
-    faults = len(keys.problems)
-    inner = Keys(f"{keys.name}.subject", table, keys.problems)
-    inner.variables = keys.variables
-    source = inner.choice("from", SUBJECT_SOURCES, "")
-    url = inner.url("url")
-    path = inner.path("path", "sub")
-    if source and (source == "userinfo") != ("url" in table):
-        inner.wrong("url", 'belongs to from = "userinfo", which needs it')
-    inner.check_nothing_left()
-    return SubjectSource(source, path, url) if len(keys.problems) == faults else None
-
-
-def _learned(keys: Keys) -> Mapping[str, tuple[str, ...]]:
-    table = keys.left.pop("learned", {})
-    if not isinstance(table, Mapping):
-        keys.wrong("learned", "must be a table")
-        return {}
-    learned: dict[str, tuple[str, ...]] = {}
-    for name, values in table.items():
-        if values == "*":
-            learned[name] = ANY
-        elif isinstance(values, list) and values and all(isinstance(v, str) and is_variable_value(v) for v in values):
-            learned[name] = tuple(values)
-        else:
-            keys.wrong(f"learned.{name}", 'must be "*" or a list of values of the form [A-Za-z0-9.-]{1,253}')
-    return learned
-
-
-def _param_names(keys: Keys) -> Mapping[str, str]:
-    table = keys.table("param_names")
-    if not all(table.values()):
-        keys.wrong("param_names", "a parameter's new name is empty")
-    if len(set(table.values())) < len(table) or (_PARAMS - set(table)) & set(table.values()):
-        keys.wrong("param_names", "gives two parameters one name")
-    return table
-
-
-def _separator(keys: Keys) -> str:
-    value = keys.left.pop("scope_separator", " ")
-    if isinstance(value, str) and value:
+    def _url(self, key: str, value: object) -> str | None:
+        """Read a URL template."""
+        if not isinstance(value, str):
+            self.wrong(key, "must be a string")
+            return None
+        fault = check_template(value)
+        if fault is not None:
+            self.wrong(key, fault)
+        # Who revokes is part of GitHub's path.
+        own = {"client_id"} if key == "revocation_url" and "{client_id}" not in urlsplit(value).netloc else set()
+        self._check_variables(key, value, own)
         return value
-    keys.wrong("scope_separator", "must be a string that is not empty")
-    return " "
+
+    def _choice(self, key: str, value: object, among: Sequence[str]) -> str | None:
+        """Read one of several words."""
+        if isinstance(value, str) and value in among:
+            return value
+        self.wrong(key, f"must be one of {', '.join(among)}")
+        return None
+
+    def _flag(self, key: str, value: object) -> bool | None:
+        """Read true or false."""
+        if isinstance(value, bool):
+            return value
+        self.wrong(key, "must be true or false")
+        return None
+
+    def _seconds(self, key: str, value: object) -> int | None:
+        """Read a positive whole number."""
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+        self.wrong(key, "must be a positive whole number of seconds")
+        return None
+
+    def _text(self, key: str, value: object) -> str | None:
+        """Read a string of one line."""
+        if isinstance(value, str) and value.strip() and value.isprintable():
+            return value
+        self.wrong(key, "must be a string of one line")
+        return None
+
+    def _separator(self, key: str, value: object) -> str | None:
+        """Read a string that may be white space."""
+        if isinstance(value, str) and value:
+            return value
+        self.wrong(key, "must be a string that is not empty")
+        return None
+
+    def _texts(self, key: str, value: object) -> tuple[str, ...]:
+        """Read a list of strings that are not blank."""
+        if isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value):
+            return tuple(value)
+        self.wrong(key, "must be a list of strings")
+        return ()
+
+    def _path(self, key: str, value: object) -> str | None:
+        """Read a dotted path."""
+        if isinstance(value, str) and PATH.fullmatch(value):
+            return value
+        self.wrong(key, "is not a dotted path")
+        return None
+
+    def _paths(self, key: str, value: object) -> tuple[str, ...]:
+        """Read a list of dotted paths."""
+        paths = self._texts(key, value)
+        for path in paths:
+            if not PATH.fullmatch(path):
+                self.wrong(key, f"{path!r} is not a dotted path")
+        return paths
+
+    def _variables(self, key: str, value: object) -> Mapping[str, str]:
+        """Read what templates may name."""
+        self.variables = self._strings(key, value)
+        for name, default in self.variables.items():
+            if not _VARIABLE_NAME.fullmatch(name) or name in TEMPLATE_WORDS:
+                self.wrong(f"variables.{name}", "is not a name for a variable")
+            if default and not is_variable_value(default):
+                self.wrong(f"variables.{name}", "the default must be of the form [A-Za-z0-9.-]{1,253}, or empty")
+        return self.variables
+
+    def _learned(self, key: str, value: object) -> Mapping[str, tuple[str, ...]]:
+        """Read names with the values that each may have."""
+        learned: dict[str, tuple[str, ...]] = {}
+        for name, values in self._table(key, value).items():
+            if values == "*":
+                learned[name] = ANY
+            elif (
+                isinstance(values, list) and values and all(isinstance(v, str) and is_variable_value(v) for v in values)
+            ):
+                learned[name] = tuple(values)
+            else:
+                self.wrong(f"learned.{name}", 'must be "*" or a list of values of the form [A-Za-z0-9.-]{1,253}')
+        return learned
+
+    def _params(self, key: str, value: object) -> Params:
+        """Read a table of parameters: templates, or lists of templates where a parameter is repeated."""
+        table = self._table(key, value)
+        lists = {name: values for name, values in table.items() if isinstance(values, list)}
+        params: dict[str, str | tuple[str, ...]] = {
+            **self._strings(key, {name: one for name, one in table.items() if name not in lists})
+        }
+        for name, values in lists.items():
+            if values and all(isinstance(v, str) for v in values):
+                params[name] = tuple(values)
+            else:
+                self.wrong(f"{key}.{name}", "must be a string or a list of strings")
+        for name, found in params.items():
+            if not name:
+                self.wrong(key, "a parameter has no name")
+            for template in (found,) if isinstance(found, str) else found:
+                self._check_variables(f"{key}.{name}", template, self.words)
+        return params
+
+    def _headers(self, key: str, value: object) -> Mapping[str, str]:
+        """Read a table of headers: templates."""
+        table = self._strings(key, value)
+        for name, template in table.items():
+            if not _HEADER_NAME.fullmatch(name) or name.lower() in _OUR_HEADERS:
+                self.wrong(f"headers.{name}", "cannot be set by a definition")
+            if not (template.isascii() and template.isprintable()):
+                self.wrong(f"headers.{name}", "must be printable ASCII")
+            self._check_variables(f"headers.{name}", template, self.words)
+        return table
+
+    def _names(self, key: str, value: object) -> Mapping[str, str]:
+        """Read other names of parameters."""
+        table = self._strings(key, value)
+        if not all(table.values()):
+            self.wrong(key, "a parameter's new name is empty")
+        if len(set(table.values())) < len(table) or (_PARAMS - set(table)) & set(table.values()):
+            self.wrong(key, "gives two parameters one name")
+        return table
+
+    def _response(self, key: str, value: object) -> ResponsePaths:
+        """Read where a reply keeps its fields."""
+        table = self._strings(key, value)
+        for name, path in table.items():
+            if name not in _RESPONSE_KEYS:
+                self.wrong(f"response.{name}", f"must be one of {', '.join(_RESPONSE_KEYS)}")
+            elif not PATH.fullmatch(path):
+                self.wrong(f"response.{name}", "is not a dotted path")
+        known = {name: path for name, path in table.items() if name in _RESPONSE_KEYS}
+        if "expires_at" in known and "expires_in" not in known:
+            known["expires_in"] = ""  # a definition that names one of the two means it
+        return ResponsePaths(**known)
+
+    def _revocation(self, key: str, value: object) -> RevocationWay:
+        table = self._table(key, value)
+        inner = Keys(f"{self.name}.{key}", table, self.problems, variables=self.variables, words=REVOCATION_WORDS)
+        return RevocationWay(**inner.read(RevocationWay))
+
+    def _subject(self, key: str, value: object) -> SubjectSource | None:
+        faults = len(self.problems)
+        table = self._table(key, value)
+        inner = Keys(f"{self.name}.{key}", table, self.problems, variables=self.variables)
+        found = inner.read(SubjectSource)
+        if len(self.problems) == faults and "source" not in found:
+            inner.wrong("from", f"must be one of {', '.join(SUBJECT_SOURCES)}")
+        if found.get("source") and (found["source"] == "userinfo") != ("url" in table):
+            inner.wrong("url", 'belongs to from = "userinfo", which needs it')
+        return SubjectSource(**found) if len(self.problems) == faults else None
+
+    # -- what kinds are made of ----------------------------------------------------------------------------------------
+
+    def _table(self, key: str, value: object) -> Mapping[str, object]:
+        if isinstance(value, Mapping):
+            return value
+        self.wrong(key, "must be a table")
+        return {}
+
+    def _strings(self, key: str, value: object) -> dict[str, str]:
+        """Read a table of strings; numbers, true and false become strings."""
+        texts: dict[str, str] = {}
+        for name, item in self._table(key, value).items():
+            if isinstance(item, bool):
+                texts[name] = "true" if item else "false"
+            elif isinstance(item, str | int):
+                texts[name] = str(item)
+            else:
+                self.wrong(f"{key}.{name}", "must be a string")
+        return texts
+
+    def _check_variables(self, where: str, template: str, words: Collection[str]) -> None:
+        for name in variables_of(template):
+            if name not in self.variables and name not in words:
+                self.wrong(where, f"{{{name}}} is not declared in variables")
+
+
+def _is_value(value: object) -> bool:
+    return isinstance(value, str) and is_variable_value(value)

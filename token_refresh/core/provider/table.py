@@ -4,29 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final
 
-from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.keys import NAME, read_provider
-from token_refresh.core.provider.reading import Problems
+from token_refresh.core.provider.definition import ANY, Provider
+from token_refresh.core.provider.keys import NAME, Keys, Problems
+from token_refresh.core.provider.url import urls_of, variables_in_host
 
 Tables = Mapping[str, Mapping[str, object]]
-
-_TABLE_KEYS: Final = frozenset(
-    {
-        "variables",
-        "token_params",
-        "refresh_params",
-        "authorization_params",
-        "headers",
-        "param_names",
-        "learned",
-        "response",
-        "revocation",
-        "subject",
-    }
-)
-_LIST_KEYS: Final = frozenset({"keep", "dead_errors", "client_errors", "admin_errors", "transient_errors"})
 
 
 class ProviderTableError(ValueError):
@@ -47,7 +30,7 @@ def parse_providers(tables: Mapping[str, object], base: Mapping[str, object] | N
     own = _tables(tables, problems)
     merged = {name: _extended(name, [built_in], problems) for name in built_in if name not in own}
     merged |= {name: _extended(name, [own, built_in], problems) for name in own}
-    providers = {name: read_provider(name, table, problems) for name, table in merged.items()}
+    providers = {name: _read(name, table, problems) for name, table in merged.items()}
     if problems:
         raise ProviderTableError(problems)
     return {name: replace(provider, longer_names=_longer(name, providers)) for name, provider in providers.items()}
@@ -103,10 +86,45 @@ def _merge(parent: Mapping[str, object], child: Mapping[str, object]) -> dict[st
         merged.pop("refresh_url", None)
     for key, value in child.items():
         old = merged.get(key)
-        if key in _TABLE_KEYS and isinstance(old, Mapping) and isinstance(value, Mapping):
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
             merged[key] = {**old, **value}
-        elif key in _LIST_KEYS and isinstance(old, list) and isinstance(value, list):
+        elif isinstance(old, list) and isinstance(value, list):
             merged[key] = [*old, *(item for item in value if item not in old)]
         else:
             merged[key] = value
     return merged
+
+
+def _read(name: str, table: Mapping[str, object], problems: Problems) -> Provider:
+    """Read one definition; what is wrong with it is added to `problems`, and stands for itself in the result."""
+    keys = Keys(name, table, problems)
+    if "token_url" not in table:
+        keys.wrong("token_url", "is required")
+    values = keys.read(Provider)
+    token_url = values.setdefault("token_url", "")
+    values.setdefault("refresh_url", token_url)
+    provider = Provider(name, **values)
+    _check_together(provider, keys)
+    return provider
+
+
+def _check_together(provider: Provider, keys: Keys) -> None:
+    """Find keys that are right one by one and cannot work together."""
+    if provider.subject is not None and provider.subject.source == "id_token" and not provider.openid:
+        keys.wrong("subject.from", '"id_token" needs openid = true')
+    if provider.client_auth == "client_secret_basic" and any(h.lower() == "authorization" for h in provider.headers):
+        keys.wrong("headers.Authorization", 'excludes client_auth = "client_secret_basic"')
+    in_host = {name for url in urls_of(provider) for name in variables_in_host(url)}
+    for name, values in provider.learned.items():
+        if name not in provider.variables and name not in provider.keep:
+            keys.wrong(f"learned.{name}", "is neither in variables nor in keep")
+        if values == ANY and name in in_host:
+            # A client secret goes to that host, and a browser's address bar must not choose it.
+            keys.wrong(f"learned.{name}", 'stands in a host: list its values instead of "*"')
+    refresh_token = provider.response.refresh_token
+    if provider.refresh_method == "GET" and provider.request_format != "query":
+        keys.wrong("refresh_method", '"GET" needs request_format = "query"')
+    for path in provider.keep:
+        # What is kept goes to the readers of the access token, and a refresh token must not.
+        if f"{refresh_token}.".startswith(f"{path}."):
+            keys.wrong("keep", f"{path!r} holds the refresh token")
