@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 
 import pytest
 
+from tests.fakes.store import CLIENT_PAYLOAD
 from tests.worlds.runs import LIFE, World
-from token_refresh.core.connection import LEASE
+from token_refresh.connections.incidents import Incidents
+from token_refresh.core.connection import LEASE, Connection
 from token_refresh.core.secrecy import Secret
+from token_refresh.core.status import Status
 from token_refresh.core.token_endpoint.outcome import Refreshed
 
 
@@ -105,6 +109,22 @@ def test_an_instance_with_an_old_memory_does_not_destroy_what_others_have_destro
     world.calls()
     world.later(LIFE - 900)
     assert world.calls() == ["list_connections", "access", "add", *["destroy"] * 4]
+
+
+def test_a_run_looks_at_each_connection_a_few_times_whatever_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, real = Counter[str](), Incidents.status_of
+
+    def status_of(self: Incidents, connection: Connection) -> Status | None:
+        looks[connection.name] += 1
+        return real(self, connection)
+
+    monkeypatch.setattr(Incidents, "status_of", status_of)
+    world = World()
+    for number in range(60):  # each with a client registration of its own, and so with verdicts of its own
+        world.store.create(f"client-{number}", CLIENT_PAYLOAD)
+        world.add(f"c{number}", annotations={"token-refresh.client": f"client-{number}"})
+    assert set(world.run().values()) == {"refreshed: refreshed"}
+    assert max(looks.values()) <= 16
 
 
 def test_a_cold_refresh_adds_one_access_per_access_token_and_per_client(world: World) -> None:

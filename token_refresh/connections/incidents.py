@@ -55,10 +55,10 @@ class Incidents:
     def status_of(self, connection: Connection) -> Status | None:
         """Return the connection's status: what it carries, or what could not be written."""
         text = connection.record.annotations.get(STATUS)
-        seen, status = self._unwritten.get(connection.secret_id, (None, None))
-        if connection.secret_id in self._unwritten and seen == text:
-            return status
-        return parse_status(text)
+        unwritten = self._unwritten.get(connection.secret_id) if self._unwritten else None
+        if unwritten and unwritten[0] == text:
+            return unwritten[1]
+        return parse_status(text) if text else None
 
     def write(
         self, connection: Connection, status: Status | None, also: Mapping[str, str | None] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import final
 
 from token_refresh.run.visit import Visit
@@ -31,3 +31,9 @@ class OpenAttempts:
         elif visit.attempt:
             self._ended[client].append(visit)
         return self._ended.pop(client, []) if not self._open[client] else []
+
+
+def is_outage(visits: Sequence[Visit]) -> bool:
+    """Tell whether Secret Manager failed for all of at least two connections (contract 4)."""
+    awake = [v for v in visits if not v.connection.paused]
+    return len(awake) > 1 and all(v.failed_at_store for v in awake)

@@ -9,16 +9,15 @@ client's verdicts do not wait for another client's slow provider.
 from __future__ import annotations
 
 import logging
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 
 from token_refresh.connections.directory import Directory
 from token_refresh.core.connection import Connection
 from token_refresh.core.incident.incident import NOT_SAVED, is_mass
-from token_refresh.core.provider.url import token_endpoint_host
 from token_refresh.core.state.policy import Decision, wait
 from token_refresh.core.status import Outcome, State
 from token_refresh.core.trigger import Trigger
@@ -31,21 +30,18 @@ from token_refresh.refresh.attempt import Attempt
 from token_refresh.refresh.reply import Reply
 from token_refresh.refresh.save import Saver
 from token_refresh.run.clean import Janitor
-from token_refresh.run.open_attempts import OpenAttempts
+from token_refresh.run.open_attempts import OpenAttempts, is_outage
 from token_refresh.run.outlived import destroy_outlived
 from token_refresh.run.report import Report
 from token_refresh.run.revoke import Revocations
+from token_refresh.run.run import Run
 from token_refresh.run.signals import SignalMatcher
+from token_refresh.run.task import build_task, urgency
 from token_refresh.run.verdicts import Verdicts
 from token_refresh.run.visit import Visit, Visitor
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
-
-# Writes of one refresh: the access token and the destruction of an old one; of a replaced refresh token besides: the
-# lease, the new refresh token, the release, and the destruction of an old one.
-_WRITES, _WRITES_REPLACED, _WRITES_TEXT = 2, 6, 1
-_CLEAN_SHARE = 1 / 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ class Runner:
         Raises `UnknownConnection` (nothing was run) and `StoreUnavailable` (the secrets cannot be listed, or at least
         two connections and all of them failed at Secret Manager: the caller should try again).
         """
-        run = _Run(trigger, self.clock(), self.settings.run_seconds)
+        run = Run(trigger, self.clock(), self.settings.run_seconds)
         try:
             with self.pool.within(run.ends):
                 return self._run(trigger, run)
@@ -78,7 +74,7 @@ class Runner:
             for key in list(run.claimed):
                 self.pool.release(key)
 
-    def _run(self, trigger: Trigger, run: _Run) -> Report:
+    def _run(self, trigger: Trigger, run: Run) -> Report:
         saved = {} if trigger.dry_run else self._save_first()
         chosen = self._choose(trigger, run)
         if trigger.revoke:  # one after the other: an operator waits for the answer
@@ -89,11 +85,11 @@ class Runner:
         if trigger.clean and not trigger.dry_run:
             report.destroyed = self.janitor.clean([v.connection for v in visits], run.ends)
         report.log(run.began, self.clock())
-        if _is_outage(report.visits):
+        if is_outage(report.visits):
             raise StoreUnavailable("every connection failed at Secret Manager: try again")
         return report
 
-    def _refresh(self, chosen: Sequence[Connection], saved: Mapping[str, Attempt], run: _Run) -> list[Visit]:
+    def _refresh(self, chosen: Sequence[Connection], saved: Mapping[str, Attempt], run: Run) -> list[Visit]:
         if run.trigger.force:
             self.visitor.memory.forget_clients({c.client_secret_id for c in chosen})
         looks = self._look(chosen, run.trigger, run)
@@ -104,7 +100,7 @@ class Runner:
             destroy_outlived((v.connection for v in visits), memory, store, self.pool, self.clock(), run.until)
         return visits
 
-    def _revoke(self, connection: Connection, run: _Run) -> Visit:
+    def _revoke(self, connection: Connection, run: Run) -> Visit:
         left = wait(Outcome.DEFERRED, "run_seconds")
         if self.clock() < run.until:
             try:
@@ -118,7 +114,7 @@ class Runner:
                     self.pool.release(connection.secret_id)
         return self.visitor.look(connection, run.trigger).decided(left)
 
-    def _report(self, visits: list[Visit], run: _Run) -> Report:
+    def _report(self, visits: list[Visit], run: Run) -> Report:
         incidents, memory, settings = self.visitor.incidents, self.visitor.memory, self.settings
 
         def promised(visit: Visit, now: float) -> bool:
@@ -129,12 +125,12 @@ class Runner:
 
         return Report(
             run.id,
-            is_whole=run.trigger.connections is None and not run.trigger.signals,
+            is_whole=run.is_whole,
             visits=visits,
             status_of=lambda v: incidents.status_of(v.connection),
             cannot_keep_fresh=lambda v: memory.margins(v.connection, v.facts).cannot_keep_fresh,
             promised=promised,
-            is_carried_out=not run.trigger.dry_run and not _is_outage(visits),
+            is_carried_out=not run.trigger.dry_run and not is_outage(visits),
             named=() if run.trigger.dry_run else tuple(run.trigger.versions),
         )
 
@@ -147,7 +143,7 @@ class Runner:
         late = self.pool.map_within(self.saver.save_late, failing, self.settings.http_timeout)
         return {reply.secret_id: attempt for reply, attempt in late if attempt is not None}
 
-    def _choose(self, trigger: Trigger, run: _Run) -> list[Connection]:
+    def _choose(self, trigger: Trigger, run: Run) -> list[Connection]:
         if trigger.signals:
             return self.matcher.match(trigger.signals, self._list(run))
         if trigger.connections is None:
@@ -169,12 +165,12 @@ class Runner:
             log.info("ignored: %s is not a connection", name)
         return chosen
 
-    def _list(self, run: _Run) -> list[Connection]:
+    def _list(self, run: Run) -> list[Connection]:
         if run.listed is None:
             run.listed = self.directory.list()
         return run.listed
 
-    def _look(self, chosen: Sequence[Connection], trigger: Trigger, run: _Run) -> list[Visit]:
+    def _look(self, chosen: Sequence[Connection], trigger: Trigger, run: Run) -> list[Visit]:
         """Look at all, as long as there is time; what a warm instance knows needs no thread."""
         memory = self.visitor.memory
         unread = [c for c in chosen if trigger.dry_run or not memory.is_known(c) or self.visitor.incidents.status_of(c)]
@@ -188,7 +184,7 @@ class Runner:
 
     # -- the attempts --------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, visits: Sequence[Visit], run: _Run) -> list[Visit]:
+    def _carry_out(self, visits: Sequence[Visit], run: Run) -> list[Visit]:
         """Attempt what is to be attempted, and record client by client what that came to."""
         done = {v.connection.secret_id: v for v in visits}
         due = [v for v in visits if v.decision.attempt and v.attempt is None]
@@ -203,7 +199,7 @@ class Runner:
             done[task.key] = visit
             self._record(attempts.end(visit), done, run)
         # Where all fail at Secret Manager, that is its outage and no connection's trouble: the run answers 503.
-        if not _is_outage([*done.values(), *run.unread]):
+        if not is_outage([*done.values(), *run.unread]):
             self._record(attempts.failed, done, run)
         return [done[v.connection.secret_id] for v in visits]
 
@@ -211,26 +207,12 @@ class Runner:
         reason = NOT_SAVED if self.unsaved.may_spend() is None else "run_seconds"
         return wait(Outcome.DEFERRED, reason)
 
-    def _tasks(self, due: Iterable[Visit], run: _Run) -> list[Task]:
-        def urgency(visit: Visit) -> tuple[bool, float, str]:
-            left = visit.facts.expires_at - run.began if visit.facts else 0.0
-            return (visit.connection.name not in run.trigger.versions, left, visit.connection.name)
+    def _tasks(self, due: Iterable[Visit], run: Run) -> list[Task]:
+        providers = self.visitor.memory.providers
+        in_order = sorted(due, key=lambda v: urgency(v, run))
+        return [build_task(v, providers.get(v.connection.provider), partial(self._attempt, v, run)) for v in in_order]
 
-        return [self._task(visit, run) for visit in sorted(due, key=urgency)]
-
-    def _task(self, visit: Visit, run: _Run) -> Task:
-        connection = visit.connection
-        provider = self.visitor.memory.providers.get(connection.provider)
-        writes = (_WRITES_REPLACED if provider and provider.rotates else _WRITES) + _WRITES_TEXT * connection.is_text
-        return Task(
-            key=connection.secret_id,
-            host=token_endpoint_host(provider, connection.variables) if provider else "",
-            writes=writes,
-            is_single_use=bool(provider and provider.rotates),
-            work=lambda: self._attempt(visit, run),
-        )
-
-    def _attempt(self, visit: Visit, run: _Run) -> Visit:
+    def _attempt(self, visit: Visit, run: Run) -> Visit:
         """Attempt one connection, unless another run is at it, or was faster."""
         key = visit.connection.secret_id
         try:
@@ -255,7 +237,7 @@ class Runner:
 
     # -- the verdicts --------------------------------------------------------------------------------------------------
 
-    def _record(self, visits: Sequence[Visit], done: dict[str, Visit], run: _Run) -> None:
+    def _record(self, visits: Sequence[Visit], done: dict[str, Visit], run: Run) -> None:
         """Record what the attempts of one client came to; their connections are free for other runs afterwards."""
         by_client = defaultdict[str, list[Visit]](list)
         for visit in visits:
@@ -273,21 +255,22 @@ class Runner:
         for visit in visits:
             self._free(visit, run)
 
-    def _free(self, visit: Visit, run: _Run) -> None:
+    def _free(self, visit: Visit, run: Run) -> None:
         key = visit.connection.secret_id
         if key in run.claimed:
             run.claimed.discard(key)
             self.pool.release(key)
 
-    def _neighbours(self, client: str, own: Sequence[Visit], run: _Run) -> list[Connection]:
-        """Return the client's other connections, where the verdicts depend on them."""
-        if not self.verdicts.needs_neighbours(own) and run.listed is None:
-            return []
-        try:
-            listed = self._list(run)
-        except StoreError as fault:
-            log.warning("the connections cannot be listed, so verdicts are judged by what is known: %s", fault)
-            return []
+    def _neighbours(self, client: str, own: Sequence[Visit], run: Run) -> list[Connection]:
+        """Return the client's other connections, where the verdicts depend on them; else those that are in trouble."""
+        if self.verdicts.needs_neighbours(own):
+            try:
+                listed = self._list(run)
+            except StoreError as fault:
+                log.warning("the connections cannot be listed, so verdicts are judged by what is known: %s", fault)
+                return []
+        else:  # all is well: whoever has no status has no part in an incident that may be over
+            listed = run.troubled(self.visitor.incidents.status_of)
         names = {v.connection.secret_id for v in own}
         return [c for c in listed if c.secret_id not in names and self._client_of(c) == client]
 
@@ -297,7 +280,7 @@ class Runner:
         return (status.client if status and status.client else known) or connection.client_secret_id
 
     def _try_suspects(
-        self, neighbours: Sequence[Connection], told: Sequence[Visit], done: dict[str, Visit], run: _Run
+        self, neighbours: Sequence[Connection], told: Sequence[Visit], done: dict[str, Visit], run: Run
     ) -> None:
         """Try the suspects of a client that was in doubt and works again, due or not."""
         status_of = self.visitor.incidents.status_of
@@ -310,36 +293,3 @@ class Runner:
             if visit.connection.secret_id in done:
                 done[visit.connection.secret_id] = visit
             self._free(visit, run)
-
-
-def _is_outage(visits: Sequence[Visit]) -> bool:
-    """Tell whether Secret Manager failed for all of at least two connections (contract 4)."""
-    awake = [v for v in visits if not v.connection.paused]
-    return len(awake) > 1 and all(v.failed_at_store for v in awake)
-
-
-@dataclass(slots=True)
-class _Run:
-    """What one run knows of itself. `until` is the moment after which nothing is begun; epoch seconds."""
-
-    trigger: Trigger
-    began: float
-    seconds: float
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    listed: list[Connection] | None = None
-    claimed: set[str] = field(default_factory=set)
-    unread: list[Visit] = field(default_factory=list)  # connections that were named and cannot be read
-
-    @property
-    def ends(self) -> float:
-        return self.began + self.seconds
-
-    @property
-    def until(self) -> float:
-        """Return the end of all but the cleaning, which gets at least a twentieth (contract 9)."""
-        return self.ends - (self.seconds * _CLEAN_SHARE if self.trigger.clean else 0)
-
-    @property
-    def priority(self) -> Priority:
-        is_whole = self.trigger.connections is None and not self.trigger.signals
-        return Priority.DUE if is_whole else Priority.NAMED

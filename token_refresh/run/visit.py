@@ -102,24 +102,24 @@ class Visitor:
 
     def look(self, connection: Connection, trigger: Trigger) -> Visit:
         """Gather what there is to know of a connection, and decide; whatever fails concerns only this connection."""
-        situation = self._first_sight(connection, trigger)
+        situation = None
         try:
             if not trigger.dry_run and not connection.paused:
-                mended = self._mend(connection)
-                if mended is not connection:
-                    connection, situation = mended, self._first_sight(mended, trigger)
-            situation = self._with_facts(connection, situation)
+                connection = self._mend(connection)
+            situation = self._sight(connection, trigger)
             situation = self._with_newest(connection, situation)
             visit = Visit(connection, situation, self._decide(connection, situation))
             if trigger.dry_run and not connection.paused:
                 return self._check(visit)
         except StoreDenied as fault:
-            return self._denied(connection, situation, str(fault))
+            return self._denied(connection, situation or self._first_sight(connection, trigger), str(fault))
         except StoreError as fault:
-            return self._failed(connection, situation, "secret_manager", str(fault))
+            seen = situation or self._first_sight(connection, trigger)
+            return self._failed(connection, seen, "secret_manager", str(fault))
         except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
             log_defect(connection, fault)
-            return self._failed(connection, situation, "internal_error", "")
+            seen = situation or self._first_sight(connection, trigger)
+            return self._failed(connection, seen, "internal_error", "")
         if situation.status and situation.status.message and not visit.decision.attempt:
             return replace(visit, message=situation.status.message)
         return visit
@@ -190,48 +190,55 @@ class Visitor:
 
     def _first_sight(self, connection: Connection, trigger: Trigger) -> Situation:
         """Return what can be known without any call."""
-        status = self.incidents.status_of(connection)
-        client = status.client if status and status.client else connection.client_secret_id
-        lease = lease_of(connection.record)
-        return Situation(
-            name=connection.name,
-            now=self.clock(),
-            status=status,
-            back_off=self.memory.back_offs.get(connection.secret_id),
-            confirm_after=self.settings.confirm_after,
-            client=self.memory.clients.get(connection.secret_id) or client,
-            is_unread=True,
-            margin=self.memory.margins(connection, None).margin,
-            force=trigger.force,
-            lowest_version=max(trigger.versions.get(connection.name, 0), lease.version),
-            was_consenting=lease.is_of_consent,
-            version=status.version if status else 0,
-        )
+        return self._situation(connection, trigger, self.incidents.status_of(connection), None, is_unread=True)
 
-    def _with_facts(self, connection: Connection, seen: Situation) -> Situation:
-        """Add what the stored access token tells."""
-        facts = None
+    def _sight(self, connection: Connection, trigger: Trigger) -> Situation:
+        """Return what is known, and what the stored access token tells."""
+        status, facts = self.incidents.status_of(connection), None
         if not connection.paused or self.memory.is_known(connection):
             facts = self.memory.facts(connection)
         # A lease that names a newer version means that a newer access token exists, or is coming; and a state that
         # only this instance remembers may be over.
-        if facts and not connection.paused and seen.lowest_version > facts.connection_version:
+        if facts and not connection.paused and self._lowest_version(connection, trigger) > facts.connection_version:
             facts = self.memory.reread(connection)
-        if seen.status and self.incidents.is_unwritten(connection):
+        if status and self.incidents.is_unwritten(connection):
             facts = self.memory.reread(connection)
-            if facts and facts.refreshed_at > seen.status.tried_at:
+            if facts and facts.refreshed_at > status.tried_at:
                 self.incidents.end_unwritten(connection, facts)
-                seen = replace(seen, status=self.incidents.status_of(connection))
+                status = self.incidents.status_of(connection)
+        return self._situation(connection, trigger, status, facts)
+
+    def _situation(
+        self,
+        connection: Connection,
+        trigger: Trigger,
+        status: Status | None,
+        facts: AccessTokenFacts | None,
+        *,
+        is_unread: bool = False,
+    ) -> Situation:
+        client = status.client if status and status.client else connection.client_secret_id
         margins = self.memory.margins(connection, facts)
-        return replace(
-            seen,
+        return Situation(
+            name=connection.name,
             now=self.clock(),
-            is_unread=False,
+            is_unread=is_unread,
             facts=facts,
+            status=status,
+            back_off=self.memory.back_offs.get(connection.secret_id),
+            confirm_after=self.settings.confirm_after,
+            client=self.memory.clients.get(connection.secret_id) or client,
             margin=margins.margin,
             due_at=margins.due_at,
-            version=seen.version or (facts.connection_version if facts else 0),
+            lowest_version=self._lowest_version(connection, trigger),
+            was_consenting=lease_of(connection.record).is_of_consent,
+            version=(status.version if status else 0) or (facts.connection_version if facts else 0),
+            force=trigger.force,
         )
+
+    @staticmethod
+    def _lowest_version(connection: Connection, trigger: Trigger) -> int:
+        return max(trigger.versions.get(connection.name, 0), lease_of(connection.record).version)
 
     def _with_newest(self, connection: Connection, seen: Situation) -> Situation:
         """Add newer versions, where the state makes them worth a look."""
