@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import sys
+from pathlib import Path
+
 import pytest
+
+if sys.dont_write_bytecode:
+    # Hundreds of processes begin in here: what one has compiled the others find, and still nothing lies beside sources.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).resolve().parents[1] / "build" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped: all it needs is installed")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what stays anyway: modules and tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REPLIES = sorted((Path(__file__).parent.parent / "replies").glob("*.json"))
 PROVIDERS = load_providers()
+TABLES = read_tables(BUILT_IN)
 NOW = 1_800_000_000
 SENT = Secret("sent-refresh-token")
 
@@ -66,7 +67,7 @@ def test_a_recorded_reply_names_its_source(path: Path) -> None:
 
 def recorded(name: str) -> str:
     """Return the definition whose replies stand for those of `name`."""
-    table = read_tables(BUILT_IN)[name]
+    table = TABLES[name]
     assert isinstance(table, dict)
     return str(table["extends"]) if set(table) == {"extends", "variables"} else name
 

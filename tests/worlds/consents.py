@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -49,6 +50,7 @@ NOW = 1_795_000_000.0
 ISSUER = "https://provider.example"
 BASE = "http://localhost"
 NAME = "gmail-alice"
+WORLD = "tests.world"  # in the environ of a request
 SECRET = f"{NAME}-refresh-token"
 OWNER = "alice@example.com"
 # Whatever must never be seen: it runs through every test of the workflow.
@@ -219,6 +221,22 @@ DEAD = Status(
 )
 
 
+@functools.cache
+def _app() -> Flask:
+    """Build the app of all worlds, for routes take longer to build than a world; a browser says in which one it is."""
+    app = Flask("consent")
+    app.add_url_rule(
+        "/status", view_func=lambda: request.environ[WORLD].status.answer(request),
+        endpoint="status", methods=["GET", "POST", "PUT"],
+    )  # fmt: skip
+    for rule in ("/", "/<path:path>"):
+        app.add_url_rule(
+            rule, view_func=lambda path="": request.environ[WORLD].answer(),  # noqa: ARG005
+            endpoint=rule, methods=["GET", "POST", "PUT", "DELETE"], provide_automatic_options=False,
+        )  # fmt: skip
+    return app
+
+
 class World:
     """One connection with a dead grant, its owner's browser, and everything in between."""
 
@@ -238,18 +256,12 @@ class World:
         self.paces = Paces(1000, self.clock, self.clock.sleep)
         self.reconsent = self.instance()
         self.status = self.status_page(self.tickets)
-        self.app = Flask("consent")
-        self.app.add_url_rule(
-            "/status", view_func=lambda: self.status.answer(request),
-            endpoint="status", methods=["GET", "POST", "PUT"],
-        )  # fmt: skip
-        for rule in ("/", "/<path:path>"):
-            self.app.add_url_rule(
-                rule, view_func=lambda path="": handle_consent(request, self.reconsent, self.pages, self.asker),  # noqa: ARG005
-                endpoint=rule, methods=["GET", "POST", "PUT", "DELETE"], provide_automatic_options=False,
-            )  # fmt: skip
         self.browser = self.new_browser()
         self.seen: list[str] = []
+
+    def answer(self) -> Response:
+        """Answer the request at hand."""
+        return handle_consent(request, self.reconsent, self.pages, self.asker)
 
     def instance(self) -> Reconsent:
         """Build the workflow as another instance would have it."""
@@ -283,7 +295,9 @@ class World:
         return StatusPage(overview, view, actions)
 
     def new_browser(self) -> FlaskClient:
-        return self.app.test_client()
+        browser = _app().test_client()
+        browser.environ_base[WORLD] = self  # type: ignore[assignment]  # an environ takes any object
+        return browser
 
     def link(self, consents: int = 0, connection: str = NAME) -> str:
         url = self.tickets.url(connection, consents)

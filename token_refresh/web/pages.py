@@ -7,6 +7,7 @@ else in a page can run, load or style.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ from markupsafe import Markup
 from token_refresh.web.headers import protect
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
+_STYLES: Final = ("base", "status")
+_SCRIPTS: Final = ("status", "done")
 _ICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#2a8a84" stroke-width="2.5" '
     'stroke-linecap="round"><path d="M20.5 12a8.5 8.5 0 0 1-14.9 5.6M3.5 12a8.5 8.5 0 0 1 14.9-5.6"/></svg>'
@@ -45,31 +48,9 @@ class Pages:
     """Render pages with their headers; one for the instance's life."""
 
     def __init__(self) -> None:
-        styles = {name: _read(f"{name}.css") for name in ("base", "status")}
-        scripts = {name: _read(f"{name}.js") for name in ("status", "done")}
-        self._style_sources = " ".join(_source(text) for text in styles.values())
-        self._script_sources = {name: _source(text) for name, text in scripts.items()}
-        self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_TEMPLATES),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters |= {"iso": _iso, "moment": _moment, "span": _span}
-        self._environment.filters |= {
-            "words": _words,
-            "breakable": _breakable,
-            "nobreak": _nobreak,
-            "sentence": _sentence,
-        }
-        self._environment.filters |= {kind: partial(_time, kind) for kind in ("at", "ago", "left")}
-        # Both are files of ours; markup is safe in them because nobody else writes there.
-        self._environment.globals |= {
-            "styles": {name: Markup(text) for name, text in styles.items()},  # noqa: S704
-            "scripts": {name: Markup(text) for name, text in scripts.items()},  # noqa: S704
-            "icon": "data:image/svg+xml," + quote(_ICON),
-        }
+        self._style_sources = " ".join(_source(_read(f"{name}.css")) for name in _STYLES)
+        self._script_sources = {name: _source(_read(f"{name}.js")) for name in _SCRIPTS}
+        self._environment = _environment()
 
     def render(
         self,
@@ -120,6 +101,30 @@ def _form_targets(url: str | None) -> str:
     return "'self' https:" if parts.scheme == "https" else "'self' https: http://localhost:* http://127.0.0.1:*"
 
 
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """Build what compiles a template when it is first used, and keeps it: the files do not change while we run."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        auto_reload=False,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"iso": _iso, "moment": _moment, "span": _span}
+    environment.filters |= {"words": _words, "breakable": _breakable, "nobreak": _nobreak, "sentence": _sentence}
+    environment.filters |= {kind: partial(_time, kind) for kind in ("at", "ago", "left")}
+    # Both are files of ours; markup is safe in them because nobody else writes there.
+    environment.globals |= {
+        "styles": {name: Markup(_read(f"{name}.css")) for name in _STYLES},  # noqa: S704
+        "scripts": {name: Markup(_read(f"{name}.js")) for name in _SCRIPTS},  # noqa: S704
+        "icon": "data:image/svg+xml," + quote(_ICON),
+    }
+    return environment
+
+
+@functools.cache
 def _read(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
