@@ -16,15 +16,18 @@ from token_refresh.core.incident.incident import (
     build_event,
     end_client_incident,
     event_type_of,
+    forget,
     incident_of,
     is_mass,
     is_of_client,
     join_client,
     leave_client,
+    open_incidents,
     owe,
     recover,
     remind,
     reminder_due,
+    rename,
     settle,
     severity_of,
 )
@@ -74,6 +77,28 @@ def test_who_joins_a_client_s_incident_owes_nothing_and_keeps_an_incident_of_its
     assert (own.event_id, own.client_event_id) == ("refresh_failing.y", "client_rejected.x.client")
 
 
+def test_an_unhealthy_time_of_many_incidents_keeps_the_last_twenty() -> None:
+    status = DEAD
+    for n in range(30):
+        status = announce(replace(status, since=NOW + n), "refresh_failing", "s")
+    assert len(status.incidents) == 20
+    assert list(open_incidents(status))[-1] == status.event_id
+
+
+def test_an_incident_is_known_by_the_id_that_its_event_was_published_with() -> None:
+    status = announce(announce(DEAD, "refresh_failing", "s"), "invalid_grant", "s")
+    first, second = open_incidents(status)
+    renamed = rename(rename(status, second, "other"), first, "another")
+    assert (renamed.event_id, list(open_incidents(renamed)), renamed.owed) == ("other", ["another", "other"], ())
+
+
+def test_what_nobody_has_heard_of_is_forgotten() -> None:
+    status = announce(announce(DEAD, "refresh_failing", "s"), "invalid_grant", "s")
+    first, second = open_incidents(status)
+    assert list(open_incidents(forget(status, [second]))) == [first]
+    assert (forget(status, [second]).event_id, forget(status, [second]).owed) == ("", (first,))
+
+
 def test_what_is_owed_is_owed_once_and_settled_once() -> None:
     status = owe(owe(DEAD, "a"), "b")
     assert owe(status, "a") == status
@@ -94,6 +119,11 @@ def test_what_is_owed_is_owed_once_and_settled_once() -> None:
             ),
             ["recovered", "recovered"],
             id="both",
+        ),
+        pytest.param(
+            announce(announce(DEAD, "refresh_failing", "s"), "invalid_grant", "s"),
+            ["refresh_failing", "invalid_grant", "recovered", "recovered"],
+            id="one-after-the-other",
         ),
         pytest.param(Status(State.SUSPECT, "why", NOW), [], id="a-suspicion-nobody-heard-of"),
         pytest.param(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tests.explorer.ledger import ACCESS, BESIDE, DIED, LATE, LOST, MARGIN, OUT, Ledger, Sent, short
 from tests.fakes.simulated_server import Family
+from tests.worlds.incidents import open_incidents
 from token_refresh.core.connection import LEASE, STATUS, SUFFIX, SecretRecord
-from token_refresh.core.incident.events import CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, REFRESH_FAILING, Event
+from token_refresh.core.incident.events import INVALID_GRANT, REFRESH_FAILING, Event
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.status import parse_lease, parse_status
 from token_refresh.core.token_endpoint.outcome import Refreshed, TokenOutcome, UnknownOutcome
@@ -275,13 +276,8 @@ class Books(Ledger):
             self.blame(f"{name} is well and has no valid access token")
         elif int(document["connection_version"]) != len(self._versions(name)):
             self.blame(f"the access token of {name} is not of the newest version")
-        is_open, heard = False, set[str]()
-        for event in self.events:
-            if event.subject != name or event.id in heard or event.type == CONSENT_OVERDUE:
-                continue
-            heard.add(event.id)
-            if event.type == RECOVERED and not is_open:
-                self.blame(f"{name} has recovered from nothing")
-            is_open = event.type != RECOVERED
+        is_open, faults = open_incidents(self.events, name)
+        for fault in faults:
+            self.blame(fault)
         if is_open:
-            self.blame(f"nobody heard that {name} has recovered")
+            self.blame(f"nobody heard that {name} has recovered from {' and '.join(sorted(is_open))}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worlds.runs import DEAD, LIFE, REFUSED, SILENT, World
+from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, SILENT, World
+from token_refresh.core.incident.notice import Notice
 from token_refresh.core.token_endpoint.outcome import TokenOutcome, Unavailable
 
 
@@ -121,3 +122,35 @@ def test_silence_acquits_no_suspect(world: World) -> None:
     assert (world.status("alice") or {})["state"] == "suspect"
     world.dying("alice")
     assert world.later(900)["alice"].startswith("needs_consent")
+
+
+def test_an_incident_that_a_worse_one_has_followed_ends_with_it_each_with_an_end_of_its_own(world: World) -> None:
+    """A pager that has opened an alert for each must be told that each is over; an owner hears only of their own."""
+    world.answers["alice-token"] = SILENT
+    world.run()
+    world.dying("alice")
+    world.later(3600)
+    assert world.later(3600)["alice"].startswith("needs_consent")
+    world.healed("alice")
+    world.later(DAY)
+    silence, death, *ends = world.publisher.events
+    assert (silence.type, death.type) == ("refresh_failing", "invalid_grant")
+    assert [(e.type, e.data["incident"], e.data["reason"]) for e in ends] == [
+        ("recovered", silence.id, "refresh_failing"),
+        ("recovered", death.id, "revoked_or_expired"),
+    ]
+    assert [Notice(e.id, e.type, e.subject, e.data).is_for_owner for e in ends] == [False, True]
+    assert world.status("alice") is None
+
+
+def test_silence_that_a_suspicion_has_interrupted_is_told_once(world: World) -> None:
+    world.answers["alice-token"] = SILENT
+    world.run()
+    world.dying("alice")
+    assert world.later(3600)["alice"].startswith("suspect")
+    world.answers["alice-token"] = SILENT
+    assert world.later(3600) == {"alice": "unavailable: http_503"}
+    assert world.events() == ["refresh_failing alice"]
+    world.healed("alice")
+    world.later(3600)
+    assert world.events() == ["refresh_failing alice", "recovered alice"]

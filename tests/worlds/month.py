@@ -19,6 +19,7 @@ from typing import Final
 
 from tests.fakes.store import StoredSecret, StoredVersion
 from tests.fakes.virtual_time import VirtualTime
+from tests.worlds.incidents import open_incidents
 from tests.worlds.metered import MeteredCloud, MeteredStore, MeteredWorld
 from token_refresh.core.connection import SecretRecord
 from token_refresh.core.incident.events import Event
@@ -265,21 +266,18 @@ class Month(MeteredWorld):
         return faults
 
     def _incidents_that_do_not_end(self) -> list[str]:
-        """Walk through the events: an incident begins with its cause, may become a worse one, and ends once."""
-        faults, open_incidents = list[str](), dict[str, str]()
-        for event in self.publisher.events:
-            before = open_incidents.pop(event.subject, "")
-            if event.type == "recovered":
-                if not before:
-                    faults.append(f"{event.subject} recovered from nothing")
-            elif event.type == "consent_overdue":
-                open_incidents[event.subject] = before
-            elif before != event.type and (event.type == "invalid_grant" or (not before and self._may_fail(event))):
-                open_incidents[event.subject] = event.type
-            else:
+        """Walk through the events: an incident begins with its cause, may be followed by a worse one, and ends once."""
+        faults, events = list[str](), self.publisher.events
+        openings = [e for e in events if e.type not in ("recovered", "consent_overdue")]
+        for event in openings:
+            before = [e for e in events[: events.index(event)] if e.subject == event.subject]
+            is_first = not open_incidents(before, event.subject)[0]
+            if event.type != "invalid_grant" and not (is_first and self._may_fail(event)):
                 faults.append(f"{event.type} of {event.subject} without a cause")
-        left = set(open_incidents) - set(self.dead)
-        return [*faults, *(f"{name} has not recovered" for name in left)]
+        for name in {e.subject for e in events}:
+            left, odd = open_incidents(events, name)
+            faults += odd + ([f"{name} has not recovered from {left}"] if left and name not in self.dead else [])
+        return faults
 
     def _may_fail(self, event: Event) -> bool:
         """Tell whether an outage explains it: who waits for the next attempt hears of its end with that."""

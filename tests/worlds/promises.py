@@ -7,8 +7,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from tests.fakes.instance import FakeStore, FrozenClock
 from tests.fakes.simulated_instance import PROVIDERS, SETTINGS, Instance
 from tests.fakes.simulated_server import Sent, SimulatedServer
+from tests.worlds.incidents import open_incidents
 from token_refresh.core.connection import LEASE, STATUS
-from token_refresh.core.incident.events import CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, Event
+from token_refresh.core.incident.events import INVALID_GRANT, RECOVERED, Event
 from token_refresh.core.incident.incident import recovered_id
 from token_refresh.core.status import NEEDS_CONSENT, Lease, Status, parse_lease, parse_status
 from token_refresh.core.trigger import Trigger
@@ -167,14 +168,9 @@ class Promises(RuleBasedStateMachine):
         assert ended == {recovered_id(e.id) for e in mine if e.type != RECOVERED}
 
     def _is_incident_open(self, subject: str) -> bool:
-        is_open, heard = False, set[str]()
-        for event in self.events:
-            if event.subject != subject or event.id in heard or event.type == CONSENT_OVERDUE:
-                continue
-            heard.add(event.id)
-            assert event.type != RECOVERED or is_open, f"{subject} has recovered from nothing"
-            is_open = event.type != RECOVERED
-        return is_open
+        is_open, faults = open_incidents(self.events, subject)
+        assert not faults
+        return bool(is_open)
 
     def notes(self, name: str) -> dict[str, str]:
         return self.seed.annotations(f"{name}-refresh-token")

@@ -22,6 +22,7 @@ from token_refresh.core.incident.incident import (
     recover,
     remind,
     reminder_due,
+    rename,
     settle,
 )
 from token_refresh.core.incident.moments import render_moment
@@ -232,11 +233,7 @@ class Incidents:
             if not self._recent.add(shared) or self.publish(
                 self._build(shared, connection, status, facts, description, affected)
             ):
-                left = replace(
-                    settle(left, event_id),
-                    event_id=shared if left.event_id == event_id else left.event_id,
-                    client_event_id=shared if left.client_event_id == event_id else left.client_event_id,
-                )
+                left = rename(left, event_id, shared)
             else:
                 self._recent.forget(shared)
         self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), left)

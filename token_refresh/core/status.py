@@ -74,7 +74,8 @@ class Status:
     version: int = 0
     attempts: int = 0
     next_attempt_at: float = 0
-    event_id: str = ""  # the connection's own incident
+    event_id: str = ""  # the connection's own incident; the newest where one has become another
+    incidents: tuple[str, ...] = ()  # its own that are open, each as its id, a space, and the reason that was told
     tried_at: float = 0
     first_failed_at: float = 0  # the start of the unhealthy time, over all its states
     refused_at: float = 0  # the first refusal of this version as dead, with no success since

@@ -6,7 +6,7 @@ published and again after, so that a crash in between repeats an event with the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -37,12 +37,18 @@ REVOKED_BY_OPERATOR: Final = "revoked_by_operator"
 _OPERATORS_REMEDIES: Final = ("fix_client", "fix_configuration", "ask_admin")
 _MASS: Final = ".mass"  # marks, before the next mark, the ids of a burst of deaths
 _CLIENT: Final = ".client"  # marks the ids whose subject is the client
+_MOST_OPEN: Final = 20  # incidents of one unhealthy time; an annotation has its limits
 
 
 def announce(status: Status, event_type: str, secret_id: str) -> Status:
-    """Begin an incident of the connection: its id is fixed by its secret, the version and the beginning."""
+    """Begin an incident of the connection: its id is fixed by its secret, the version and the beginning.
+
+    One that is open already ends with it: each has been told, so each has an end of its own.
+    """
     event_id = build_event_id(event_type, secret_id, status.version, status.since)
-    return replace(status, event_id=event_id, owed=_with(status.owed, event_id))
+    told = {**open_incidents(status), event_id: _reason(event_type, status)}
+    incidents = tuple(f"{each} {reason}" for each, reason in told.items())[-_MOST_OPEN:]
+    return replace(status, event_id=event_id, incidents=incidents, owed=_with(status.owed, event_id))
 
 
 def announce_client(status: Status, reason: str) -> Status:
@@ -83,11 +89,36 @@ def settle(status: Status, event_id: str) -> Status:
     return replace(status, owed=tuple(i for i in status.owed if i != event_id))
 
 
-def recover(status: Status, now: float) -> Status:
-    """End the connection's own incident: it is healthy, and owes the news of that."""
-    owed = status.owed
+def open_incidents(status: Status) -> Mapping[str, str]:
+    """Return the connection's own incidents that are open, and the reason that each was told with."""
+    told = dict(entry.split(" ", 1) for entry in status.incidents if " " in entry)
     if status.event_id and not is_of_client(status.event_id):
-        owed = _with(owed, recovered_id(status.event_id))
+        told.setdefault(status.event_id, status.reason)
+    return told
+
+
+def forget(status: Status, event_ids: Collection[str]) -> Status:
+    """Forget incidents, and whatever else is owed, that nobody has heard of."""
+    left = tuple(entry for entry in status.incidents if entry.split(" ", 1)[0] not in event_ids)
+    own = "" if status.event_id in event_ids else status.event_id
+    return replace(status, event_id=own, incidents=left, owed=tuple(i for i in status.owed if i not in event_ids))
+
+
+def rename(status: Status, event_id: str, told: str) -> Status:
+    """Note that an event was published with another id, by which its incident is known from now on."""
+    return replace(
+        settle(status, event_id),
+        event_id=told if status.event_id == event_id else status.event_id,
+        client_event_id=told if status.client_event_id == event_id else status.client_event_id,
+        incidents=tuple(told + i.removeprefix(event_id) if i.startswith(event_id) else i for i in status.incidents),
+    )
+
+
+def recover(status: Status, now: float) -> Status:
+    """End the connection's own incidents: it is healthy, and owes the news of each."""
+    owed = status.owed
+    for incident in open_incidents(status):
+        owed = _with(owed, recovered_id(incident))
     over = replace(status, event_id="", client_event_id="", attempts=0, next_attempt_at=0, refused_at=0)
     return replace(over, state=State.HEALTHY, since=now, owed=owed)
 
@@ -166,7 +197,8 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
     `affected` names the connections that a client's event is about.
     """
     event_type, of_client = event_type_of(event_id), is_of_client(event_id)
-    reason = MASS if is_mass(event_id) else _reason(event_type, status)
+    incident = incident_of(event_id, status)
+    reason = MASS if is_mass(event_id) else _reason(event_type, status, incident or "")
     asks_owner = event_type in (INVALID_GRANT, CONSENT_EXPIRING, CONSENT_OVERDUE)
     has_failed = event_type not in (RECOVERED, CONSENT_EXPIRING)
     opens_client = of_client and event_type != RECOVERED
@@ -176,7 +208,7 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
             "provider": connection.provider,
             "reason": reason,
             "remedy": None if event_type == RECOVERED else remedy_for(reason),
-            "incident": incident_of(event_id, status),
+            "incident": incident,
             "severity": severity_of(event_type, reason, facts, now),
             "message": _message(event_type, reason, connection, status, of_client=of_client),
             "consent_url": consent_url if asks_owner else None,
@@ -210,12 +242,12 @@ def _version(event_type: str, status: Status, facts: AccessTokenFacts | None) ->
     return facts.connection_version if event_type == RECOVERED and facts else status.version
 
 
-def _reason(event_type: str, status: Status) -> str:
+def _reason(event_type: str, status: Status, incident: str = "") -> str:
     if event_type == REFRESH_FAILING:
         return status.reason if status.reason == NOT_SAVED else REFRESH_FAILING
     if event_type == CONSENT_EXPIRING:
         return CONSENT_EXPIRING
-    return status.reason
+    return open_incidents(status).get(incident, status.reason) if event_type == RECOVERED else status.reason
 
 
 def _message(event_type: str, reason: str, connection: Connection, status: Status, *, of_client: bool) -> str:

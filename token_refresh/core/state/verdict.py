@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from token_refresh.core.incident.events import CLIENT_REJECTED, CONSENT_OVERDUE, INVALID_GRANT, REFRESH_FAILING
-from token_refresh.core.incident.incident import event_type_of
+from token_refresh.core.incident.incident import event_type_of, forget
 from token_refresh.core.state.back_off import BackOff, doubling, next_probe, of_silence
 from token_refresh.core.state.policy import NEVER_CONSENTED, REVOKED_BY_OPERATOR
 from token_refresh.core.state.situation import Situation
@@ -95,7 +95,7 @@ def judge_never_consented(situation: Situation) -> Verdict:
 def judge_revoked(situation: Situation) -> Verdict:
     """Judge a grant that an operator has revoked: no event, no reminder, no probe; only a newer version ends it."""
     status = _enter(situation, State.NEEDS_CONSENT, REVOKED_BY_OPERATOR)
-    status = replace(status, event_id="", client_event_id="", owed=(), refused_at=0)
+    status = replace(status, event_id="", client_event_id="", incidents=(), owed=(), refused_at=0)
     return Verdict(Outcome.REVOKED, REVOKED_BY_OPERATOR, status)
 
 
@@ -227,7 +227,8 @@ def _judge_silence(s: Situation, reason: str, detail: ErrorDetail, retry_after: 
         status = s.status
     elif s.is_low and s.state in (State.HEALTHY, State.SUSPECT, State.MISCONFIGURED):
         status = replace(_enter(s, State.UNAVAILABLE, reason, wait=delay, detail=detail), attempts=attempts)
-        announce = REFRESH_FAILING
+        is_told = event_type_of(status.event_id) == REFRESH_FAILING  # a suspicion came between: still the same incident
+        announce = None if is_told else REFRESH_FAILING
     else:
         assert previous  # noqa: S101 - every other state is one
         is_probe = previous.state == State.NEEDS_CONSENT and previous.version == s.version
@@ -256,8 +257,9 @@ def _repeated_answer(s: Situation, reason: str, detail: ErrorDetail) -> tuple[st
 def _enter(s: Situation, state: State, reason: str, *, wait: float = 0, detail: ErrorDetail = _NO_DETAIL) -> Status:
     """Enter a state. What the connection's unhealthy time has gathered (first failure, client incident) stays."""
     previous = s.status or Status(State.HEALTHY, "", since=0)
-    # Nobody has heard of this incident, and its grant has been replaced: the new one must not be asked for unjudged.
-    unheard = _unheard(previous) if previous.version != s.version else ()
+    if previous.version != s.version:
+        # Nobody has heard of this incident, and its grant is replaced: the new one must not be asked for unjudged.
+        previous = forget(previous, _unheard(previous))
     is_open = previous.state != State.HEALTHY
     return Status(
         state=state,
@@ -266,13 +268,14 @@ def _enter(s: Situation, state: State, reason: str, *, wait: float = 0, detail: 
         version=s.version,
         attempts=1,
         next_attempt_at=s.now + wait if wait else 0,
-        event_id=previous.event_id if is_open and previous.event_id not in unheard else "",
+        event_id=previous.event_id if is_open else "",
+        incidents=previous.incidents if is_open else (),
         tried_at=s.now,
         first_failed_at=(previous.first_failed_at if is_open else 0) or s.now,
         refused_at=previous.refused_at if is_open and previous.version == s.version else 0,
         error=detail.error or "",
         error_subtype=detail.error_subtype or "",
-        owed=tuple(i for i in previous.owed if i not in unheard),
+        owed=previous.owed,
         client=s.client or previous.client,
         client_version=s.client_version,
         client_event_id=previous.client_event_id if is_open else "",
