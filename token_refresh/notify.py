@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from token_refresh.core.connection import Connection, parse_connection
 from token_refresh.core.incident.address import OWNER, parse_address
-from token_refresh.core.incident.events import RECOVERED
+from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.message import About, House, Message
 from token_refresh.core.incident.notice import Notice
 from token_refresh.core.incident.operator_message import build_operator_message, build_unreached_message
@@ -169,12 +169,11 @@ class Notifier:
             purpose=connection.purpose or "",
             owner=connection.owner or "",
             provider=title,
-            client=connection.client_secret_id,
         )
         if not is_wanted:
             return Reach(about)
         address = parse_address(connection.owner or "")
-        is_over = notice.type == RECOVERED  # then there is no link to forward
+        is_over = notice.type == EventType.RECOVERED  # then there is no link to forward
         return Reach(about, address, note="" if address or is_over else _why_not(connection.owner))
 
     def _connection(self, notice: Notice) -> Connection | None:

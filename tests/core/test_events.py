@@ -11,8 +11,8 @@ import pytest
 from tests.worlds.event_schemas import SCHEMAS, validate
 from token_refresh.core.incident.events import (
     REMEDIES,
-    TYPES,
     Event,
+    EventType,
     build_event_id,
     present,
     remedy_for,
@@ -87,9 +87,9 @@ def test_the_published_table_is_the_one_in_the_code() -> None:
 
 
 def test_every_type_has_a_schema_and_every_schema_is_linked() -> None:
-    assert set(SCHEMAS) == set(TYPES)
+    assert set(SCHEMAS) == set(EventType)
     text = README.read_text()
-    assert all(f"({name}.schema.json)" in text and f"dev.token-refresh.{name}.v1" in text for name in TYPES)
+    assert all(f"({name}.schema.json)" in text and f"dev.token-refresh.{name}.v1" in text for name in EventType)
 
 
 def test_a_schema_refuses_what_the_contract_does_not_know() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from token_refresh.core.incident.events import REMEDIES, TYPES
+from token_refresh.core.incident.events import REMEDIES, EventType
 from token_refresh.core.incident.message import About, House, Message
 from token_refresh.core.incident.notice import Notice
 from token_refresh.core.incident.operator_message import build_operator_message, build_unreached_message
@@ -19,7 +19,7 @@ NAME = "gmail-alice"
 BASE = "https://consent.example"
 LINK = f"{BASE}/consent/{NAME}?ticket=abc.def-_g"
 HOUSE = House("Acme Finance", "it@acme.example", "acme-prod", BASE, 604_800.0, "https://wiki.example/runbook")
-ABOUT = About("Invoices of Alice", "Sends your invoices to the bookkeeping.", "alice@example.com", "Google", "c-1")
+ABOUT = About("Invoices of Alice", "Sends your invoices to the bookkeeping.", "alice@example.com", "Google")
 JARGON = re.compile(
     r"\b(grants?|tokens?|OAuth|clients?|consent screen|scopes?|session control|secret)\b", re.IGNORECASE
 )
@@ -61,7 +61,7 @@ class Reader(HTMLParser):
 
 
 @pytest.mark.parametrize("reason", [*REMEDIES, "something_new"])
-@pytest.mark.parametrize("event_type", TYPES)
+@pytest.mark.parametrize("event_type", EventType)
 def test_operators_get_a_message_about_every_event(event_type: str, reason: str) -> None:
     message = to_operators(event_type, reason=reason)
     assert NAME in message.title

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from token_refresh.core.incident.events import REMEDIES, remedy_for
-from token_refresh.core.incident.operator_words import DEVELOPER_CONSOLES, REASONS, developer_console, operator_words
-from token_refresh.core.incident.words import OWNER_WORDS, owner_words
+from token_refresh.core.incident.events import REMEDIES, remedy_for, words_for
+from token_refresh.core.incident.fixes import DEVELOPER_CONSOLES, REASONS, developer_console, find_fix
+from token_refresh.core.incident.owner_message import OWNER_WORDS, owner_words
 from token_refresh.providers import load_providers
 
 RUNBOOK = Path(__file__).parents[2] / "docs/runbook.md"
@@ -50,27 +50,25 @@ def test_an_owner_reads_the_providers_title() -> None:
 
 @pytest.mark.parametrize("reason", [*sorted(REASONS), "some_new_code"])
 def test_operators_read_what_it_means_what_to_do_and_where(reason: str) -> None:
-    words = operator_words(
-        reason, project="p", provider="google", connection="gmail-alice", secret="gmail-alice-refresh-token", client="c"
-    )
-    for sentences in (words.means, words.do):
+    fix = find_fix(reason, project="p", provider="google", connection="gmail-alice", secret="gmail-alice-refresh-token")
+    for sentences in (words_for(reason), fix.do):
         assert sentences[0].isupper()
         assert sentences.endswith(".")
-    assert words.where == "" or words.where.startswith("https://")
-    assert "{" not in words.where
-    assert f"\n## {words.section}\n" in RUNBOOK.read_text()
-    assert words.anchor == words.section.lower().replace(" ", "-")
+    assert fix.where == "" or fix.where.startswith("https://")
+    assert "{" not in fix.where
+    assert f"\n## {fix.section}\n" in RUNBOOK.read_text()
+    assert fix.anchor == fix.section.lower().replace(" ", "-")
 
 
 def test_a_link_that_needs_what_is_not_known_is_left_out() -> None:
-    assert operator_words("misconfigured", project="p").where == ""
-    assert "/secret/a%2Fb/" in operator_words("misconfigured", project="p", secret="a/b").where
+    assert find_fix("misconfigured", project="p").where == ""
+    assert "/secret/a%2Fb/" in find_fix("misconfigured", project="p", secret="a/b").where
 
 
 def test_a_dying_testing_grant_is_the_operators_to_publish_first() -> None:
-    words = operator_words("testing_mode_expiry", project="p")
-    assert words.do.startswith("Publish the app first")
-    assert words.where == "https://console.cloud.google.com/auth/audience?project=p"
+    fix = find_fix("testing_mode_expiry", project="p")
+    assert fix.do.startswith("Publish the app first")
+    assert fix.where == "https://console.cloud.google.com/auth/audience?project=p"
 
 
 def test_each_developer_console_belongs_to_a_built_in_provider() -> None:

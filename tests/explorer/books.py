@@ -10,7 +10,7 @@ from tests.explorer.ledger import ACCESS, BESIDE, DIED, LATE, LOST, MARGIN, OUT,
 from tests.fakes.simulated_server import Family
 from tests.worlds.incidents import open_incidents
 from token_refresh.core.connection import LEASE, STATUS, SUFFIX, SecretRecord
-from token_refresh.core.incident.events import INVALID_GRANT, REFRESH_FAILING, Event
+from token_refresh.core.incident.events import Event, EventType
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.status import parse_lease, parse_status
 from token_refresh.core.token_endpoint.outcome import Refreshed, TokenOutcome, UnknownOutcome
@@ -132,12 +132,14 @@ class Books(Ledger):
         self.stage.note(f"{member.name} publishes {event.type} for {event.subject} ({event.data.get('reason', '')})")
         self.events.append(event)
         name = event.subject
-        if event.type == REFRESH_FAILING and not self._is_in_memory_only(name):
+        if event.type == EventType.REFRESH_FAILING and not self._is_in_memory_only(name):
             left = self._valid_until.get(member.name, {}).get(name, 0) - self.stage.clock()
             left = self._decided.get(event.id, left)
             if left > MARGIN / 2 and ("access", name + ACCESS) not in self.stage.denied:
                 self.blame(f"{member.name} raised an alarm over {name}, whose access token was valid for {left:.0f} s")
-        if event.type != INVALID_GRANT or name not in self._grants or event.data.get("reason") == "never_consented":
+        if event.type != EventType.INVALID_GRANT or event.data.get("reason") == "never_consented":
+            return
+        if name not in self._grants:
             return
         version = int(str(event.data.get("version", 0)))
         payloads = self._versions(name)
@@ -242,7 +244,7 @@ class Books(Ledger):
     def _judge_connection(self, name: str) -> None:
         family = self.wanted(name)
         newest = self._versions(name)[-1].payload.decode()
-        told = [e for e in self.events if e.subject == name and e.type == INVALID_GRANT]
+        told = [e for e in self.events if e.subject == name and e.type == EventType.INVALID_GRANT]
         of_this = {e.id for e in told if self._is_of(e, name, family)}
         if family.alive and newest == family.tokens[-1]:
             if name not in self.disabled:

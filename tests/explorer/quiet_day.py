@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from token_refresh.core.connection import LEASE, STATUS, SUFFIX
-from token_refresh.core.status import NEEDS_CONSENT, parse_lease, parse_status
+from token_refresh.core.status import State, parse_lease, parse_status
 from token_refresh.core.trigger import Trigger
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _is_at_rest(stage: Stage, *, also_dead: bool = True) -> bool:
     for name in stage.books.names():
         notes = stage.cloud.secrets[name + SUFFIX].record.annotations
         status, lease = parse_status(notes.get(STATUS)), parse_lease(notes.get(LEASE))
-        if status and not status.owed and (status.state == NEEDS_CONSENT or name in stage.books.disabled):
+        if status and not status.owed and (status.state == State.NEEDS_CONSENT or name in stage.books.disabled):
             if not also_dead:
                 return False
         elif status or (lease and lease.holder) or not stage.books.has_valid_token(name):

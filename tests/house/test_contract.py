@@ -17,7 +17,7 @@ from token_refresh.cli.app import app
 from token_refresh.core import connection as spec
 from token_refresh.core.access_token import build_document
 from token_refresh.core.connection import Connection, SecretRecord
-from token_refresh.core.incident.events import TYPES, Event, remedy_for
+from token_refresh.core.incident.events import Event, EventType, remedy_for
 from token_refresh.core.incident.incident import build_event
 from token_refresh.core.overview.row import Reading, Rules, build_row
 from token_refresh.core.provider.definition import Provider
@@ -170,7 +170,7 @@ def test_the_document_that_jobs_read_has_the_fields_that_are_written() -> None:
 
 
 def test_the_event_types_are_those_of_the_code() -> None:
-    assert names("event-types") == [Event("", kind, "", 0).full_type() for kind in TYPES]
+    assert names("event-types") == [Event("", kind, "", 0).full_type() for kind in EventType]
 
 
 def test_the_event_fields_are_those_of_the_published_schemas() -> None:

@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]
 
 from tests.infra.plans import ROOT
 from tests.infra.recording import Recording
-from token_refresh.core.incident.events import TYPES
+from token_refresh.core.incident.events import EventType
 
 pytestmark = pytest.mark.timeout(120)
 TEXT = (ROOT / "docs/events/recipes.md").read_text()
@@ -61,7 +61,7 @@ def test_a_filter_is_short_enough_and_names_attributes_that_events_have(tmp_path
 def test_every_event_type_that_a_recipe_names_exists() -> None:
     named = re.findall(r"dev\.token-refresh\.(\w+)\.v1", TEXT + WORKFLOW.read_text())
     assert named
-    assert set(named) <= set(TYPES)
+    assert set(named) <= set(EventType)
 
 
 def test_the_workflow_is_deployed_and_triggered_by_the_events_topic(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tests.fakes.faults import Crash
 from tests.fakes.instance import ScriptedExchange, build_runner
 from tests.worlds.consents import ACCESS_TOKEN, DEAD, NAME, NEW_TOKEN, SECRET, World
 from token_refresh.core.grant import Grant, RefreshTokenGrant
-from token_refresh.core.incident.events import RECOVERED
+from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.incident import event_type_of, recovered_id
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import parse_status
@@ -55,7 +55,7 @@ def test_wherever_it_dies_the_grant_is_kept_or_never_was_and_the_news_goes_out_o
             world.publisher.faults = store.faults
             providers = list(world.providers.values())
             build_runner(store, exchange, world.publisher, world.clock, providers=providers).run(Trigger())
-        recovered = {event.id for event in world.publisher.events if event.type == RECOVERED}
+        recovered = {event.id for event in world.publisher.events if event.type == EventType.RECOVERED}
         status = parse_status(world.store.annotation("status"))
         where = f"{rotates}, {when} call {calls}"
         if stored:
@@ -74,4 +74,4 @@ def test_wherever_it_dies_the_grant_is_kept_or_never_was_and_the_news_goes_out_o
 def test_the_same_incident_is_ended_with_the_same_id_by_whoever_ends_it() -> None:
     world, _ = consent_and_crash("never", "before", ENOUGH)
     assert [event.id for event in world.publisher.events] == [recovered_id(DEAD.event_id)]
-    assert event_type_of(world.publisher.events[0].id) == RECOVERED
+    assert event_type_of(world.publisher.events[0].id) == EventType.RECOVERED

@@ -9,9 +9,9 @@ from tests.fakes.simulated_instance import PROVIDERS, SETTINGS, Instance
 from tests.fakes.simulated_server import Sent, SimulatedServer
 from tests.worlds.incidents import open_incidents
 from token_refresh.core.connection import LEASE, STATUS
-from token_refresh.core.incident.events import INVALID_GRANT, RECOVERED, Event
+from token_refresh.core.incident.events import Event, EventType
 from token_refresh.core.incident.incident import recovered_id
-from token_refresh.core.status import NEEDS_CONSENT, Lease, Status, parse_lease, parse_status
+from token_refresh.core.status import Lease, State, Status, parse_lease, parse_status
 from token_refresh.core.trigger import Trigger
 from token_refresh.core.units import DAY
 
@@ -79,7 +79,7 @@ class Promises(RuleBasedStateMachine):
         """Contract 5 and 8: nothing is said twice, and no owner is asked before a second refusal confirms the first."""
         is_repeated = event.id in {e.id for e in self.events}
         self.require(self.may_repeat or not is_repeated, f"{event.type} of {event.subject} was published twice")
-        if event.type == INVALID_GRANT and event.data["reason"] != "never_consented" and not self.is_racing:
+        if event.type == EventType.INVALID_GRANT and event.data["reason"] != "never_consented" and not self.is_racing:
             self._check_confirmed(event)
         self.events.append(event)
 
@@ -88,7 +88,7 @@ class Promises(RuleBasedStateMachine):
         mine = self.status(event.subject)
         assert mine
         is_confirmed = mine.since - mine.refused_at >= SETTINGS.confirm_after
-        is_over = mine.state != NEEDS_CONSENT and self._was_refreshed(event.subject)
+        is_over = mine.state != State.NEEDS_CONSENT and self._was_refreshed(event.subject)
         self.require(is_confirmed or is_over, "an owner was asked after one bad moment")
 
     def _was_refreshed(self, name: str) -> bool:
@@ -123,7 +123,7 @@ class Promises(RuleBasedStateMachine):
     def owners_are_asked_only_for_what_the_server_has_called_dead_twice(self) -> None:
         for name in NAMES:
             status = self.status(name)
-            if status and status.state == NEEDS_CONSENT:
+            if status and status.state == State.NEEDS_CONSENT:
                 token = self.seed.cloud.secrets[f"{name}-refresh-token"].versions[status.version - 1].payload.decode()
                 assert self.server.deaths_told.get(token, 0) >= 2
 
@@ -144,7 +144,7 @@ class Promises(RuleBasedStateMachine):
             else:
                 status = self.status(name)
                 assert status, name
-                assert status.state == NEEDS_CONSENT, status
+                assert status.state == State.NEEDS_CONSENT, status
                 assert self._is_incident_open(name), f"the owner of {name} was never told"
         if all(self.status(name) is None for name in NAMES):
             for provider in PROVIDERS:
@@ -164,8 +164,8 @@ class Promises(RuleBasedStateMachine):
     def _check_client(self, client: str) -> None:
         """Each incident of a client has had its one recovery."""
         mine = [e for e in self.events if e.subject == client]
-        ended = {e.id for e in mine if e.type == RECOVERED}
-        assert ended == {recovered_id(e.id) for e in mine if e.type != RECOVERED}
+        ended = {e.id for e in mine if e.type == EventType.RECOVERED}
+        assert ended == {recovered_id(e.id) for e in mine if e.type != EventType.RECOVERED}
 
     def _is_incident_open(self, subject: str) -> bool:
         is_open, faults = open_incidents(self.events, subject)

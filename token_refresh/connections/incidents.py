@@ -14,7 +14,7 @@ from dataclasses import replace
 from token_refresh.connections.swap import swap
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import CONSENTS, LEASE, STATUS, Connection, SecretRecord
-from token_refresh.core.incident.events import CONSENT_EXPIRING, Event, build_event_id
+from token_refresh.core.incident.events import Event, EventType, build_event_id
 from token_refresh.core.incident.incident import (
     announce_unwritten,
     build_event,
@@ -197,7 +197,7 @@ class Incidents:
         A status is written only if the topic does not take it. Raises `StoreError`.
         """
         now = self.clock()
-        event_id = build_event_id(CONSENT_EXPIRING, connection.name, warning, round(end / HOUR))
+        event_id = build_event_id(EventType.CONSENT_EXPIRING, connection.name, warning, round(end / HOUR))
         version = facts.connection_version if facts else 0
         status = replace(
             status or Status(State.HEALTHY, State.HEALTHY, now), version=version, message=_words_of_end(end, now)

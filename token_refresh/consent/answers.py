@@ -14,9 +14,9 @@ from token_refresh.consent.request import Case, Refused
 from token_refresh.core.connection import ANYBODY, Connection
 from token_refresh.core.consent.refusals import REFUSALS, Button, Refusal
 from token_refresh.core.consent.session import Cookie
-from token_refresh.core.incident.words import owner_words
+from token_refresh.core.incident.owner_message import owner_words
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.status import HEALTHY, NEEDS_CONSENT, status_of
+from token_refresh.core.status import State, status_of
 from token_refresh.errors import StoreError
 from token_refresh.providers.scopes import sentence_for
 
@@ -99,8 +99,8 @@ def explain(case: Case) -> dict[str, object]:
         "sentences": list(dict.fromkeys(one for one in sentences if one)),
         "unknown": [scope for scope, known in zip(connection.scopes, sentences, strict=True) if not known],
         "scopes": connection.scopes,
-        "why": owner_words(status.reason, title) if status and status.state != HEALTHY else None,
-        "since": status.since if status and status.state == NEEDS_CONSENT else None,
+        "why": owner_words(status.reason, title) if status and status.state != State.HEALTHY else None,
+        "since": status.since if status and status.state == State.NEEDS_CONSENT else None,
         "is_first": case.version == 0,
     }
 

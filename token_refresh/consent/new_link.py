@@ -5,19 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from token_refresh.connections.incidents import Incidents
 from token_refresh.core.connection import Connection
-from token_refresh.core.incident.events import CONSENT_OVERDUE, build_event_id
+from token_refresh.core.incident.events import REVOKED_BY_OPERATOR, EventType, build_event_id
 from token_refresh.core.incident.incident import owe
-from token_refresh.core.status import NEEDS_CONSENT, status_of
+from token_refresh.core.status import State, status_of
 from token_refresh.core.units import HOUR
 
 log = logging.getLogger("token_refresh")
-
-# Given back on purpose: the owner is not asked (contract 4).
-_REVOKED: Final = "revoked_by_operator"
 
 
 class NewLink:
@@ -33,12 +29,12 @@ class NewLink:
         The hour is kept in the status, so that all instances agree on it. Raises `StoreError`.
         """
         status = status_of(connection)
-        if status is None or status.state != NEEDS_CONSENT or status.reason == _REVOKED:
+        if status is None or status.state != State.NEEDS_CONSENT or status.reason == REVOKED_BY_OPERATOR:
             return "link_not_needed"
         now = self._clock()
         if now < status.asked_at + HOUR:
             return "link_sent_lately"
-        event_id = build_event_id(CONSENT_OVERDUE, connection.name, status.event_id, "asked", int(now))
+        event_id = build_event_id(EventType.CONSENT_OVERDUE, connection.name, status.event_id, "asked", int(now))
         asked = replace(owe(status, event_id), asked_at=now)
         written = self._incidents.write(connection, asked)
         if written is None:  # another writer was faster: a run that judged, or an owner who pressed twice

@@ -9,7 +9,7 @@ from token_refresh.consent.answers import title_of
 from token_refresh.consent.request import Case, Cases
 from token_refresh.core.consent.account import Account
 from token_refresh.core.consent.session import Receipt
-from token_refresh.core.incident.words import owner_words
+from token_refresh.core.incident.owner_message import owner_words
 from token_refresh.core.status import status_of
 from token_refresh.errors import SecretMissing, StoreError
 from token_refresh.ports import SecretStore

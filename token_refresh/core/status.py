@@ -45,13 +45,7 @@ class Outcome(StrEnum):
     REVOKED = "revoked"
 
 
-HEALTHY: Final = State.HEALTHY
-SUSPECT: Final = State.SUSPECT
-NEEDS_CONSENT: Final = State.NEEDS_CONSENT
-REJECTED: Final = State.REJECTED
-UNAVAILABLE: Final = State.UNAVAILABLE
-MISCONFIGURED: Final = State.MISCONFIGURED
-STATES: Final = (SUSPECT, NEEDS_CONSENT, REJECTED, UNAVAILABLE, MISCONFIGURED)
+STATES: Final = tuple(state for state in State if state != State.HEALTHY)  # those that a status is kept for
 
 # A lease that ends later than this is nonsense: written by hand, or by a clock that was ahead.
 LONGEST_LEASE: Final = HOUR
@@ -126,7 +120,7 @@ class Lease:
 def parse_status(text: str | None) -> Status | None:
     """Read the annotation; None when absent or nonsense."""
     data = _object(text)
-    if data is None or data.get("state") not in (*STATES, HEALTHY):
+    if data is None:
         return None
     known: dict[str, object] = {}
     for field in fields(Status):
@@ -199,7 +193,7 @@ def _object(text: str | None) -> Mapping[str, object] | None:
 def _fit(value: object, kind: str) -> object | None:
     """Return `value` as a field of that kind, or None."""
     if kind == "State":
-        return State(str(value)) if value in (*STATES, HEALTHY) else None
+        return State(str(value)) if value in tuple(State) else None
     if kind == "str":
         return value if isinstance(value, str) else None
     if kind == "bool":

@@ -19,7 +19,7 @@ from typing import Final
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.newest import read_above
 from token_refresh.core.grant import RefreshTokenGrant
-from token_refresh.core.incident.incident import NOT_SAVED
+from token_refresh.core.incident.events import NOT_SAVED
 from token_refresh.core.state.grant_end import GrantEnd, find_end, version_to_date
 from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
 from token_refresh.core.status import Lease, Outcome

@@ -17,7 +17,8 @@ from functools import partial
 
 from token_refresh.connections.directory import Directory
 from token_refresh.core.connection import Connection
-from token_refresh.core.incident.incident import NOT_SAVED, is_mass
+from token_refresh.core.incident.events import NOT_SAVED
+from token_refresh.core.incident.incident import is_mass
 from token_refresh.core.state.policy import Decision, wait
 from token_refresh.core.status import Outcome, State
 from token_refresh.core.trigger import Trigger

@@ -16,8 +16,8 @@ from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.memory import Memory
 from token_refresh.core.connection import Connection
 from token_refresh.core.incident.client import ClientIncidents
-from token_refresh.core.incident.events import CLIENT_REJECTED
-from token_refresh.core.incident.incident import MASS, announce
+from token_refresh.core.incident.events import MASS, EventType
+from token_refresh.core.incident.incident import announce
 from token_refresh.core.state import breaker
 from token_refresh.core.state.breaker import Death, is_suspicion
 from token_refresh.core.state.grant_end import GrantEnd, crossed_warning
@@ -196,7 +196,7 @@ class Verdicts:
             status = announce(status, verdict.announce, visit.connection.secret_id)
         elif verdict.is_client_fault and status.state == State.REJECTED and not status.event_id:
             # The client works for others: from here on it is this connection's own trouble.
-            status = announce(status, CLIENT_REJECTED, visit.connection.secret_id)
+            status = announce(status, EventType.CLIENT_REJECTED, visit.connection.secret_id)
         if status == attempt.situation.status and not status.owed:
             return visit
         if not self.writes.take(1, Priority.VERDICT, until - self.clock()):

@@ -15,7 +15,7 @@ from token_refresh.connections.memory import Memory
 from token_refresh.connections.swap import swap
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import LEASE, STATUS, SUFFIX, Connection, SecretRecord
-from token_refresh.core.incident.incident import NOT_SAVED
+from token_refresh.core.incident.events import NOT_SAVED
 from token_refresh.core.state.policy import Decision, attempt, decide, needs_newest, wait
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import judge, judge_misconfigured, judge_waiting

@@ -15,7 +15,8 @@ from urllib.parse import urlencode
 from flask import Response
 from markupsafe import Markup
 
-from token_refresh.core.overview.explain import NO_RUN, Explanation, Fix, explain
+from token_refresh.core.incident.fixes import Fix
+from token_refresh.core.overview.explain import NO_RUN, Explanation, explain
 from token_refresh.core.overview.listing import (
     ATTENTION,
     BY_STANDING,
@@ -39,7 +40,7 @@ from token_refresh.core.overview.place import (
     build_secret_url,
 )
 from token_refresh.core.overview.row import Row
-from token_refresh.core.status import HEALTHY, MISCONFIGURED, NEEDS_CONSENT, REJECTED, UNAVAILABLE
+from token_refresh.core.status import State
 from token_refresh.overview import Overview, View
 from token_refresh.ports import ActionTokens
 from token_refresh.web.pages import Pages
@@ -141,7 +142,7 @@ class StatusView:
     def row_now(self, row: Row) -> dict[str, object]:
         """Return one row as the page's script takes it: `mark` tells whether there has been an attempt."""
         words = WORDS.get(row.standing, row.standing)
-        said = "Refreshed." if row.standing == HEALTHY else f"{words}."
+        said = "Refreshed." if row.standing == State.HEALTHY else f"{words}."
         return {
             "name": row.name,
             "mark": row.mark,
@@ -181,7 +182,9 @@ class StatusView:
         place, c = self._overview.place, row.connection
         explanation = self._explain(row)
         # A link that leads an owner to a provider's refusal stands where only those look who know.
-        is_link_aside = row.state in (REJECTED, MISCONFIGURED, UNAVAILABLE) or row.remedy == "ask_admin"
+        is_link_aside = (
+            row.state in (State.REJECTED, State.MISCONFIGURED, State.UNAVAILABLE) or row.remedy == "ask_admin"
+        )
         facts = {
             "row": row,
             "c": c,
@@ -191,7 +194,7 @@ class StatusView:
             "runbook": self._runbook(explanation.fix) if explanation.fix else None,
             "consent_url": self._overview.consent_url(row),
             "is_link_aside": is_link_aside,
-            "is_urgent": row.standing == NEEDS_CONSENT and not is_link_aside,
+            "is_urgent": row.standing == State.NEEDS_CONSENT and not is_link_aside,
             "action": self._actions.action(row.name) if self._actions else None,
             "commands": build_commands(c, row.standing, place),
             "secret_url": build_secret_url(place, c.secret_id),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from token_refresh.core.incident.events import MASS
 from token_refresh.core.incident.incident import (
-    MASS,
     announce_client,
     end_client_incident,
     is_mass,

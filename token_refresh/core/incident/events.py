@@ -1,14 +1,4 @@
-"""The events: CloudEvents 1.0 about incidents, each published once and followed by one `recovered` (contract 8).
-
-what happened                 type               subject
-a grant is dead               invalid_grant      the connection
-a provider does not answer    refresh_failing    the connection
-a client is refused           client_rejected    the client registration
-something is misconfigured    client_rejected    the connection
-a grant will end              consent_expiring   the connection
-an owner has not acted        consent_overdue    the connection
-an incident is over           recovered          whatever the incident's was
-"""
+"""The events: CloudEvents 1.0 about incidents, each published once and followed by one `recovered` (contract 8)."""
 
 from __future__ import annotations
 
@@ -17,16 +7,28 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Final
 
 SPEC_VERSION: Final = "1.0"
-INVALID_GRANT: Final = "invalid_grant"
-REFRESH_FAILING: Final = "refresh_failing"
-CLIENT_REJECTED: Final = "client_rejected"
-CONSENT_EXPIRING: Final = "consent_expiring"
-CONSENT_OVERDUE: Final = "consent_overdue"
-RECOVERED: Final = "recovered"
-TYPES: Final = (INVALID_GRANT, REFRESH_FAILING, CLIENT_REJECTED, CONSENT_EXPIRING, CONSENT_OVERDUE, RECOVERED)
+
+
+class EventType(StrEnum):
+    """What happened, and the subject that its events have."""
+
+    INVALID_GRANT = "invalid_grant"  # a grant is dead: the connection
+    REFRESH_FAILING = "refresh_failing"  # a provider does not answer: the connection
+    CLIENT_REJECTED = "client_rejected"  # a client is refused: the registration; a fault of ours: the connection
+    CONSENT_EXPIRING = "consent_expiring"  # a grant will end: the connection
+    CONSENT_OVERDUE = "consent_overdue"  # an owner has not acted: the connection
+    RECOVERED = "recovered"  # an incident is over: whatever the incident's was
+
+
+# Reasons that are ours and no provider's.
+NEVER_CONSENTED: Final = "never_consented"
+REVOKED_BY_OPERATOR: Final = "revoked_by_operator"
+MASS: Final = "mass_invalid_grant"
+NOT_SAVED: Final = "rotated_token_not_saved"
 
 # Reason -> (remedy, what an event says about it in plain words). docs/events/README.md is generated from this.
 REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
@@ -83,7 +85,7 @@ _UNKNOWN: Final = ("fix_client", "The provider refuses the client or its request
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A CloudEvent; `type` is one of `TYPES`, `time` in epoch seconds."""
+    """A CloudEvent; `type` is an `EventType`, `time` in epoch seconds."""
 
     id: str
     type: str

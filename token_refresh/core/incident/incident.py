@@ -13,13 +13,11 @@ from typing import Final
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import Connection
 from token_refresh.core.incident.events import (
-    CLIENT_REJECTED,
-    CONSENT_EXPIRING,
-    CONSENT_OVERDUE,
-    INVALID_GRANT,
-    RECOVERED,
-    REFRESH_FAILING,
+    MASS,
+    NOT_SAVED,
+    REVOKED_BY_OPERATOR,
     Event,
+    EventType,
     build_event_id,
     present,
     remedy_for,
@@ -30,10 +28,7 @@ from token_refresh.core.units import DAY, HOUR
 
 # Hours into an incident: after one day and three, then every week for 90 days (contract 8).
 REMINDERS: Final = (24, 72, *range(72 + 168, 90 * 24 + 1, 168))
-MASS: Final = "mass_invalid_grant"
 MOST_NAMES: Final = 20
-NOT_SAVED: Final = "rotated_token_not_saved"
-REVOKED_BY_OPERATOR: Final = "revoked_by_operator"
 _OPERATORS_REMEDIES: Final = ("fix_client", "fix_configuration", "ask_admin")
 _MASS: Final = ".mass"  # marks, before the next mark, the ids of a burst of deaths
 _CLIENT: Final = ".client"  # marks the ids whose subject is the client
@@ -57,7 +52,7 @@ def announce_client(status: Status, reason: str) -> Status:
     Instances that work on other connections of the client find out at the same time: the minute is precise enough.
     """
     minute = int(status.tried_at // 60)
-    event_id = build_event_id(CLIENT_REJECTED, status.client, reason, status.client_version, minute)
+    event_id = build_event_id(EventType.CLIENT_REJECTED, status.client, reason, status.client_version, minute)
     event_id += (_MASS if reason == MASS else "") + _CLIENT
     return join_client(replace(status, owed=_with(status.owed, event_id)), event_id)
 
@@ -136,17 +131,17 @@ def leave_client(status: Status) -> Status:
 
 def recovered_id(incident: str) -> str:
     """Return the id of the event that ends an incident; it carries the id of the one that opened it."""
-    return f"{RECOVERED}.{incident}"
+    return f"{EventType.RECOVERED}.{incident}"
 
 
 def incident_of(event_id: str, status: Status) -> str | None:
     """Return the id of the event that opened the incident to which an event belongs; None without an incident."""
     match event_type_of(event_id):
-        case "recovered":
-            return event_id.removeprefix(f"{RECOVERED}.")
-        case "consent_overdue":
+        case EventType.RECOVERED:
+            return event_id.removeprefix(f"{EventType.RECOVERED}.")
+        case EventType.CONSENT_OVERDUE:
             return status.event_id or None
-        case "consent_expiring":
+        case EventType.CONSENT_EXPIRING:
             return None
         case _:
             return event_id
@@ -162,7 +157,7 @@ def reminder_due(status: Status, now: float) -> int | None:
 
 def remind(status: Status, name: str, hours: int) -> Status:
     """Note a reminder and owe its event."""
-    event_id = build_event_id(CONSENT_OVERDUE, name, status.event_id, hours)
+    event_id = build_event_id(EventType.CONSENT_OVERDUE, name, status.event_id, hours)
     return owe(replace(status, reminded=hours), event_id)
 
 
@@ -199,27 +194,29 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
     event_type, of_client = event_type_of(event_id), is_of_client(event_id)
     incident = incident_of(event_id, status)
     reason = MASS if is_mass(event_id) else _reason(event_type, status, incident or "")
-    asks_owner = event_type in (INVALID_GRANT, CONSENT_EXPIRING, CONSENT_OVERDUE)
-    has_failed = event_type not in (RECOVERED, CONSENT_EXPIRING)
-    opens_client = of_client and event_type != RECOVERED
+    asks_owner = event_type in (EventType.INVALID_GRANT, EventType.CONSENT_EXPIRING, EventType.CONSENT_OVERDUE)
+    has_failed = event_type not in (EventType.RECOVERED, EventType.CONSENT_EXPIRING)
+    opens_client = of_client and event_type != EventType.RECOVERED
     data = present(
         {
             "connection": None if of_client else connection.name,
             "provider": connection.provider,
             "reason": reason,
-            "remedy": None if event_type == RECOVERED else remedy_for(reason),
+            "remedy": None if event_type == EventType.RECOVERED else remedy_for(reason),
             "incident": incident,
             "severity": severity_of(event_type, reason, facts, now),
             "message": _message(event_type, reason, connection, status, of_client=of_client),
             "consent_url": consent_url if asks_owner else None,
             "connection_secret": None if of_client else connection.secret_id,
             "access_token_secret": None if of_client else connection.access_token_secret_id,
-            "account": "unverified" if event_type == RECOVERED and status.has_unknown_account else None,
+            "account": "unverified" if event_type == EventType.RECOVERED and status.has_unknown_account else None,
             "connections": len(affected) or None if opens_client else None,
             "connection_names": sorted(affected)[:MOST_NAMES] or None if opens_client else None,
             "version": None if of_client else _version(event_type, status, facts),
             "access_token_expires_at": int(facts.expires_at) if facts and not of_client else None,
-            "first_failed_at": int(status.first_failed_at) or None if event_type != CONSENT_EXPIRING else None,
+            "first_failed_at": int(status.first_failed_at) or None
+            if event_type != EventType.CONSENT_EXPIRING
+            else None,
             "error": status.error if has_failed else None,
             "error_description": error_description if has_failed else None,
             "error_subtype": status.error_subtype if has_failed else None,
@@ -231,34 +228,34 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
 
 def severity_of(event_type: str, reason: str, facts: AccessTokenFacts | None, now: float) -> str:
     """Return the first that holds: `info` over, `critical` no valid token now, `error` operators', `warning`."""
-    if event_type == RECOVERED:
+    if event_type == EventType.RECOVERED:
         return "info"
-    if event_type != CONSENT_EXPIRING and (facts is None or not facts.is_valid(now)):
+    if event_type != EventType.CONSENT_EXPIRING and (facts is None or not facts.is_valid(now)):
         return "critical"
     return "error" if remedy_for(reason) in _OPERATORS_REMEDIES else "warning"
 
 
 def _version(event_type: str, status: Status, facts: AccessTokenFacts | None) -> int:
-    return facts.connection_version if event_type == RECOVERED and facts else status.version
+    return facts.connection_version if event_type == EventType.RECOVERED and facts else status.version
 
 
 def _reason(event_type: str, status: Status, incident: str = "") -> str:
-    if event_type == REFRESH_FAILING:
-        return status.reason if status.reason == NOT_SAVED else REFRESH_FAILING
-    if event_type == CONSENT_EXPIRING:
-        return CONSENT_EXPIRING
-    return open_incidents(status).get(incident, status.reason) if event_type == RECOVERED else status.reason
+    if event_type == EventType.REFRESH_FAILING:
+        return status.reason if status.reason == NOT_SAVED else EventType.REFRESH_FAILING
+    if event_type == EventType.CONSENT_EXPIRING:
+        return EventType.CONSENT_EXPIRING
+    return open_incidents(status).get(incident, status.reason) if event_type == EventType.RECOVERED else status.reason
 
 
 def _message(event_type: str, reason: str, connection: Connection, status: Status, *, of_client: bool) -> str:
     who = f"client {status.client}" if of_client else f"connection {connection.name}"
-    if event_type == RECOVERED:
+    if event_type == EventType.RECOVERED:
         return f"{who} is healthy again"
-    if event_type == CONSENT_EXPIRING:
+    if event_type == EventType.CONSENT_EXPIRING:
         return f"{who}: {status.message if status.state == State.HEALTHY else words_for(reason)}"
     if status.state == State.MISCONFIGURED:
         return f"{who}: {status.message}"
-    if event_type == CONSENT_OVERDUE:
+    if event_type == EventType.CONSENT_OVERDUE:
         return f"{who} has waited {status.reminded} hours for its owner. {words_for(reason)}"
     if status.state == State.UNAVAILABLE:
         return f"{who}: {words_for(reason)} ({status.reason})"

@@ -9,20 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from token_refresh.core.incident.events import (
-    CLIENT_REJECTED,
-    CONSENT_EXPIRING,
-    CONSENT_OVERDUE,
-    INVALID_GRANT,
-    RECOVERED,
-    TYPES,
-    remedy_for,
-)
+from token_refresh.core.incident.events import EventType, remedy_for
 from token_refresh.core.secrecy import shown
 from token_refresh.errors import BadRequest
 
 _PUBSUB: Final = "google.cloud.pubsub.topic.v1.messagePublished"
-_FOR_OWNERS: Final = (INVALID_GRANT, CONSENT_EXPIRING, CONSENT_OVERDUE)
+_FOR_OWNERS: Final = (EventType.INVALID_GRANT, EventType.CONSENT_EXPIRING, EventType.CONSENT_OVERDUE)
 _OWNERS_REMEDIES: Final = ("reconsent", "reauthenticate")
 # Contract 8; an event of the first edition says none.
 _SEVERITIES: Final = ("critical", "error", "warning", "info")
@@ -33,7 +25,7 @@ class Notice:
     """An event as it was delivered; `time` is its `ce-time` in epoch seconds, if it says one."""
 
     id: str
-    type: str  # short: one of `events.TYPES`
+    type: str  # short: an `EventType`
     subject: str
     data: Mapping[str, object] = field(default_factory=dict)
     time: float | None = None
@@ -46,7 +38,7 @@ class Notice:
     @property
     def is_for_owner(self) -> bool:
         """Tell whether the owner is to hear of it: what they must do, and that it is done."""
-        if self.type == RECOVERED:
+        if self.type == EventType.RECOVERED:
             return bool(self.data.get("connection")) and remedy_for(str(self.data.get("reason"))) in _OWNERS_REMEDIES
         return self.type in _FOR_OWNERS
 
@@ -61,7 +53,13 @@ class Notice:
         said = self.text("severity")
         if said in _SEVERITIES:
             return said
-        return "info" if self.type == RECOVERED else "error" if self.type == CLIENT_REJECTED else "warning"
+        return (
+            "info"
+            if self.type == EventType.RECOVERED
+            else "error"
+            if self.type == EventType.CLIENT_REJECTED
+            else "warning"
+        )
 
 
 def parse_notice(attributes: Mapping[str, object], data: object) -> Notice | None:
@@ -91,7 +89,7 @@ def short_type(full: str) -> str | None:
     """Return the event type behind ``dev.token-refresh.<type>.v1``; None for another's event or a later version."""
     head, _, rest = full.partition("dev.token-refresh.")
     name, _, version = rest.rpartition(".")
-    return name if not head and version == "v1" and name in TYPES else None
+    return name if not head and version == "v1" and name in tuple(EventType) else None
 
 
 def _decode(data: object) -> bytes:

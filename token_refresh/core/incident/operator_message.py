@@ -6,28 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from token_refresh.core.incident.events import (
-    CLIENT_REJECTED,
-    CONSENT_EXPIRING,
-    CONSENT_OVERDUE,
-    INVALID_GRANT,
-    RECOVERED,
-    REFRESH_FAILING,
-    remedy_for,
-)
-from token_refresh.core.incident.layout import Block, Facts, Paragraph
-from token_refresh.core.incident.message import About, House, Message, lay_out, link_of
+from token_refresh.core.incident.events import EventType, remedy_for, words_for
+from token_refresh.core.incident.fixes import Fix, find_fix
+from token_refresh.core.incident.message import About, Block, Facts, House, Message, Paragraph, lay_out, link_of
 from token_refresh.core.incident.moments import words_of_moment
 from token_refresh.core.incident.notice import Notice
-from token_refresh.core.incident.operator_words import OperatorWords, operator_words
 from token_refresh.core.secrecy import shown
 
 _TITLES: Final[Mapping[str, str]] = {
-    INVALID_GRANT: "{subject} needs its owner's consent",
-    CONSENT_EXPIRING: "{subject}: consent ends soon",
-    CONSENT_OVERDUE: "{subject} still waits for its owner's consent",
-    REFRESH_FAILING: "{subject}: refreshing fails",
-    RECOVERED: "{subject} is healthy again",
+    EventType.INVALID_GRANT: "{subject} needs its owner's consent",
+    EventType.CONSENT_EXPIRING: "{subject}: consent ends soon",
+    EventType.CONSENT_OVERDUE: "{subject} still waits for its owner's consent",
+    EventType.REFRESH_FAILING: "{subject}: refreshing fails",
+    EventType.RECOVERED: "{subject} is healthy again",
 }
 # A `client_rejected` event is about what the remedy says, and not always about the client.
 _REJECTED: Final[Mapping[str, str]] = {
@@ -47,19 +38,20 @@ _UNVERIFIED: Final = "unverified (the provider does not say whose it is): make s
 
 def build_operator_message(notice: Notice, house: House, about: About, now: float, note: str = "") -> Message:
     """Build the message about an event for the operators; `note` says why the owner could not be told."""
-    words = operator_words(
-        notice.text("reason"),
-        project=house.project,
-        provider=notice.text("provider"),
-        connection=notice.text("connection"),
-        secret=notice.text("connection_secret"),
-        client=about.client or ("" if notice.text("connection") else notice.subject),
-    )
-    said = _sentence(notice.text("message") or words.means)
+    reason = notice.text("reason")
+    means = words_for(reason)
+    said = _sentence(notice.text("message") or means)
     blocks: list[Block] = [Paragraph(said)]
-    if notice.type != RECOVERED:
-        blocks.append(Facts(_what_to_do(notice, house, words, note)))
-    blocks.append(Facts(_facts(notice, house, about, now, "" if words.means in said else words.means)))
+    if notice.type != EventType.RECOVERED:
+        fix = find_fix(
+            reason,
+            project=house.project,
+            provider=notice.text("provider"),
+            connection=notice.text("connection"),
+            secret=notice.text("connection_secret"),
+        )
+        blocks.append(Facts(_what_to_do(notice, house, fix, note)))
+    blocks.append(Facts(_facts(notice, house, about, now, "" if means in said else means)))
     return lay_out(notice, _title(notice), blocks)
 
 
@@ -73,9 +65,9 @@ def build_unreached_message(notice: Notice, house: House, about: About, now: flo
 def _title(notice: Notice) -> str:
     reason = notice.text("reason")
     template = _TITLES.get(notice.type, "")
-    if notice.type == CLIENT_REJECTED:
+    if notice.type == EventType.CLIENT_REJECTED:
         template = _BY_REASON.get(reason) or _REJECTED.get(_remedy(notice), _REJECTED["fix_client"])
-    elif notice.type == INVALID_GRANT:
+    elif notice.type == EventType.INVALID_GRANT:
         template = _BY_REASON.get(reason, template)
     return template.format(subject=shown(notice.subject, limit=255))
 
@@ -89,7 +81,7 @@ def _facts(notice: Notice, house: House, about: About, now: float, means: str) -
         ("Owner", shown(about.owner)),
         ("Account", _UNVERIFIED if notice.text("account") == "unverified" else ""),
         ("Reason", notice.text("reason")),
-        ("Meaning", "" if notice.type == RECOVERED else means),
+        ("Meaning", "" if notice.type == EventType.RECOVERED else means),
         ("Answer", " ".join(filter(None, map(notice.text, _ANSWER)))),
         ("First failed", words_of_moment(notice.data.get("first_failed_at"), now)),
         ("Access token ends", words_of_moment(notice.data.get("access_token_expires_at"), now)),
@@ -98,12 +90,12 @@ def _facts(notice: Notice, house: House, about: About, now: float, means: str) -
     )
 
 
-def _what_to_do(notice: Notice, house: House, words: OperatorWords, note: str) -> tuple[tuple[str, str], ...]:
+def _what_to_do(notice: Notice, house: House, fix: Fix, note: str) -> tuple[tuple[str, str], ...]:
     return (
         ("The owner was not told", note),
-        ("What to do", words.do),
-        ("Where", words.where),
-        ("Runbook", f"{house.runbook_url or 'docs/runbook.md'}#{words.anchor}"),
+        ("What to do", fix.do),
+        ("Where", fix.where),
+        ("Runbook", f"{house.runbook_url or 'docs/runbook.md'}#{fix.anchor}"),
         # Not a button: it is not the operator's to press.
         ("Consent link, for the owner to open", link_of(notice, house) or ""),
     )

@@ -1,32 +1,116 @@
-"""What an owner reads: who asks, what for, which account, until when, and one button. No jargon, no provider's text."""
+"""What an owner reads: who asks, what for, which account, until when, and one button. No jargon, no provider's text.
+
+An owner knows their account and their job, and nothing of OAuth. So a sentence says what happened to *their*
+permission, whose doing it is, and what to do now; what operators must do stands in `fixes`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from token_refresh.core.incident.events import CONSENT_EXPIRING, CONSENT_OVERDUE, INVALID_GRANT, RECOVERED, remedy_for
-from token_refresh.core.incident.layout import Address, Block, Button, Facts, Paragraph, Small
-from token_refresh.core.incident.message import About, House, Message, lay_out, link_of
+from token_refresh.core.incident.events import NEVER_CONSENTED, EventType, remedy_for
+from token_refresh.core.incident.message import (
+    About,
+    Address,
+    Block,
+    Button,
+    Facts,
+    House,
+    Message,
+    Paragraph,
+    Small,
+    lay_out,
+    link_of,
+)
 from token_refresh.core.incident.moments import find_moment, words_of_day, words_of_moment
 from token_refresh.core.incident.notice import Notice
-from token_refresh.core.incident.words import owner_words
 from token_refresh.core.secrecy import shown
 
-_FIRST: Final = "never_consented"
 _TITLES: Final[Mapping[str, str]] = {
-    INVALID_GRANT: "{what} needs your permission",
-    CONSENT_OVERDUE: "Reminder: {what} still needs your permission",
-    RECOVERED: "{what} is connected again",
+    EventType.INVALID_GRANT: "{what} needs your permission",
+    EventType.CONSENT_OVERDUE: "Reminder: {what} still needs your permission",
+    EventType.RECOVERED: "{what} is connected again",
 }
 _BUTTONS: Final[Mapping[str, str]] = {"reconsent": "Allow access", "reauthenticate": "Sign in again"}
+
+_ALLOW: Final = "Please allow it once more."
+_NOTHING: Final = "There is nothing for you to do: the people who run this service have been told."
+_OUR_FAULT: Final = f"A technical fault on our side has lost the permission, and we are sorry. {_ALLOW}"
+_REFUSED: Final = (
+    f"{{provider}} does not accept this service at the moment. That is not about you or your account. {_NOTHING}"
+)
+_SETUP: Final = f"A part of the setup on our side is wrong. {_NOTHING}"
+
+# Reason -> sentences; `{provider}` is the provider's title.
+OWNER_WORDS: Final[Mapping[str, str]] = {
+    "revoked_or_expired": (
+        "{provider} no longer accepts the permission that you gave. The usual causes are a new password, or that "
+        "access was removed in your account. If you removed it on purpose, leave it at that; otherwise please allow "
+        "it once more."
+    ),
+    "never_consented": "This has been set up for you and needs your permission before it can start. Please allow it.",
+    "testing_mode_expiry": (
+        f"This permission holds for seven days only, for a reason on our side that we know of. {_ALLOW}"
+    ),
+    "idle_expiry": f"The permission was not used for a long time, so {{provider}} has ended it. {_ALLOW}",
+    "lost_rotation": _OUR_FAULT,
+    "refresh_token_reused": _OUR_FAULT,
+    "consent_expiring": (
+        "The permission that you gave is about to end. Please allow it again before then, and nothing will be "
+        "interrupted."
+    ),
+    "revoked_by_operator": (
+        "We have given this permission back. If we have asked you to allow it again, please do; otherwise there is "
+        "nothing for you to do."
+    ),
+    "reauth_required": (
+        "Your organisation asks you to sign in again from time to time. Please sign in again now. You will be asked "
+        "again when that time is over."
+    ),
+    "admin_policy_enforced": f"Your organisation does not allow this service at the moment. {_NOTHING}",
+    "org_internal": (
+        f"{{provider}} lets only accounts of one organisation use this service, and yours is not among them. {_NOTHING}"
+    ),
+    "access_denied": _REFUSED,
+    "invalid_client": _REFUSED,
+    "unauthorized_client": _REFUSED,
+    "deleted_client": _REFUSED,
+    "disabled_client": _REFUSED,
+    "mass_invalid_grant": _REFUSED,
+    "invalid_scope": _SETUP,
+    "invalid_request": _SETUP,
+    "unsupported_grant_type": _SETUP,
+    "clock_skew": _SETUP,
+    "unknown_account": _SETUP,
+    "disabled_key": _SETUP,
+    "unknown_subject": _SETUP,
+    "invalid_grant": _SETUP,
+    "misconfigured": _SETUP,
+    "secret_manager": _SETUP,
+    "lease_held": _SETUP,
+    "rotated_token_not_saved": _SETUP,
+    "internal_error": _SETUP,
+    "refresh_failing": (
+        "{provider} does not answer at the moment. There is nothing for you to do: it will be retried automatically."
+    ),
+}
+
+
+def owner_words(reason: str, provider: str = "") -> str:
+    """Say what a reason means for the owner and what to do now; `provider` is the provider's title ("Google").
+
+    An unknown reason is a provider's own error code, and so never the owner's.
+    """
+    words = OWNER_WORDS.get(reason, _REFUSED).replace("{provider}", provider or "the provider")
+    return words[:1].upper() + words[1:]
 
 
 def build_owner_message(notice: Notice, house: House, about: About, now: float) -> Message:
     """Build the message about an event for the owner of its connection; `now` in epoch seconds."""
     what = shown(about.title or notice.subject, limit=255)
     title = _title(notice, what)
-    if notice.type == RECOVERED:
+    if notice.type == EventType.RECOVERED:
         return lay_out(notice, title, [Paragraph(_over(about, what)), *_signature(notice, house)])
     link = link_of(notice, house)
     blocks: list[Block] = [Paragraph(_who_asks(notice, house, about)), Paragraph(_why(notice, about))]
@@ -40,7 +124,7 @@ def build_owner_message(notice: Notice, house: House, about: About, now: float) 
 
 
 def _title(notice: Notice, what: str) -> str:
-    if notice.type == CONSENT_EXPIRING:
+    if notice.type == EventType.CONSENT_EXPIRING:
         day = words_of_day(_end(notice))
         return f"{what}: your permission ends {f'on {day}' if day else 'soon'}"
     return _TITLES[notice.type].format(what=what)
@@ -54,16 +138,16 @@ def _over(about: About, what: str) -> str:
 def _who_asks(notice: Notice, house: House, about: About) -> str:
     who = shown(house.name) or shown(about.title or notice.subject, limit=255)
     account = f"your {about.provider} account" if about.provider else "your account"
-    if notice.type == CONSENT_EXPIRING:
+    if notice.type == EventType.CONSENT_EXPIRING:
         return f"{who} uses {account} with your permission."
-    if notice.text("reason") == _FIRST:
+    if notice.text("reason") == NEVER_CONSENTED:
         return f"{who} would like to use {account}."
-    still = "still needs" if notice.type == CONSENT_OVERDUE else "needs"
+    still = "still needs" if notice.type == EventType.CONSENT_OVERDUE else "needs"
     return f"{who} {still} your permission to go on using {account}."
 
 
 def _why(notice: Notice, about: About) -> str:
-    reason = CONSENT_EXPIRING if notice.type == CONSENT_EXPIRING else notice.text("reason")
+    reason = EventType.CONSENT_EXPIRING if notice.type == EventType.CONSENT_EXPIRING else notice.text("reason")
     return owner_words(reason, about.provider)
 
 
@@ -72,7 +156,7 @@ def _times(notice: Notice, house: House, now: float, *, has_link: bool) -> tuple
     is_over = isinstance(works_until, int | float) and works_until <= now
     sent = notice.time if notice.time is not None else now
     link = ("This link works until", words_of_moment(sent + house.ticket_ttl, now) if has_link else "")
-    if notice.type == CONSENT_EXPIRING:
+    if notice.type == EventType.CONSENT_EXPIRING:
         return (("The permission ends", words_of_moment(_end(notice), now)), link)
     return (
         ("Since", words_of_moment(notice.data.get("first_failed_at"), now)),
@@ -83,11 +167,11 @@ def _times(notice: Notice, house: House, now: float, *, has_link: bool) -> tuple
 
 def _end(notice: Notice) -> float | None:
     """Find when a permission ends: contract 8 has no field for it, the message says it."""
-    return find_moment(notice.text("message")) if notice.type == CONSENT_EXPIRING else None
+    return find_moment(notice.text("message")) if notice.type == EventType.CONSENT_EXPIRING else None
 
 
 def _label(notice: Notice) -> str:
-    if notice.type == CONSENT_EXPIRING:
+    if notice.type == EventType.CONSENT_EXPIRING:
         return "Renew the permission"
     return _BUTTONS.get(remedy_for(notice.text("reason")), "Allow access")
 

@@ -6,36 +6,23 @@ page writes a moment in its reader's own zone, a terminal in its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from token_refresh.core.connection import ANYBODY
 from token_refresh.core.incident.address import parse_address
-from token_refresh.core.incident.events import CLIENT_REJECTED, CONSENT_EXPIRING, INVALID_GRANT, REFRESH_FAILING
-from token_refresh.core.incident.incident import event_type_of
-from token_refresh.core.incident.operator_words import operator_words
+from token_refresh.core.incident.events import NEVER_CONSENTED, REVOKED_BY_OPERATOR, EventType
+from token_refresh.core.incident.fixes import Fix, find_fix
+from token_refresh.core.incident.incident import REMINDERS, event_type_of
 from token_refresh.core.overview.row import NEW, OVERDUE, PAUSED, UNREADABLE, Row
-from token_refresh.core.status import (
-    HEALTHY,
-    MISCONFIGURED,
-    NEEDS_CONSENT,
-    REJECTED,
-    SUSPECT,
-    Status,
-)
-from token_refresh.core.units import DAY, HOUR
+from token_refresh.core.status import State, Status
+from token_refresh.core.units import HOUR
 
 Sentence: TypeAlias = tuple[str | float, ...]
 
 OWNER: Final = "Its owner"
 OPERATORS: Final = "The operators"
-_REVOKED: Final = "revoked_by_operator"
-_NEVER_CONSENTED: Final = "never_consented"
-# Reminders to an owner who has not acted, in hours: then every week, for three months.
-_FIRST_REMINDERS: Final = (24, 72)
-_WEEK: Final = 168
-_LAST_REMINDER: Final = 90 * int(DAY / HOUR)
 # A heading of docs/runbook.md.
 NO_RUN: Final = "Runs have stopped"
 _SUSPECTED: Final = (
@@ -52,20 +39,6 @@ class Told:
     who: str
     what: str
     at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Fix:
-    """What would mend it; `where` is a link or empty, `section` a heading of the runbook or empty."""
-
-    do: str
-    where: str = ""
-    section: str = ""
-
-    @property
-    def anchor(self) -> str:
-        """Return the section's anchor, as GitHub makes it of the heading."""
-        return self.section.lower().replace(" ", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +65,7 @@ def say(sentence: Sentence, write: Callable[[float], str]) -> str:
 
 def find_reminder_after(hours: int) -> int | None:
     """Return the hour into an incident at which an owner is reminded next, after the reminder at `hours`."""
-    following = next((h for h in _FIRST_REMINDERS if h > hours), None) or hours + _WEEK
-    return following if following <= _LAST_REMINDER else None
+    return next((reminder for reminder in REMINDERS if reminder > hours), None)
 
 
 def _why(row: Row) -> Sentence:
@@ -105,7 +77,7 @@ def _why(row: Row) -> Sentence:
         return (f"Its access token cannot be read: {row.reading.problem}. So this page does not know how it stands.",)
     if row.standing == NEW:
         return ("It has no access token yet: the next run fetches the first.",)
-    if row.standing == HEALTHY:
+    if row.standing == State.HEALTHY:
         return ("It is refreshed in time.",) if row.reading.facts else ("Nothing is wrong with it.",)
     return (row.message or "",)
 
@@ -117,23 +89,15 @@ def _fix(row: Row, project: str) -> Fix | None:
         return Fix("See whether the secret exists, and whether this page's service account may read it.")
     if row.standing == PAUSED:
         return Fix("Set its label back to enabled.")
-    if row.state == HEALTHY or row.cause is None:
+    if row.state == State.HEALTHY or row.cause is None:
         return Fix(_MORE_RUNS) if row.cannot_keep_fresh else None
     c = row.connection
-    words = operator_words(
-        row.cause,
-        project=project,
-        provider=c.provider,
-        connection=c.name,
-        secret=c.secret_id,
-        client=c.client_secret_id,
-    )
-    return Fix(words.do, words.where, words.section)
+    return find_fix(row.cause, project=project, provider=c.provider, connection=c.name, secret=c.secret_id)
 
 
 def _warning(row: Row) -> str | None:
     c = row.connection
-    if row.state == NEEDS_CONSENT and not c.owner and not c.subject:
+    if row.state == State.NEEDS_CONSENT and not c.owner and not c.subject:
         return "It names no owner, so no consent is accepted: set its annotation token-refresh.owner first."
     if c.owner and c.owner != ANYBODY and not parse_address(c.owner):
         return "Its owner cannot be written to (not exactly one address): messages go to the operators."
@@ -146,15 +110,15 @@ def _next(row: Row, told: tuple[Told, ...], run_every: float, now: float) -> Sen
         return ("Refreshed by the next run that comes.",)
     if row.standing == PAUSED:
         return ("Nothing, until its label says enabled.",)
-    if row.state == HEALTHY or status is None:
+    if row.state == State.HEALTHY or status is None:
         return _refreshed(row, run_every, now)
-    if row.state == NEEDS_CONSENT:
+    if row.state == State.NEEDS_CONSENT:
         return _waits(row, status, told, now)
-    if row.state == SUSPECT:
+    if row.state == State.SUSPECT:
         return (_SUSPECTED,)
-    if row.state == MISCONFIGURED:
+    if row.state == State.MISCONFIGURED:
         return ("Looked at again in every run: it works as soon as it is mended.",)
-    if row.state == REJECTED:
+    if row.state == State.REJECTED:
         return (*_tried(status, now), "; at once when the client registration or the connection gets a new version.")
     return (*_tried(status, now), ".")
 
@@ -176,7 +140,7 @@ def _tried(status: Status, now: float) -> Sentence:
 
 def _waits(row: Row, status: Status, told: tuple[Told, ...], now: float) -> Sentence:
     """Say who is waited for: "Waits for its owner; told 18:05, reminder tomorrow 18:05."."""
-    if row.reason == _REVOKED:
+    if row.reason == REVOKED_BY_OPERATOR:
         return ("Nothing: an operator has revoked it, and no one is asked.",)
     parts: list[str | float] = ["Waits for an administrator" if row.remedy == "ask_admin" else "Waits for its owner"]
     first = told[0] if told else None
@@ -189,7 +153,7 @@ def _waits(row: Row, status: Status, told: tuple[Told, ...], now: float) -> Sent
         if hours is not None:
             reminder = status.since + hours * HOUR
             parts += [", reminder ", reminder] if reminder > now else [", reminder with the next run"]
-    if row.reason != _NEVER_CONSENTED and status.next_attempt_at > now:
+    if row.reason != NEVER_CONSENTED and status.next_attempt_at > now:
         parts += [". Next try of the old grant: ", status.next_attempt_at]
     return (*parts, ".")
 
@@ -197,7 +161,7 @@ def _waits(row: Row, status: Status, told: tuple[Told, ...], now: float) -> Sent
 def _told(row: Row) -> Iterator[Told]:
     """Tell who was told, from the events that the status remembers; what is still owed has not left."""
     status = row.status
-    if status is None or row.reason == _REVOKED:
+    if status is None or row.reason == REVOKED_BY_OPERATOR:
         return
     asked = OWNER if parse_address(row.connection.owner or "") else OPERATORS
     for event_id in dict.fromkeys(filter(None, (status.event_id, status.client_event_id))):
@@ -211,10 +175,10 @@ def _told(row: Row) -> Iterator[Told]:
         yield Told(asked, "a reminder", status.since + hours * HOUR)
 
 
-_FOR_OWNERS: Final = (INVALID_GRANT, CONSENT_EXPIRING)
-_WHAT: Final = {
-    INVALID_GRANT: "that consent is needed",
-    REFRESH_FAILING: "that refreshing fails",
-    CLIENT_REJECTED: "that the client or the configuration is refused",
-    CONSENT_EXPIRING: "that the consent ends soon",
+_FOR_OWNERS: Final = (EventType.INVALID_GRANT, EventType.CONSENT_EXPIRING)
+_WHAT: Final[Mapping[str, str]] = {
+    EventType.INVALID_GRANT: "that consent is needed",
+    EventType.REFRESH_FAILING: "that refreshing fails",
+    EventType.CLIENT_REJECTED: "that the client or the configuration is refused",
+    EventType.CONSENT_EXPIRING: "that the consent ends soon",
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from token_refresh.core.overview.row import NEW, PAUSED, QUIET, STANDINGS, Row
-from token_refresh.core.status import HEALTHY
+from token_refresh.core.status import State
 
 PAGE: Final = 50
 _MOST: Final = 2000  # rows of one answer
@@ -117,7 +117,11 @@ def headline(listing: Listing) -> str:
         return f"{listing.attention:,} of {listing.total:,} connections need{'s' * (listing.attention == 1)} attention"
     if listing.pending:
         return f"{listing.total:,} connections"
-    return "All connections are healthy" if any(s == HEALTHY for s, _ in listing.counts) else "Nothing needs attention"
+    return (
+        "All connections are healthy"
+        if any(s == State.HEALTHY for s, _ in listing.counts)
+        else "Nothing needs attention"
+    )
 
 
 def find_last_run(rows: Iterable[Row]) -> float:
@@ -145,7 +149,7 @@ def _arrange(rows: Sequence[Row], size: int) -> tuple[Group, ...]:
     if single:
         single.sort(key=lambda row: _key(row, BY_STANDING))
         groups.append(Group(tuple(single[:size]), len(single)))
-    for standing in (NEW, HEALTHY, PAUSED):
+    for standing in (NEW, State.HEALTHY, PAUSED):
         quiet = [row for row in rows if row.standing == standing]
         if quiet:
             groups.append(Group(tuple(quiet[:_IN_A_FOLD]), len(quiet), fold=standing))

@@ -17,20 +17,10 @@ from typing import Final
 
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import LEASE, Connection
-from token_refresh.core.incident.events import REFRESH_FAILING, REMEDIES, remedy_for, words_for
+from token_refresh.core.incident.events import NEVER_CONSENTED, REMEDIES, EventType, remedy_for, words_for
 from token_refresh.core.provider.definition import LIFETIME_STARTS, Provider
 from token_refresh.core.state.due import margins
-from token_refresh.core.status import (
-    HEALTHY,
-    MISCONFIGURED,
-    NEEDS_CONSENT,
-    REJECTED,
-    SUSPECT,
-    UNAVAILABLE,
-    Status,
-    parse_lease,
-    status_of,
-)
+from token_refresh.core.status import State, Status, parse_lease, status_of
 
 PAUSED: Final = "paused"
 OVERDUE: Final = "overdue"
@@ -38,21 +28,20 @@ UNREADABLE: Final = "unreadable"
 NEW: Final = "new"
 # What needs a person's hand comes first.
 STANDINGS: Final = (
-    NEEDS_CONSENT,
-    REJECTED,
-    MISCONFIGURED,
+    State.NEEDS_CONSENT,
+    State.REJECTED,
+    State.MISCONFIGURED,
     OVERDUE,
     UNREADABLE,
-    UNAVAILABLE,
-    SUSPECT,
+    State.UNAVAILABLE,
+    State.SUSPECT,
     NEW,
-    HEALTHY,
+    State.HEALTHY,
     PAUSED,
 )
-QUIET: Final = (NEW, HEALTHY, PAUSED)
+QUIET: Final = (NEW, State.HEALTHY, PAUSED)
 # A run may begin late, and takes its time: past due by two of them is nobody's luck.
 _RUNS_LATE: Final = 2
-_NEVER_CONSENTED: Final = "never_consented"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +90,7 @@ class Row:
     @property
     def since(self) -> float | None:
         """Return when the state began; None for a healthy connection."""
-        return self.status.since if self.status and self.state != HEALTHY else None
+        return self.status.since if self.status and self.state != State.HEALTHY else None
 
     @property
     def expires_at(self) -> float | None:
@@ -111,14 +100,14 @@ class Row:
     @property
     def next_attempt_at(self) -> float | None:
         """Return when it is refreshed, or tried again; None where no time is set."""
-        if self.state == HEALTHY:
+        if self.state == State.HEALTHY:
             return self.due_at
         return (self.status.next_attempt_at or None) if self.status else None
 
     @property
     def remedy(self) -> str | None:
         """Return the remedy, one of the contract's words; None while nothing is wrong."""
-        return remedy_for(self.cause) if self.cause and self.state not in (HEALTHY, PAUSED) else None
+        return remedy_for(self.cause) if self.cause and self.state not in (State.HEALTHY, PAUSED) else None
 
     @property
     def cause(self) -> str | None:
@@ -128,7 +117,7 @@ class Row:
     @property
     def incident(self) -> str | None:
         """Return the id of the client's incident that this connection shares with others."""
-        return (self.status.client_event_id or None) if self.status and self.state != HEALTHY else None
+        return (self.status.client_event_id or None) if self.status and self.state != State.HEALTHY else None
 
     @property
     def last_run_at(self) -> float:
@@ -198,13 +187,13 @@ def build_row(
 
 
 def _standing(state: str, reading: Reading, status: Status | None, *, is_late: bool) -> str:
-    if state != HEALTHY or reading.pending:
+    if state != State.HEALTHY or reading.pending:
         return state
     if reading.problem:
         return UNREADABLE
     if is_late:
         return OVERDUE
-    return NEW if reading.facts is None and status is None else HEALTHY
+    return NEW if reading.facts is None and status is None else State.HEALTHY
 
 
 def _version(connection: Connection, status: Status | None, facts: AccessTokenFacts | None) -> int | None:
@@ -213,7 +202,7 @@ def _version(connection: Connection, status: Status | None, facts: AccessTokenFa
     known = max(
         lease.version if lease else 0, status.version if status else 0, facts.connection_version if facts else 0
     )
-    never = status is not None and status.reason == _NEVER_CONSENTED
+    never = status is not None and status.reason == NEVER_CONSENTED
     return known if known or never else None
 
 
@@ -230,13 +219,13 @@ def _grant_end(provider: Provider | None, facts: AccessTokenFacts | None) -> flo
 def _state(connection: Connection, status: Status | None) -> tuple[str, str | None, str | None]:
     """Return state, reason and a sentence for people."""
     if connection.problem:
-        return MISCONFIGURED, MISCONFIGURED, connection.problem
+        return State.MISCONFIGURED, State.MISCONFIGURED, connection.problem
     if connection.paused:
         return PAUSED, PAUSED, "Its label says so: it is listed, and never refreshed."
-    if status is None or status.state == HEALTHY:
-        return HEALTHY, None, None
+    if status is None or status.state == State.HEALTHY:
+        return State.HEALTHY, None, None
     return status.state, status.reason, status.message or words_for(_cause(status.state, status.reason) or "")
 
 
 def _cause(state: str, reason: str | None) -> str | None:
-    return REFRESH_FAILING if state == UNAVAILABLE and reason not in REMEDIES else reason
+    return EventType.REFRESH_FAILING if state == State.UNAVAILABLE and reason not in REMEDIES else reason

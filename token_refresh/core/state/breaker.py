@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from token_refresh.core.incident.events import INVALID_GRANT
+from token_refresh.core.incident.events import EventType
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import Verdict, suspect
 from token_refresh.core.status import State, Status
@@ -70,7 +70,7 @@ def weigh(  # noqa: PLR0913 - deaths, their neighbours, and two settings
         is_held = (
             is_burst and death.counts and refreshed_at <= death.refused_at and now < death.refused_at + breaker_hold
         )
-        return hold_back(death) if is_held and death.verdict.announce == INVALID_GRANT else death.verdict
+        return hold_back(death) if is_held and death.verdict.announce == EventType.INVALID_GRANT else death.verdict
 
     return Weighed(tuple(map(verdict_of, deaths)), is_mass=is_burst and any(d.counts for d in deaths))
 

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from token_refresh.core.incident.events import NEVER_CONSENTED, REVOKED_BY_OPERATOR
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.status import Outcome, State, Status
 
-REVOKED_BY_OPERATOR: Final = "revoked_by_operator"
-NEVER_CONSENTED: Final = "never_consented"
 # Nothing can be found out by asking the provider again: only a newer version ends these.
 _WITHOUT_PROBES: Final = (NEVER_CONSENTED, REVOKED_BY_OPERATOR)
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from token_refresh.core.incident.events import CLIENT_REJECTED, CONSENT_OVERDUE, INVALID_GRANT, REFRESH_FAILING
+from token_refresh.core.incident.events import NEVER_CONSENTED, NOT_SAVED, REVOKED_BY_OPERATOR, EventType
 from token_refresh.core.incident.incident import event_type_of, forget
 from token_refresh.core.state.back_off import BackOff, doubling, next_probe, of_silence
-from token_refresh.core.state.policy import NEVER_CONSENTED, REVOKED_BY_OPERATOR
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.status import Outcome, State, Status
 from token_refresh.core.token_endpoint.outcome import (
@@ -37,7 +36,7 @@ _NO_ANSWER: Final = (
     "lease_held",
     "secret_manager",
     "internal_error",
-    "rotated_token_not_saved",
+    NOT_SAVED,
 )
 _NO_DETAIL: Final = ErrorDetail()
 
@@ -89,7 +88,7 @@ def judge_never_consented(situation: Situation) -> Verdict:
     if previous and previous.state == State.NEEDS_CONSENT and previous.reason == NEVER_CONSENTED:
         return Verdict(Outcome.NEEDS_CONSENT, NEVER_CONSENTED, previous)
     status = replace(_enter(situation, State.NEEDS_CONSENT, NEVER_CONSENTED), version=0, refused_at=0)
-    return Verdict(Outcome.NEEDS_CONSENT, NEVER_CONSENTED, status, announce=INVALID_GRANT)
+    return Verdict(Outcome.NEEDS_CONSENT, NEVER_CONSENTED, status, announce=EventType.INVALID_GRANT)
 
 
 def judge_revoked(situation: Situation) -> Verdict:
@@ -114,7 +113,7 @@ def judge_misconfigured(situation: Situation, message: str, *, needs_exchange: b
         return Verdict(outcome, "misconfigured", status, message=message)
     status = _enter(situation, State.MISCONFIGURED, "misconfigured", wait=doubling(1))
     status = replace(status, message=message, needs_exchange=needs_exchange)
-    return Verdict(outcome, "misconfigured", status, announce=CLIENT_REJECTED, message=message)
+    return Verdict(outcome, "misconfigured", status, announce=EventType.CLIENT_REJECTED, message=message)
 
 
 def judge_waiting(situation: Situation, back_off: BackOff) -> Verdict | None:
@@ -123,7 +122,7 @@ def judge_waiting(situation: Situation, back_off: BackOff) -> Verdict | None:
         return None
     status = _enter(situation, State.UNAVAILABLE, back_off.reason, wait=back_off.next_attempt_at - situation.now)
     status = replace(status, attempts=back_off.attempts, answer=back_off.answer, answer_since=back_off.answer_since)
-    return Verdict(Outcome.UNAVAILABLE, back_off.reason, status, announce=REFRESH_FAILING)
+    return Verdict(Outcome.UNAVAILABLE, back_off.reason, status, announce=EventType.REFRESH_FAILING)
 
 
 def judge_busy(situation: Situation, lease_seconds: float, *, is_unsaved: bool = False) -> Verdict:
@@ -155,7 +154,7 @@ def _judge_death(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
     if previous and previous.refused_at and s.now >= refused_at + s.confirm_after:
         status = _enter(s, State.NEEDS_CONSENT, reason, wait=next_probe(s.now, s.now) - s.now, detail=detail)
         status = replace(status, refused_at=refused_at, lost_before=is_told)
-        announce = None if is_told else INVALID_GRANT
+        announce = None if is_told else EventType.INVALID_GRANT
         return Verdict(Outcome.NEEDS_CONSENT, reason, status, announce=announce, is_death=True, detail=detail)
     verdict = suspect(s, reason, refused_at, detail)
     assert verdict.status  # noqa: S101 - a suspicion always has one
@@ -170,7 +169,7 @@ def _was_lost(status: Status | None) -> bool:
 def _unheard(status: Status | None) -> tuple[str, ...]:
     """Return what is still owed and asks the owner for another grant."""
     owed = status.owed if status and status.state == State.NEEDS_CONSENT else ()
-    return tuple(i for i in owed if event_type_of(i) in (INVALID_GRANT, CONSENT_OVERDUE))
+    return tuple(i for i in owed if event_type_of(i) in (EventType.INVALID_GRANT, EventType.CONSENT_OVERDUE))
 
 
 def suspect(s: Situation, reason: str, refused_at: float, detail: ErrorDetail) -> Verdict:
@@ -200,7 +199,7 @@ def _judge_rejection(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
         )
         return Verdict(Outcome.REJECTED, reason, status, detail=detail)
     status = _enter(s, State.REJECTED, reason, wait=doubling(1), detail=detail)
-    return Verdict(Outcome.REJECTED, reason, status, announce=CLIENT_REJECTED, detail=detail)
+    return Verdict(Outcome.REJECTED, reason, status, announce=EventType.CLIENT_REJECTED, detail=detail)
 
 
 def _judge_silence(s: Situation, reason: str, detail: ErrorDetail, retry_after: float) -> Verdict:
@@ -227,8 +226,10 @@ def _judge_silence(s: Situation, reason: str, detail: ErrorDetail, retry_after: 
         status = s.status
     elif s.is_low and s.state in (State.HEALTHY, State.SUSPECT, State.MISCONFIGURED):
         status = replace(_enter(s, State.UNAVAILABLE, reason, wait=delay, detail=detail), attempts=attempts)
-        is_told = event_type_of(status.event_id) == REFRESH_FAILING  # a suspicion came between: still the same incident
-        announce = None if is_told else REFRESH_FAILING
+        is_told = (
+            event_type_of(status.event_id) == EventType.REFRESH_FAILING
+        )  # a suspicion came between: still the same incident
+        announce = None if is_told else EventType.REFRESH_FAILING
     else:
         assert previous  # noqa: S101 - every other state is one
         is_probe = previous.state == State.NEEDS_CONSENT and previous.version == s.version
