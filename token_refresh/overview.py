@@ -17,7 +17,7 @@ from token_refresh.core.connection import Connection, parse_connection
 from token_refresh.core.overview.place import Place
 from token_refresh.core.overview.row import Reading, Row, Rules, build_row
 from token_refresh.core.provider.definition import LIFETIME_STARTS, Provider
-from token_refresh.core.state.due import margins
+from token_refresh.core.state.timing import margins
 from token_refresh.errors import SecretMissing, StoreDenied, StoreError
 from token_refresh.instance.readings import Readings
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore, VersionInfo

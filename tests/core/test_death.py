@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes.instance import build_provider
-from token_refresh.core.state.death import explain_death, is_google
+from token_refresh.core.state.grant_end import explain_death, is_google
 from token_refresh.core.units import DAY
 
 NOW = 400 * DAY

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.state.back_off import BackOff
 from token_refresh.core.state.policy import decide, needs_newest
 from token_refresh.core.state.situation import Situation
+from token_refresh.core.state.timing import BackOff
 from token_refresh.core.status import STATES, State, Status
 from token_refresh.core.units import DAY
 

@@ -8,8 +8,8 @@ import pytest
 
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.state.back_off import BackOff, doubling, next_probe, of_silence
 from token_refresh.core.state.situation import Situation
+from token_refresh.core.state.timing import BackOff, doubling, next_probe, of_silence
 from token_refresh.core.state.verdict import (
     Verdict,
     judge,

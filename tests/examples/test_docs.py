@@ -17,10 +17,10 @@ from tests.peers import npm
 from tests.worlds.cloud import AS_IN_THE_CLOUD, EXAMPLES, ROOT, SUBJECTS, Cloud
 from tests.worlds.gcloud import warm_path
 from tests.worlds.stack import OWNER
-from token_refresh.core.credential_file import build_credential_file
 from token_refresh.core.http import HttpReply
 from token_refresh.core.token_endpoint.classify import Asked, classify_reply
 from token_refresh.core.token_endpoint.outcome import GrantDead
+from token_refresh.core.token_exchange import build_credential_file
 from token_refresh.providers import load_providers
 
 MISSING = [tool for tool in ("gcloud", "curl", "jq", "bash") if shutil.which(tool) is None]

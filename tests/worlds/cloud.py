@@ -16,7 +16,7 @@ import requests
 from infra.local.gmail import GmailApi
 from infra.local.stack import REFRESH_TOPIC
 from tests.worlds.stack import World
-from token_refresh.core.credential_file import build_credential_file
+from token_refresh.core.token_exchange import build_credential_file
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

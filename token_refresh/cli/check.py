@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from token_refresh.core import boundaries
 from token_refresh.core.connection import Connection
 from token_refresh.core.grant import Client, parse_client, parse_grant
 from token_refresh.core.http import HttpReply, HttpRequest
+from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import UrlError, is_plaintext, variables_of
 from token_refresh.core.secrecy import Secret, shown
@@ -81,11 +81,8 @@ def _find_probe(session: Session, connection: Connection, provider: Provider) ->
 def _userinfo_of(issuer: str, provider: Provider) -> str:
     """Ask the issuer for its userinfo endpoint (OpenID Connect Discovery 1.0, section 4)."""
     reply = _send(f"{issuer.rstrip('/')}/.well-known/openid-configuration", provider, None)
-    try:
-        url = json.loads(reply.body)["userinfo_endpoint"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        url = None
-    if not isinstance(url, str) or not url.startswith(("https://", "http://")) or is_plaintext(url):
+    url = text_of(read_object(reply.body) or {}, "userinfo_endpoint")
+    if url is None or not url.startswith(("https://", "http://")) or is_plaintext(url):
         raise Stop(f"{issuer} names no userinfo endpoint: set probe_url in PROVIDERS_FILE")
     return url
 

@@ -11,8 +11,8 @@ import click
 from token_refresh.cli.service import print_token
 from token_refresh.cli.session import WRONG_USE, Session, Stop, command
 from token_refresh.core.connection import is_secret_id
-from token_refresh.core.credential_file import build_credential_file, build_executable_answer
 from token_refresh.core.provider.url import is_plaintext
+from token_refresh.core.token_exchange import build_credential_file, build_executable_answer
 
 
 @click.command("credentials")

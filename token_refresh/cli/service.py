@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from token_refresh.adapters.http import RequestsTransport
 from token_refresh.cli.session import UNREACHABLE, WRONG_USE, Stop
 from token_refresh.core.http import HttpReply, HttpRequest
+from token_refresh.core.json_object import read_object
 from token_refresh.core.provider.url import is_plaintext
 from token_refresh.errors import TransportError
 
@@ -44,11 +45,8 @@ def call(url: str, *, body: Mapping[str, object] | None = None) -> tuple[int, di
 def _read(url: str, reply: HttpReply) -> tuple[int, dict[str, Any]]:
     if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise Stop(f"{url} does not let you in ({reply.status}): you need roles/run.invoker on it", UNREACHABLE)
-    try:
-        document = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
+    document = read_object(reply.body)
+    if document is None:
         raise Stop(f"{url} answers {reply.status}, and no JSON: is it the right function?", UNREACHABLE)
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Stop(f"{url} answers {reply.status}: {document.get('message', 'try again later')}", UNREACHABLE)

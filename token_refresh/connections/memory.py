@@ -15,8 +15,7 @@ from token_refresh.core.access_token import AccessTokenFacts, parse_facts
 from token_refresh.core.connection import ACCESS_TOKEN, Connection
 from token_refresh.core.grant import Client, PayloadError, parse_client
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.state.back_off import BackOff
-from token_refresh.core.state.due import Margins, margins
+from token_refresh.core.state.timing import BackOff, Margins, margins
 from token_refresh.errors import Misconfigured, SecretMissing, VersionMissing, VersionUnusable
 from token_refresh.ports import SecretStore
 from token_refresh.settings import Settings

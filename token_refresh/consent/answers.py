@@ -85,7 +85,7 @@ def explain(case: Case) -> dict[str, object]:
     """Return what the page that asks says: for whom, what for, and what the permission allows."""
     connection, provider = case.connection, case.provider
     status = status_of(connection)
-    title = title_of(provider)
+    title = provider.shown_name
     sentences = [sentence_for(provider.name, scope) for scope in connection.scopes]
     return {
         "connection": connection.name,
@@ -103,11 +103,6 @@ def explain(case: Case) -> dict[str, object]:
         "since": status.since if status and status.state == State.NEEDS_CONSENT else None,
         "is_first": case.version == 0,
     }
-
-
-def title_of(provider: Provider) -> str:
-    """Return what people call the provider."""
-    return provider.title or provider.name
 
 
 def refuse(fault: Refused | StoreError, asker: Asker, context: Context, base_url: str) -> Page:
@@ -132,7 +127,7 @@ def refuse(fault: Refused | StoreError, asker: Asker, context: Context, base_url
 
 
 def _filled(words: Refusal, asker: Asker, context: Context) -> Refusal:
-    provider = title_of(context.provider) if context.provider else "The provider"
+    provider = context.provider.shown_name if context.provider else "The provider"
     owner = context.connection.owner if context.connection else None
     values = {
         "asker": asker.name or _UNNAMED,

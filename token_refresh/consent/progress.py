@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from token_refresh.consent.answers import title_of
 from token_refresh.consent.request import Case, Cases
 from token_refresh.core.consent.account import Account
 from token_refresh.core.consent.session import Receipt
@@ -39,7 +38,7 @@ class Progress:
             tokens=self._newest_token(connection.access_token_secret_id),
             paused=connection.paused,
             title=(connection.title or "")[:_LONGEST_TITLE],
-            provider=title_of(case.provider),
+            provider=case.provider.shown_name,
         )
 
     def look(self, receipt: Receipt, look: int) -> dict[str, object]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from token_refresh.core.json_object import read_object
 from token_refresh.core.token_endpoint.outcome import Refreshed
 
 
@@ -64,13 +64,8 @@ def build_annotation(facts: AccessTokenFacts) -> str:
 
 def parse_facts(text: str | bytes | None) -> AccessTokenFacts | None:
     """Read document or annotation; None for anything else (it is then due)."""
-    if not text:
-        return None
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):  # also UnicodeDecodeError
-        return None
-    if not isinstance(data, Mapping):
+    data = read_object(text)
+    if data is None:
         return None
     try:
         facts = AccessTokenFacts(

@@ -5,12 +5,12 @@ Labels and annotations are the spec, written by people; four annotations are the
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from token_refresh.core.json_object import read_object
 from token_refresh.core.provider.url import is_variable_value
 from token_refresh.core.units import parse_durations
 
@@ -175,11 +175,8 @@ def _seconds(value: str | None, problems: list[str]) -> float | None:
 def _variables(value: str | None, problems: list[str]) -> Mapping[str, str]:
     if not value:
         return {}
-    try:
-        data = json.loads(value)
-    except (ValueError, RecursionError):
-        data = None
-    if not isinstance(data, dict) or not all(isinstance(v, str) for v in data.values()):
+    data = read_object(value)
+    if data is None or not all(isinstance(v, str) for v in data.values()):
         problems.append(f'annotation "{PREFIX}variables" is not a JSON object of strings')
         return {}
     for name, text in data.items():

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from token_refresh.core.json_object import text_of
 from token_refresh.core.secrecy import Secret
 
 MAX_TOKEN_LENGTH: Final = 16_384
@@ -138,8 +139,8 @@ def _parse_grant_json(data: Mapping[str, object]) -> Grant:
             issued_at=_time(data, "issued_at"),
             consented_at=_time(data, "consented_at"),
             expires_at=_time(data, "expires_at"),
-            scope=_optional_text(data, "scope"),
-            sub=_optional_text(data, "sub"),
+            scope=text_of(data, "scope"),
+            sub=text_of(data, "sub"),
             client=_client(data, "connection secret") if own else None,
             variables=_variables(data.get("variables"), "connection secret"),
         )
@@ -172,7 +173,7 @@ def _client(data: Mapping[str, object], where: str) -> Client:
         client_id=client_id.strip(),
         client_secret=_optional_secret(data, "client_secret", where),
         private_key=_optional_secret(data, "private_key", where),
-        private_key_id=_optional_text(data, "private_key_id"),
+        private_key_id=text_of(data, "private_key_id"),
         dpop_private_key=_optional_secret(data, "dpop_private_key", where),
         variables=_variables(data.get("variables"), where),
         providers=_names(data.get("provider"), "provider", where),
@@ -245,11 +246,6 @@ def _optional_secret(data: Mapping[str, object], name: str, where: str) -> Secre
     if not isinstance(value, str):
         raise PayloadError(f'{where}: "{name}" is not a string')
     return Secret(value)
-
-
-def _optional_text(data: Mapping[str, object], name: str) -> str | None:
-    value = data.get(name)
-    return value if isinstance(value, str) and value else None
 
 
 def _time(data: Mapping[str, object], name: str) -> float | None:

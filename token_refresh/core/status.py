@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
 from token_refresh.core.connection import LEASE, STATUS, Connection, SecretRecord
+from token_refresh.core.json_object import read_object
 from token_refresh.core.units import HOUR
 
 
@@ -119,7 +119,7 @@ class Lease:
 @lru_cache(maxsize=_CACHED)
 def parse_status(text: str | None) -> Status | None:
     """Read the annotation; None when absent or nonsense."""
-    data = _object(text)
+    data = read_object(text)
     if data is None:
         return None
     known: dict[str, object] = {}
@@ -163,7 +163,7 @@ def lease_of(record: SecretRecord) -> Lease:
 @lru_cache(maxsize=_CACHED)
 def parse_lease(text: str | None) -> Lease | None:
     """Read the annotation; None when absent or nonsense."""
-    data = _object(text)
+    data = read_object(text)
     if data is None:
         return None
     holder, until, version = (
@@ -178,16 +178,6 @@ def render_lease(lease: Lease) -> str:
     """Write the annotation."""
     data: dict[str, object] = {"holder": lease.holder, "until": lease.until, "version": lease.version}
     return json.dumps(data | ({"unsaved": True} if lease.unsaved else {}))
-
-
-def _object(text: str | None) -> Mapping[str, object] | None:
-    if not text:
-        return None
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) else None
 
 
 def _fit(value: object, kind: str) -> object | None:

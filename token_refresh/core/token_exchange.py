@@ -1,4 +1,4 @@
-"""Token exchange (RFC 8693) as Google's auth libraries speak it: the form they send, the answer they read.
+"""Token exchange (RFC 8693) as Google's auth libraries speak it: the form they send, the answer they read, their file.
 
 A caller names a connection (`audience`) and shows its own Google access token (`subject_token`); what it gets is the
 connection's stored access token. Who may have it is decided elsewhere, by Secret Manager's IAM.
@@ -6,7 +6,6 @@ connection's stored access token. Who may have it is decided elsewhere, by Secre
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from token_refresh.core.access_token import parse_facts
 from token_refresh.core.connection import is_secret_id
+from token_refresh.core.json_object import read_object
 from token_refresh.core.secrecy import Secret
 
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -24,6 +24,8 @@ AUDIENCE: Final = "//token-refresh/connections/"
 MAX_FORM_BYTES: Final = 64 * 1024
 _MAX_TOKEN: Final = 16 * 1024
 _MAX_FIELDS: Final = 50
+METADATA_HOST: Final = "metadata.google.internal"
+_COMMAND_MILLIS: Final = 30_000
 
 # What can stand in an Authorization header.
 _BEARER_TOKEN: Final = re.compile(r"[!-~]+")
@@ -125,7 +127,7 @@ def _check(form: Mapping[str, str]) -> Ask | Refusal:
 def build_answer(payload: bytes, connection: str, now: float) -> HandedOut | Refusal:
     """Read what the access-token secret holds; only the document of `connection` in format json is handed out."""
     facts = parse_facts(payload)
-    document = json.loads(payload) if facts else {}
+    document = read_object(payload) or {}
     token, kind, scope = (document.get(name) for name in ("access_token", "token_type", "scope"))
     if facts is None or document.get("connection") != connection or not isinstance(token, str) or not token:
         return NO_SUCH_TARGET
@@ -153,3 +155,41 @@ def _parse_target(audience: str, token: str) -> Ask | Refusal:
 
 def _invalid(description: str) -> Refusal:
     return Refusal("invalid_request", description)
+
+
+# -- the file with which Google's libraries ask by themselves (AIP-4117) -----------------------------------------------
+
+
+def build_credential_file(
+    connection: str, token_url: str, *, command: str | None = None, metadata_host: str = METADATA_HOST
+) -> dict[str, object]:
+    """Build the credential file (`external_account`) for a connection; it holds no secret.
+
+    https://google.aip.dev/auth/4117. The caller's own token comes from the metadata server, or on a laptop from
+    `command`, which prints what `build_executable_answer` builds. The libraries split it at white space and disagree
+    about quotes: it has neither.
+    """
+    source: dict[str, object] = {
+        "url": f"http://{metadata_host}/computeMetadata/v1/instance/service-accounts/default/token",
+        "headers": {"Metadata-Flavor": "Google"},
+        "format": {"type": "json", "subject_token_field_name": "access_token"},
+    }
+    if command:
+        source = {"executable": {"command": command, "timeout_millis": _COMMAND_MILLIS}}
+    return {
+        "type": "external_account",
+        "audience": f"{AUDIENCE}{connection}",
+        "subject_token_type": ACCESS_TOKEN,
+        "token_url": token_url,
+        "credential_source": source,
+    }
+
+
+def build_executable_answer(caller: str) -> dict[str, object]:
+    """Build what an executable prints.
+
+    The protocol has no name for an access token; the libraries pass on what it calls an ID token as it is.
+    https://google.aip.dev/auth/4117#determining-the-subject-token-in-executable-sourced-credentials
+    """
+    kind = "urn:ietf:params:oauth:token-type:id_token"
+    return {"version": 1, "success": True, "token_type": kind, "id_token": caller}

@@ -19,6 +19,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from token_refresh.core.grant import PayloadError
+from token_refresh.core.json_object import text_of
 
 _PICKLE: Final = b"\x80"
 # What Google's tokens begin with, for those who take the wrong one out of a reply.
@@ -76,7 +77,7 @@ def _object(data: Mapping[str, object], owner: str | None) -> TokenFile:
         return TokenFile(
             "a service-account key",
             _dump({**data, **subjects}),
-            token_uri=_text(data, "token_uri"),
+            token_uri=text_of(data, "token_uri"),
             has_own_client=True,
         )
     if "web" in data or "installed" in data:
@@ -87,7 +88,7 @@ def _object(data: Mapping[str, object], owner: str | None) -> TokenFile:
     if kind not in (None, "authorized_user"):
         raise PayloadError(f"a credential file of type {str(kind)[:40]!r} holds no grant")
     # Half a client is none: a public client's id stands in its registration.
-    own = {key: data[key] for key in _CLIENT} if all(_text(data, key) for key in _CLIENT) else {}
+    own = {key: data[key] for key in _CLIENT} if all(text_of(data, key) for key in _CLIENT) else {}
     if "refresh_token" not in data:
         if own:
             return TokenFile("client credentials", _dump(own), _scopes(data), has_own_client=True)
@@ -96,7 +97,7 @@ def _object(data: Mapping[str, object], owner: str | None) -> TokenFile:
             "prompt=consent"
         )
     scopes = _scopes(data)
-    payload: dict[str, object] = {"refresh_token": _refresh_token(_text(data, "refresh_token") or ""), **own}
+    payload: dict[str, object] = {"refresh_token": _refresh_token(text_of(data, "refresh_token") or ""), **own}
     if kind:
         payload["type"] = kind
     if scopes:
@@ -105,8 +106,8 @@ def _object(data: Mapping[str, object], owner: str | None) -> TokenFile:
         "a refresh token with its client" if own else "a refresh token",
         _dump(payload),
         scopes,
-        _text(data, "account"),
-        _text(data, "token_uri"),
+        text_of(data, "account"),
+        text_of(data, "token_uri"),
         has_own_client=bool(own),
     )
 
@@ -127,11 +128,6 @@ def _scopes(data: Mapping[str, object]) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(value.split())
     return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
-
-
-def _text(data: Mapping[str, object], key: str) -> str | None:
-    value = data.get(key)
-    return value if isinstance(value, str) and value else None
 
 
 def _dump(data: Mapping[str, object]) -> bytes:

@@ -16,6 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from token_refresh.core.http import HttpRequest
+from token_refresh.core.json_object import text_of
 from token_refresh.core.provider.keys import NAME
 from token_refresh.core.provider.table import ProviderTableError, parse_providers
 from token_refresh.core.provider.url import is_loopback
@@ -63,7 +64,7 @@ def build_definition(
     """Write the table that `metadata` stands for; raises `DiscoveryError` for metadata that make no definition."""
     if not NAME.fullmatch(name):
         raise DiscoveryError(f"{name!r} cannot be a provider's name: lower-case letters, digits, _ and -")
-    urls = {key: _url(metadata, key) for key in _ENDPOINTS}
+    urls = {key: text_of(metadata, key) for key in _ENDPOINTS}
     if urls["token_endpoint"] is None:
         raise DiscoveryError(f"{source} has no token_endpoint")
     lines = [
@@ -183,11 +184,6 @@ def _fetch(url: str, transport: HttpTransport) -> Mapping[str, object] | None:
     except TransportError as fault:
         raise UnreachableError(f"{url} cannot be reached") from fault
     return parse_body(reply) if reply.status == HTTPStatus.OK else None
-
-
-def _url(metadata: Mapping[str, object], key: str) -> str | None:
-    value = metadata.get(key)
-    return value if isinstance(value, str) and value else None
 
 
 def _words(metadata: Mapping[str, object], key: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from token_refresh.core.grant import (
     RefreshTokenGrant,
     parse_grant,
 )
-from token_refresh.core.state.death import explain_death
+from token_refresh.core.state.grant_end import explain_death
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import (
     Verdict,

@@ -7,7 +7,6 @@ reminder, no probe follows; a newer version of the connection secret ends it.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.connection import ACCESS_TOKEN, STATUS, Connection
 from token_refresh.core.grant import PayloadError, parse_grant
+from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.policy import wait
 from token_refresh.core.state.verdict import judge_revoked
@@ -113,11 +113,8 @@ class Revocations:
             return None
         if connection.is_text:
             return Secret(payload.decode("utf-8", "replace").strip())
-        try:
-            token = json.loads(payload).get("access_token")
-        except (ValueError, RecursionError, AttributeError):
-            return None
-        return Secret(token) if isinstance(token, str) and token else None
+        token = text_of(read_object(payload) or {}, "access_token")
+        return Secret(token) if token else None
 
     def _destroy_access_tokens(self, connection: Connection) -> None:
         """Destroy all access tokens; what cannot be destroyed is said and runs out by itself."""

@@ -10,7 +10,7 @@ import requests
 from google.auth.exceptions import OAuthError
 from google.auth.transport.requests import AuthorizedSession, Request
 
-from token_refresh.core.credential_file import build_credential_file
+from token_refresh.core.token_exchange import build_credential_file
 
 if TYPE_CHECKING:
     from infra.local.stack import Stack

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from token_refresh.core.connection import ANYBODY, Connection
 from token_refresh.core.consent.authorization import is_issuer
+from token_refresh.core.json_object import read_object
 from token_refresh.core.provider.definition import Provider, SubjectSource
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.reply import look_up
@@ -149,15 +149,13 @@ def _text(value: object) -> str | None:
 
 
 def _claims(id_token: Secret | None) -> Mapping[str, object]:
-    if id_token is None:
-        raise IdTokenError("id_token")
-    parts = id_token.reveal().split(".")
+    parts = id_token.reveal().split(".") if id_token else []
     if len(parts) != 3:  # noqa: PLR2004 - header, claims, signature (RFC 7515, section 7.1)
         raise IdTokenError("id_token")
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, RecursionError):
-        raise IdTokenError("id_token") from None
-    if not isinstance(claims, dict):
+        claims = read_object(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        claims = None
+    if claims is None:
         raise IdTokenError("id_token")
     return claims

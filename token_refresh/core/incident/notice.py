@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from token_refresh.core.incident.events import EventType, remedy_for
+from token_refresh.core.json_object import read_object
 from token_refresh.core.secrecy import shown
 from token_refresh.errors import BadRequest
 
@@ -100,10 +100,7 @@ def _decode(data: object) -> bytes:
 
 
 def _object(data: object) -> Mapping[str, object]:
-    try:
-        fields = json.loads(data) if isinstance(data, str | bytes | bytearray) else data
-    except (ValueError, RecursionError):
-        fields = None
+    fields = read_object(data) if isinstance(data, str | bytes | bytearray) else data
     if not isinstance(fields, Mapping):
         raise BadRequest("the event's data is not a JSON object")
     return fields

@@ -19,7 +19,7 @@ from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import LEASE, Connection
 from token_refresh.core.incident.events import NEVER_CONSENTED, REMEDIES, EventType, remedy_for, words_for
 from token_refresh.core.provider.definition import LIFETIME_STARTS, Provider
-from token_refresh.core.state.due import margins
+from token_refresh.core.state.timing import margins
 from token_refresh.core.status import State, Status, parse_lease, status_of
 
 PAUSED: Final = "paused"

@@ -17,5 +17,6 @@ situation   everything that a decision or a verdict may depend on, gathered once
 policy      situation -> decision: attempt now, or what to report instead
 verdict     situation and answer -> verdict: the new status, and what to announce
 breaker     which deaths of one client are held back, because they point at the client
-back_off, due, death, grant_end   how long to wait, when to refresh, why it died, when it will end
+timing      when to refresh, how long to wait after a failure
+grant_end   when a grant will end by itself, why one has died
 """

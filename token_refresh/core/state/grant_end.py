@@ -1,4 +1,4 @@
-"""When a grant will end by itself, and when its owner is told.
+"""When a grant will end by itself, when its owner is told of it, and why one has died.
 
 An end is known from the reply, from the payload or from the definition, and counts from the issue of the refresh token
 or, where the definition says so, from the consent. A rotation moves the issue; so the first one writes the issue before
@@ -27,6 +27,10 @@ _SHARE: Final = 0.1
 # An end told as "in so many seconds" wobbles by a second or two from one reply to the next.
 _GRAIN: Final = 60
 _FIRST: Final = 1
+_GOOGLE: Final = "https://accounts.google.com"
+# "A publishing status of Testing issues a refresh token expiring in 7 days"; the death shows at the next refresh.
+# https://developers.google.com/identity/protocols/oauth2#expiration
+_TESTING_MODE_DAYS: Final = (6.9, 8.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,36 @@ def crossed_warning(
     since = looked_at if looked_at is not None else float("-inf")
     due = [moment for moment in moments if since < moment <= now]
     return moments[max(due)] if due else None
+
+
+def is_google(provider: Provider) -> bool:
+    """Tell whether Google's rules of grant life apply."""
+    return provider.name == "google" or provider.issuer == _GOOGLE
+
+
+def explain_death(  # noqa: PLR0913 - the facts of a death
+    reason: str,
+    provider: Provider,
+    *,
+    maybe_spent: bool,
+    issued_at: float | None,
+    last_used_at: float | None,
+    now: float,
+) -> str:
+    """Return the most precise reason for a dead grant. Times in epoch seconds."""
+    if reason != "revoked_or_expired" and not (maybe_spent and reason == "refresh_token_reused"):
+        return reason
+    if maybe_spent:
+        return "lost_rotation"
+    if issued_at is not None and is_google(provider):
+        days = (now - issued_at) / DAY
+        if _TESTING_MODE_DAYS[0] <= days <= _TESTING_MODE_DAYS[1]:
+            return "testing_mode_expiry"
+    idle_since = max((t for t in (issued_at, last_used_at) if t is not None), default=None)
+    idle_life = provider.refresh_token_idle_lifetime
+    if idle_life and idle_since is not None and now - idle_since >= idle_life:
+        return "idle_expiry"
+    return reason
 
 
 def _own_end(grant: RefreshTokenGrant, refreshed: Refreshed | None) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.state.back_off import BackOff
+from token_refresh.core.state.timing import BackOff
 from token_refresh.core.status import State, Status
 from token_refresh.core.units import MINUTE
 

@@ -11,8 +11,8 @@ from typing import Final, assert_never
 
 from token_refresh.core.incident.events import NEVER_CONSENTED, NOT_SAVED, REVOKED_BY_OPERATOR, EventType
 from token_refresh.core.incident.incident import event_type_of, forget
-from token_refresh.core.state.back_off import BackOff, doubling, next_probe, of_silence
 from token_refresh.core.state.situation import Situation
+from token_refresh.core.state.timing import BackOff, doubling, next_probe, of_silence
 from token_refresh.core.status import Outcome, State, Status
 from token_refresh.core.token_endpoint.outcome import (
     ClientRejected,

@@ -1,4 +1,7 @@
-"""When a connection is due: early enough, and not all at once."""
+"""How early to refresh, and how long to wait after a failure: early enough, and not all at once.
+
+Seconds, and epoch seconds.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Final
 
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.provider.definition import Provider
+from token_refresh.core.units import DAY, HOUR, MINUTE
 
 _OWN_MARGIN_CAP: Final = 0.5
 _DEFAULT_MARGIN_CAP: Final = 0.25
@@ -16,6 +20,7 @@ _JITTER: Final = 0.1
 _CACHED: Final = 2**15  # a run asks for each connection several times
 # s, beyond the period of the runs: what the run itself may need until the token is written.
 _RUN_ALLOWANCE: Final = 300
+_PROBES: Final = (15 * MINUTE, HOUR, 4 * HOUR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,19 @@ class Margins:
     margin: float
     due_at: float
     cannot_keep_fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """A failure that no status tells of (yet): what a warm instance remembers of it."""
+
+    attempts: int
+    next_attempt_at: float
+    reason: str
+    version: int = 0  # of the connection secret that was tried
+    began_at: float = 0
+    answer: str = ""  # the provider's last answer, and since when it is the same
+    answer_since: float = 0
 
 
 def margins(  # noqa: PLR0913, PLR0917 - whose margin it may be
@@ -58,3 +76,19 @@ def spread(*parts: object) -> float:
     """Return a number in [0, 1) that is fixed by `parts`: jitter without randomness."""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def doubling(attempt: int) -> float:
+    """Return the back-off after so many attempts: 1 min doubling to 1 h."""
+    return min(MINUTE * 2.0 ** min(attempt - 1, 10), HOUR)
+
+
+def of_silence(name: str, attempt: int, retry_after: float) -> float:
+    """Return the back-off of a silent provider: 1 min doubling to 15 min, jittered; `Retry-After` outranks it."""
+    longest = min(MINUTE * 2.0 ** min(attempt - 1, 10), 15 * MINUTE)
+    return max(longest * (0.5 + 0.5 * spread(name, attempt)), min(retry_after, DAY))
+
+
+def next_probe(since: float, now: float) -> float:
+    """Return when a grant that is called dead since `since` is asked for again: 15 min, 1 h, 4 h, then daily."""
+    return next((since + after for after in _PROBES if since + after > now), now + DAY)

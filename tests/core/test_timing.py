@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.instance import build_provider
 from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.state.due import margins, spread
+from token_refresh.core.state.timing import margins, spread
 
 HOUR_LONG = AccessTokenFacts(expires_at=3600, refreshed_at=0, connection_version=1)
 
