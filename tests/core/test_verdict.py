@@ -375,3 +375,8 @@ def test_what_only_an_exchange_can_tell_is_remembered_as_such() -> None:
     assert status_after(verdict).needs_exchange
     again = judge_misconfigured(replace(case(), status=status_after(verdict)), "grant it")
     assert not status_after(again).needs_exchange
+
+
+def test_a_suspicion_is_of_the_client_that_was_refused_last() -> None:
+    again = judge(replace(case(State.SUSPECT), client="another", confirm_after=3600), DEAD)
+    assert (again.outcome, status_after(again).client) == ("suspect", "another")

@@ -7,6 +7,7 @@ import pytest
 from tests.worlds.runs import LIFE, REFUSED, World
 from token_refresh.core.token_endpoint.outcome import ClientRejected, ErrorDetail
 from token_refresh.core.trigger import Trigger
+from token_refresh.errors import StoreUnavailable
 
 
 @pytest.fixture
@@ -61,6 +62,83 @@ def test_what_is_not_the_client_s_fault_is_told_of_each_connection_however_long_
     world.answers["b-token"] = world.answers["a-token"]
     world.later(LIFE)
     assert world.events() == ["client_rejected a", "client_rejected b"]
+
+
+OTHER = "oauth-client-google-b"
+
+
+def move(world: World, *names: str) -> None:
+    """Give connections another client, as an operator does while the first one is refused."""
+    if OTHER not in world.store.cloud.secrets:
+        world.store.create(OTHER, '{"client_id": "other", "client_secret": "s"}')
+    for name in names:
+        world.store.set_annotations(f"{name}-refresh-token", {"token-refresh.client": OTHER})
+
+
+def refused_and_moved(*moved: str) -> World:
+    """Three connections of one client that is refused; some of them have another one since."""
+    world = World()
+    for name in ("alice", "bob", "carol"):
+        world.add(name)
+        world.answers[f"{name}-token"] = REFUSED
+    world.run()
+    move(world, *moved)
+    return world
+
+
+def test_a_client_that_a_connection_was_given_during_an_incident_is_told_by_itself() -> None:
+    world = refused_and_moved("alice", "bob")
+    world.later(3600)
+    first = ["client_rejected oauth-client-google"]
+    assert world.events() == [*first, f"client_rejected {OTHER}"]
+    assert world.last().data["connection_names"] == ["alice", "bob"]
+    world.healed("alice", "bob")
+    world.later(3600)
+    assert world.events()[2:] == [f"recovered {OTHER}"]
+    world.healed("carol")
+    world.later(3600)
+    assert world.events()[3:] == ["recovered oauth-client-google"]
+    assert [world.publisher.events[i].data["incident"] for i in (3, 2)] == [e.id for e in world.publisher.events[:2]]
+    assert {world.status(n) for n in ("alice", "bob", "carol")} == {None}
+
+
+def test_a_connection_that_works_with_another_client_says_nothing_of_the_one_that_is_refused() -> None:
+    world = refused_and_moved("alice")
+    world.healed("alice")
+    assert world.later(3600)["alice"] == "refreshed: refreshed"
+    assert world.events() == ["client_rejected oauth-client-google"]
+    world.healed("bob", "carol")
+    world.later(3600)
+    assert world.events()[1:] == ["recovered oauth-client-google"]
+
+
+@pytest.mark.parametrize("runs", [[["alice", "bob", "carol"]], [["alice"], ["bob"], ["carol"]]], ids=str)
+@pytest.mark.parametrize("healed", [[], ["alice", "bob", "carol"]], ids=str)
+def test_an_incident_ends_when_nothing_depends_on_its_client_any_more(runs: list[list[str]], healed: list[str]) -> None:
+    world = refused_and_moved("alice", "bob", "carol")
+    world.healed(*healed)
+    for names in runs:
+        assert "recovered oauth-client-google" not in world.events()
+        world.later(3600, *names)
+    told = ["client_rejected oauth-client-google", "recovered oauth-client-google"]
+    told += [] if healed else [f"client_rejected {OTHER}"]
+    assert sorted(world.events()) == sorted(told)
+    world.later(7200)
+    assert sorted(world.events()) == sorted(told)
+    ended = next(e for e in world.publisher.events if e.type == "recovered")
+    assert ended.data["incident"] == world.publisher.events[0].id
+
+
+@pytest.mark.parametrize("call", ["annotate", "list_connections"])
+def test_a_move_that_cannot_be_told_is_told_by_the_next_run(world: World, call: str) -> None:
+    world.answers["alice-token"] = REFUSED
+    world.run()
+    move(world, "alice")
+    world.store.faults.fail(call, StoreUnavailable("down"), times=1)
+    world.later(3600, "alice")
+    assert world.events() == ["client_rejected oauth-client-google"]
+    world.later(3600, "alice")
+    assert world.events()[1:] == ["recovered oauth-client-google", f"client_rejected {OTHER}"]
 
 
 def test_recovery_of_a_client_waits_for_none_of_its_connections(world: World) -> None:

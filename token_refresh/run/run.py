@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,6 +38,12 @@ class Run:
     def until(self) -> float:
         """Return the end of all but the cleaning, which gets at least a twentieth (contract 9)."""
         return self.ends - (self.seconds * _CLEAN_SHARE if self.trigger.clean else 0)
+
+    def as_it_is(self, done: Mapping[str, Visit]) -> list[Connection] | None:
+        """Return the listed connections as the visits so far have left them; None when nothing was listed."""
+        if self.listed is None:
+            return None
+        return [done[c.secret_id].connection if c.secret_id in done else c for c in self.listed]
 
     def troubled(self, status_of: Callable[[Connection], Status | None]) -> list[Connection]:
         """Return those of the listed connections that have a status; none when nothing was listed."""

@@ -245,6 +245,7 @@ class Runner:
             by_client[visit.client].append(visit)
         for client, own in by_client.items():
             neighbours = self._neighbours(client, own, run)
+            own = self.verdicts.leave_former_clients(own, partial(run.as_it_is, done))  # noqa: PLW2901
             was_in_doubt = any(
                 s and is_mass(s.client_event_id)
                 for s in map(self.visitor.incidents.status_of, (*(v.connection for v in own), *neighbours))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from token_refresh.connections.incidents import Incidents
@@ -26,6 +27,7 @@ from token_refresh.errors import StoreError
 from token_refresh.instance.quota import Priority, Quota
 from token_refresh.refresh.attempt import Attempt
 from token_refresh.refresh.refresher import log_defect
+from token_refresh.run.moved import is_moved, leave_former_client
 from token_refresh.run.visit import Visit, Visitor
 from token_refresh.settings import Settings
 
@@ -51,7 +53,8 @@ class Weighing:
         verdict = attempt.verdict if attempt else None
         if attempt is None or verdict is None or not verdict.starts_client_fault or verdict.status is None:
             return False
-        if attempt.situation.state != State.REJECTED:
+        before = attempt.situation.status
+        if before is None or before.state != State.REJECTED or before.client not in ("", visit.client):
             return True
         if verdict.status.client_event_id:
             return not self.incidents.is_over(verdict.status)
@@ -85,6 +88,24 @@ class Verdicts:
             v.attempt and (v.attempt.verdict.is_death or v.attempt.verdict.is_client_fault) or self._is_in_incident(v)
             for v in visits
         )
+
+    def leave_former_clients(
+        self, visits: Sequence[Visit], listed: Callable[[], Sequence[Connection] | None]
+    ) -> list[Visit]:
+        """Let connections leave the incidents of clients that they have no more; return those of which all is known.
+
+        `listed` are all connections as they are now, None where that is not known. Of the others the next run tells.
+        """
+        known = {v.connection.secret_id: v for v in visits}
+        for key, visit in tuple(known.items()):
+            if not is_moved(visit, self.incidents.status_of(visit.connection)):
+                continue
+            self.writes.charge()
+            del known[key]
+            others = [known[c.secret_id].connection if c.secret_id in known else c for c in listed() or ()]
+            with suppress(StoreError):  # said already
+                known.update((key, v) for v in leave_former_client(visit, others, self.told_over, self.incidents))
+        return list(known.values())
 
     def record(
         self, visits: Sequence[Visit], neighbours: Sequence[Connection], until: float
@@ -127,7 +148,8 @@ class Verdicts:
 
     def _is_in_incident(self, visit: Visit) -> bool:
         status = self.incidents.status_of(visit.connection)  # lists may be old; what an attempt has written is not
-        return visit.outcome == Outcome.REFRESHED and status is not None and bool(status.client_event_id)
+        is_over = visit.outcome == Outcome.REFRESHED and status is not None and bool(status.client_event_id)
+        return is_over or is_moved(visit, status)
 
     def _refreshed_at(self, visits: Sequence[Visit], neighbours: Sequence[Connection]) -> float:
         """Return when any connection of the client was last refreshed; neighbours are read only for a burst."""

@@ -176,7 +176,8 @@ def suspect(s: Situation, reason: str, refused_at: float, detail: ErrorDetail) -
     """Judge a death that is not confirmed, or that is held back: tried again soon, then in every run."""
     previous = s.status
     if previous and previous.state == State.SUSPECT and previous.refused_at == refused_at:
-        status = replace(_again(s, previous, 0), reason=reason, version=s.version)
+        again = _again(s, previous, 0)
+        status = replace(again, reason=reason, version=s.version, client=s.client or previous.client)
     else:
         status = _enter(s, State.SUSPECT, reason, wait=s.repeat_after, detail=detail)
     return Verdict(Outcome.SUSPECT, reason, replace(status, refused_at=refused_at), is_death=True, detail=detail)
