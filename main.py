@@ -20,7 +20,7 @@ from token_refresh.errors import (
     Unfinished,
     UnknownConnection,
 )
-from token_refresh.web.headers import protect_every_answer
+from token_refresh.web.responses import protect_every_answer
 from token_refresh.wiring import parts
 
 log = logging.getLogger("token_refresh")

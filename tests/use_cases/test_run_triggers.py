@@ -333,6 +333,13 @@ def test_a_named_secret_that_cannot_be_read_stops_no_other(world: World, fault: 
     assert world.run("alice") == {"alice": "refreshed: refreshed"}
 
 
+def test_a_bare_name_is_found_where_a_missing_secret_reads_as_denied(world: World) -> None:
+    world.store.create("carol", "carol-token", labels={"token-refresh": "enabled"})
+    world.store.create("carol-access-token")
+    world.store.faults.fail("get", StoreDenied("grant secretmanager.secrets.get"), secret_id="carol-refresh-token")
+    assert world.run("carol") == {"carol": "refreshed: refreshed"}
+
+
 def test_named_secrets_none_of_which_can_be_read_are_an_outage(world: World) -> None:
     world.add("bob")
     world.store.faults.fail("get", times=99)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -12,11 +13,10 @@ from urllib.parse import urlencode
 import click
 
 from token_refresh.cli.service import call
-from token_refresh.cli.session import UNREACHABLE, WRONG_USE, Session, Stop, command
-from token_refresh.cli.words import write_moment, write_table
-from token_refresh.core.connection import SUFFIX, parse_connection
+from token_refresh.cli.session import UNREACHABLE, WRONG_USE, Session, Stop, command, write_moment, write_table
+from token_refresh.connections.directory import find_connection
 from token_refresh.core.overview.row import Row
-from token_refresh.errors import SecretMissing, StoreDenied
+from token_refresh.errors import StoreDenied
 
 _WAIT_SECONDS: Final = 90
 _LOOK_EVERY: Final = 2.0
@@ -128,16 +128,9 @@ def _time_of(connection: dict[str, Any]) -> float | None:
 
 def _require(session: Session, name: str) -> None:
     """Make sure that there is a connection of that name, as far as one may look."""
-    for secret_id in (f"{name}{SUFFIX}", name):
-        try:
-            connection = parse_connection(session.parts.store.get(secret_id))
-        except SecretMissing:
-            continue
-        except StoreDenied:
-            return
-        if connection is not None and connection.name == name:
-            return
-    raise Stop(f"there is no connection {name}: token-refresh list")
+    with suppress(StoreDenied):
+        if find_connection(session.parts.store, name) is None:
+            raise Stop(f"there is no connection {name}: token-refresh list")
 
 
 def _waits(wait: bool | None) -> bool:  # noqa: FBT001

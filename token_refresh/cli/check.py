@@ -15,11 +15,12 @@ from token_refresh.cli.session import UNREACHABLE, Session, Stop, command
 from token_refresh.core import boundaries
 from token_refresh.core.connection import Connection
 from token_refresh.core.grant import Client, parse_client, parse_grant
-from token_refresh.core.http import HttpReply, HttpRequest
+from token_refresh.core.http import HttpReply
 from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import UrlError, is_plaintext, variables_of
 from token_refresh.core.secrecy import Secret, shown
+from token_refresh.core.token_endpoint.request import build_resource_request
 from token_refresh.core.token_exchange import HandedOut, build_answer
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import SecretMissing, StoreError, TransportError, VersionMissing, VersionUnusable
@@ -123,13 +124,9 @@ def _read_token(session: Session, connection: Connection) -> tuple[Secret, str]:
 
 
 def _send(url: str, provider: Provider, token: Secret | None) -> HttpReply:
-    headers = {"Accept": "application/json", "User-Agent": "token-refresh"}
-    headers |= {name: value for name, value in provider.headers.items() if "{" not in value}
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token.reveal()}"
     transport = RequestsTransport(_SECONDS)
     try:
-        return transport.send(HttpRequest("GET", url, headers))
+        return transport.send(build_resource_request(provider, url, token))
     except TransportError as fault:
         raise Stop(f"{fault}: try again later", UNREACHABLE) from None
     finally:

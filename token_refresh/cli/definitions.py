@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from token_refresh.cli.session import NO, Session, command
-from token_refresh.cli.words import write_table
+from token_refresh.cli.session import NO, Session, command, write_table
 from token_refresh.providers.__main__ import check_file, discover_issuer
 
 

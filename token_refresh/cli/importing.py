@@ -17,8 +17,7 @@ from typing import IO, Final
 
 import click
 
-from token_refresh.cli.session import UNREACHABLE, WRONG_USE, Session, Stop, command
-from token_refresh.cli.words import write_moment
+from token_refresh.cli.session import UNREACHABLE, WRONG_USE, Session, Stop, command, write_moment
 from token_refresh.core.access_token import build_document
 from token_refresh.core.adoption import build_terraform
 from token_refresh.core.connection import (

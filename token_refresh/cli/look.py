@@ -6,8 +6,7 @@ import time
 
 import click
 
-from token_refresh.cli.session import Session, Stop, command
-from token_refresh.cli.words import write_moment, write_table
+from token_refresh.cli.session import Session, Stop, command, write_moment, write_table
 from token_refresh.core.overview.explain import Explanation, Sentence, explain, say
 from token_refresh.core.overview.listing import Query, select
 from token_refresh.core.overview.row import Row

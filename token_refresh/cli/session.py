@@ -8,8 +8,10 @@ from __future__ import annotations
 import functools
 import json
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TypeVar
 
 import click
@@ -36,6 +38,8 @@ WRONG_USE: Final = 2
 UNREACHABLE: Final = 3
 _CANNOT: Final = (StoreError, PublishError, TransportError, GoogleAuthError)
 F = TypeVar("F", bound=Callable[..., Any])
+_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
+_LONGEST: Final = 1e11
 
 
 class Stop(click.ClickException):
@@ -116,6 +120,31 @@ def command(function: F) -> F:
             _end(session, fault)
 
     return run  # type: ignore[return-value]
+
+
+def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write columns as wide as their longest cell."""
+    widths = [max(len(row[n]) for row in (head, *rows)) for n in range(len(head))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+    ]
+
+
+def write_moment(moment: float | None, now: float | None = None) -> str:
+    """Write epoch seconds in UTC, and how far that is from now; empty for None."""
+    if moment is None:
+        return ""
+    now = time.time() if now is None else now
+    at = datetime.fromtimestamp(min(max(moment, 0), _LONGEST), UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{at} ({f'in {write_span(moment - now)}' if moment > now else f'{write_span(now - moment)} ago'})"
+
+
+def write_span(seconds: float) -> str:
+    """Write a duration in its largest unit."""
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _end(session: Session, fault: Exception) -> NoReturn:

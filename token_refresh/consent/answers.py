@@ -78,7 +78,6 @@ class Context:
     connection: Connection | None = None
     provider: Provider | None = None
     state: str = field(default="", repr=False)
-    wait: float = 0
 
 
 def explain(case: Case) -> dict[str, object]:
@@ -115,7 +114,7 @@ def refuse(fault: Refused | StoreError, asker: Asker, context: Context, base_url
     facts = {
         **asker.facts(),
         "title": (context.connection.title if context.connection else None) or name,
-        "words": _filled(words, asker, context),
+        "words": _filled(words, asker, context, refused.wait),
         "button": _button(words, asker, context),
         "missing": refused.scopes,
         "action": f"{base_url}/consent/{quote(name, safe='')}" if context.state else "",
@@ -123,17 +122,17 @@ def refuse(fault: Refused | StoreError, asker: Asker, context: Context, base_url
         # Where the owner can mend it there is nothing to look up.
         "reference": reference if refused.detail and words.status >= HTTPStatus.BAD_REQUEST else "",
     }
-    return Page(words.status, "refused", facts, retry_after=context.wait)
+    return Page(words.status, "refused", facts, retry_after=refused.wait)
 
 
-def _filled(words: Refusal, asker: Asker, context: Context) -> Refusal:
+def _filled(words: Refusal, asker: Asker, context: Context, wait: float) -> Refusal:
     provider = context.provider.shown_name if context.provider else "The provider"
     owner = context.connection.owner if context.connection else None
     values = {
         "asker": asker.name or _UNNAMED,
         "provider": provider,
         "owner": owner if owner and owner != ANYBODY else _SAME_ACCOUNT,
-        "wait": _wait(context.wait),
+        "wait": _wait(wait),
     }
     texts = {part: getattr(words, part).format(**values) for part in ("title", "happened", "way_forward")}
     return replace(words, **{part: (text[:1].upper() + text[1:]).replace("..", ".") for part, text in texts.items()})

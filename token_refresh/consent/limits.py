@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from token_refresh.consent.request import Refused
 from token_refresh.core.consent.session import Ticket
 from token_refresh.core.units import HOUR, MINUTE
 from token_refresh.instance.limit import Limit
@@ -24,16 +25,11 @@ _EXCHANGES_OF_TICKET: Final = 5
 _LINKS: Final = 10
 
 
-class TooOftenError(Exception):
-    """The caller must wait for `seconds`."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        super().__init__("too often")
-
-
 class Limits:
-    """Count what good tickets and states ask for; safe for threads. Every method raises `TooOftenError`."""
+    """Count what good tickets and states ask for; safe for threads.
+
+    Every method raises `Refused`, which says how long to wait.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._views_of_ticket = Limit(_VIEWS_OF_TICKET, MINUTE, clock)
@@ -65,4 +61,4 @@ class Limits:
 
 def _pass(seconds: float) -> None:
     if seconds > 0:
-        raise TooOftenError(seconds)
+        raise Refused("too_often", wait=seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from token_refresh.connections.incidents import Incidents
 from token_refresh.core.connection import Connection
@@ -16,12 +16,12 @@ from token_refresh.core.units import HOUR
 log = logging.getLogger("token_refresh")
 
 
+@dataclass(frozen=True, slots=True)
 class NewLink:
     """Publish `consent_overdue`, which brings a fresh link, because the owner asks for it. Threads may share it."""
 
-    def __init__(self, incidents: Incidents, clock: Callable[[], float]) -> None:
-        self._incidents = incidents
-        self._clock = clock
+    incidents: Incidents
+    clock: Callable[[], float]
 
     def send(self, connection: Connection) -> str:
         """Have a link sent if the connection waits for its owner, at most once an hour; return what to say.
@@ -31,13 +31,13 @@ class NewLink:
         status = status_of(connection)
         if status is None or status.state != State.NEEDS_CONSENT or status.reason == REVOKED_BY_OPERATOR:
             return "link_not_needed"
-        now = self._clock()
+        now = self.clock()
         if now < status.asked_at + HOUR:
             return "link_sent_lately"
         event_id = build_event_id(EventType.CONSENT_OVERDUE, connection.name, status.event_id, "asked", int(now))
         asked = replace(owe(status, event_id), asked_at=now)
-        written = self._incidents.write(connection, asked)
+        written = self.incidents.write(connection, asked)
         if written is None:  # another writer was faster: a run that judged, or an owner who pressed twice
             return "link_sent_lately"
-        self._incidents.publish_owed(written, asked, None)
+        self.incidents.publish_owed(written, asked, None)
         return "link_sent"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from token_refresh.consent.request import Case, Cases
@@ -19,13 +20,13 @@ _LONGEST_TITLE: Final = 80
 _STATUS_EVERY: Final = 3  # looks: two at the access token, then one at the status
 
 
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Look at what followed a consent: one read of metadata a look, never a token. Threads may share it."""
 
-    def __init__(self, store: SecretStore, cases: Cases, clock: Callable[[], float]) -> None:
-        self._store = store
-        self._cases = cases
-        self._clock = clock
+    store: SecretStore
+    cases: Cases
+    clock: Callable[[], float]
 
     def begin(self, case: Case, account: Account) -> Receipt:
         """Begin a receipt with what is there before the new grant, so that a later look can tell what is new."""
@@ -56,7 +57,7 @@ class Progress:
             **_facts(receipt),
             "state": state,
             "why": why,
-            "looked_at": self._clock(),
+            "looked_at": self.clock(),
             "next_look": look + 1 if goes_on else None,
             "delay": _DELAYS[look] if goes_on else 0,
         }
@@ -68,14 +69,14 @@ class Progress:
     def _newest_token(self, secret_id: str) -> int:
         """Return the number of the newest access token, 0 for none, -1 when it cannot be told."""
         try:
-            return max((version.number for version in self._store.list_versions(secret_id)), default=0)
+            return max((version.number for version in self.store.list_versions(secret_id)), default=0)
         except SecretMissing:
             return 0
         except StoreError:
             return -1
 
     def _trouble(self, receipt: Receipt) -> str:
-        status = status_of(self._cases.find(receipt.connection))
+        status = status_of(self.cases.find(receipt.connection))
         return owner_words(status.reason, receipt.provider) if status and status.reason != "healthy" else ""
 
 

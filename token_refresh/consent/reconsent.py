@@ -8,12 +8,12 @@ cannot hold up the refresher.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import NoReturn, Protocol
 from urllib.parse import quote, urlsplit
 
 from token_refresh.consent.answers import Asker, Context, Page, Redirect, explain, log_step, refuse
-from token_refresh.consent.limits import Limits, TooOftenError
+from token_refresh.consent.limits import Limits
 from token_refresh.consent.new_link import NewLink
 from token_refresh.consent.progress import Progress
 from token_refresh.consent.redemption import Redemption
@@ -78,32 +78,24 @@ class Tickets(Protocol):
         """Return the names of older cookies of ours that must go."""
 
 
+@dataclass(slots=True)
 class Reconsent:
     """The re-consent workflow; threads may share it."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts of the workflow
-        self,
-        cases: Cases,
-        redemption: Redemption,
-        tickets: Tickets,
-        saver: NewGrantSaver,
-        new_link: NewLink,
-        progress: Progress,
-        asker: Asker,
-        limits: Limits,
-        paces: Paces,
-        clock: Callable[[], float],
-    ) -> None:
-        self._cases = cases
-        self._redemption = redemption
-        self._tickets = tickets
-        self._saver = saver
-        self._new_link = new_link
-        self._progress = progress
-        self._asker = asker
-        self._limits = limits
-        self._paces = paces
-        self._used = RecentKeys(SESSION_SECONDS, clock)
+    cases: Cases
+    redemption: Redemption
+    tickets: Tickets
+    saver: NewGrantSaver
+    new_link: NewLink
+    progress: Progress
+    asker: Asker
+    limits: Limits
+    paces: Paces
+    clock: Callable[[], float]
+    used: RecentKeys = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.used = RecentKeys(SESSION_SECONDS, self.clock)
 
     # -- the pages ---------------------------------------------------------------------------------------------------
 
@@ -111,10 +103,10 @@ class Reconsent:
         """Explain what is asked; changes nothing, so that a link scanner does no harm."""
         try:
             case = self._open(self._read(name, ticket))
-        except (Refused, StoreError, TooOftenError) as fault:
+        except (Refused, StoreError) as fault:
             return self._refuse(fault, Context(name), cookies)
         log_step("page", name)
-        return Page(200, "ask", {**self._asker.facts(), **explain(case)})
+        return Page(200, "ask", {**self.asker.facts(), **explain(case)})
 
     def start(
         self, name: str, ticket: str, cookies: Mapping[str, str], *, state: str = "", other_account: bool = False
@@ -125,15 +117,15 @@ class Reconsent:
         """
         try:
             case = self._open(self._read(name, ticket, state, cookies))
-        except (Refused, StoreError, TooOftenError) as fault:
+        except (Refused, StoreError) as fault:
             return self._refuse(fault, Context(name), cookies)
-        session = self._tickets.begin(case.ticket)
+        session = self.tickets.begin(case.ticket)
         connection = case.connection
         url = build_authorization_url(
             case.provider,
             case.authorization_url,
             client_id=case.client.client_id,
-            redirect_uri=self._tickets.redirect_uri,
+            redirect_uri=self.tickets.redirect_uri,
             scopes=requested_scopes(connection, case.provider),
             state=session.state,
             code_verifier=session.code_verifier,
@@ -143,28 +135,28 @@ class Reconsent:
             prompt=prompt_for_account(case.provider) if other_account else None,
         )
         log_step("redirected", name)
-        return Redirect(url, session.cookie, tuple(self._tickets.superfluous(cookies)))
+        return Redirect(url, session.cookie, tuple(self.tickets.superfluous(cookies)))
 
     def send_link(self, name: str, ticket: str, cookies: Mapping[str, str], *, state: str = "") -> Page:
         """Have a new link sent to the owner of a connection that still waits, for a ticket whose time is over."""
         try:
             self._read(name, ticket, state, cookies, expired_too=True)
-            self._limits.link(name)
-            return self._refuse(Refused(self._new_link.send(self._cases.find(name))), Context(name), cookies)
-        except (Refused, StoreError, TooOftenError) as fault:
+            self.limits.link(name)
+            return self._refuse(Refused(self.new_link.send(self.cases.find(name))), Context(name), cookies)
+        except (Refused, StoreError) as fault:
             return self._refuse(fault, Context(name), cookies)
 
     def done(self, name: str, cookies: Mapping[str, str], look: int) -> Page:
         """Say what has become of a consent that this browser has ended; may be reloaded."""
-        receipts = self._tickets.receipts(name, cookies)
+        receipts = self.tickets.receipts(name, cookies)
         if not receipts:
             return self._refuse(Refused("no_receipt"), Context(), cookies)
         try:
-            self._limits.view(f"{name} {receipts[0].consents}")
-            facts = self._progress.look(receipts[0], look)
-        except (Refused, StoreError, TooOftenError) as fault:
+            self.limits.view(f"{name} {receipts[0].consents}")
+            facts = self.progress.look(receipts[0], look)
+        except (Refused, StoreError) as fault:
             return self._refuse(fault, Context(), cookies)
-        return Page(200, "done", {**self._asker.facts(), **facts})
+        return Page(200, "done", {**self.asker.facts(), **facts})
 
     def finish(self, query: Sequence[tuple[str, str]], cookies: Mapping[str, str]) -> Page | Redirect:
         """Take the provider's answer: check, exchange, check, store."""
@@ -173,22 +165,15 @@ class Reconsent:
         except CallbackError:
             return self._refuse(Refused("forged_state"), Context(), cookies)
         try:
-            session = self._tickets.resume(callback.state, cookies)
+            session = self.tickets.resume(callback.state, cookies)
         except TicketError:
             return self._without_session(callback.state, cookies)
         context = Context(session.ticket.connection, state=session.state)
         try:
-            self._limits.callback(session.ticket)
-            case = self._cases.read(session.ticket)
-        except TooOftenError as fault:  # nothing is spent: the same answer may be tried again
-            return self._refuse(fault, replace(context, state=""), cookies)
-        except (Refused, StoreError) as fault:
-            return self._end(fault, context, session, cookies)
-        context = replace(context, connection=case.connection, provider=case.provider)
-        try:
+            self.limits.callback(session.ticket)
+            case = self.cases.read(session.ticket)
+            context = replace(context, connection=case.connection, provider=case.provider)
             return self._grant(case, callback, session)
-        except TooOftenError as fault:
-            return self._refuse(fault, replace(context, state=""), cookies)
         except (Refused, StoreError) as fault:
             return self._end(fault, context, session, cookies)
 
@@ -205,7 +190,7 @@ class Reconsent:
     ) -> Ticket:
         """Read a link's ticket, or that of a session which has ended in this browser; raises `Refused`."""
         try:
-            ticket = self._tickets.again(state, cookies or {}) if state and not text else self._tickets.read(text)
+            ticket = self.tickets.again(state, cookies or {}) if state and not text else self.tickets.read(text)
         except TicketError as fault:
             if fault.ticket is None or fault.ticket.connection != name:
                 raise Refused("forged_ticket") from None
@@ -217,16 +202,16 @@ class Reconsent:
         return ticket
 
     def _open(self, ticket: Ticket) -> Case:
-        self._limits.view(ticket)
-        return self._cases.read(ticket)
+        self.limits.view(ticket)
+        return self.cases.read(ticket)
 
     def _without_session(self, state: str, cookies: Mapping[str, str]) -> Page:
         """Answer a callback whose session is not in this browser, or not any more."""
-        receipt = self._tickets.receipt(state, cookies)
+        receipt = self.tickets.receipt(state, cookies)
         if receipt is not None:
             return self._already_done(receipt)
         try:
-            ticket = self._tickets.again(state, cookies)
+            ticket = self.tickets.again(state, cookies)
         except TicketError:
             return self._refuse(Refused("forged_state"), Context(), cookies)
         return self._refuse(Refused("used_state"), Context(ticket.connection, state=state), cookies)
@@ -242,52 +227,49 @@ class Reconsent:
             raise Refused("wrong_issuer", "iss names another issuer (RFC 9207)")
         if callback.code is None:
             _refuse_error(callback)
-        if not self._used.add(session.state):
+        if not self.used.add(session.state):
             raise Refused("used_state")
         try:
-            self._limits.exchange(case.ticket)
-        except TooOftenError:
-            self._used.forget(session.state)
+            self.limits.exchange(case.ticket)
+        except Refused:
+            self.used.forget(session.state)
             raise
-        self._paces.wait(urlsplit(case.provider.token_url).netloc)
-        redirect_uri = self._tickets.redirect_uri
-        payload, account = self._redemption.redeem(case, callback.code, callback, session, redirect_uri)
-        receipt = self._progress.begin(case, account)
+        self.paces.wait(urlsplit(case.provider.token_url).netloc)
+        redirect_uri = self.tickets.redirect_uri
+        payload, account = self.redemption.redeem(case, callback.code, callback, session, redirect_uri)
+        receipt = self.progress.begin(case, account)
         try:
-            receipt = replace(receipt, version=self._saver.save(case, payload, account))
+            receipt = replace(receipt, version=self.saver.save(case, payload, account))
         except StoreError as fault:
             raise Refused("not_stored", str(fault)) from None
         log_step("granted", case.connection.name, version=receipt.version)
-        cookie = self._tickets.give_receipt(session, receipt)
-        return Redirect(f"{self._tickets.base_url}/done/{quote(case.connection.name, safe='')}", cookie)
+        cookie = self.tickets.give_receipt(session, receipt)
+        return Redirect(f"{self.tickets.base_url}/done/{quote(case.connection.name, safe='')}", cookie)
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
     def _end(self, fault: Refused | StoreError, context: Context, session: Session, cookies: Mapping[str, str]) -> Page:
         """Refuse, and leave the browser what it needs to start again."""
+        if isinstance(fault, Refused) and fault.wait:  # nothing is spent: the same answer may be tried again
+            return self._refuse(fault, replace(context, state=""), cookies)
         page = self._refuse(fault, context, cookies)
         if page.view != "refused" or isinstance(fault, Refused) and fault.reason == "used_state":
             return page  # the answer that came first has the last word on the cookie
-        return replace(page, cookie=self._tickets.end(session))
+        return replace(page, cookie=self.tickets.end(session))
 
-    def _refuse(
-        self, fault: Refused | StoreError | TooOftenError, context: Context, cookies: Mapping[str, str]
-    ) -> Page:
-        if isinstance(fault, TooOftenError):
-            context = replace(context, wait=fault.seconds)
-            fault = Refused("too_often")
+    def _refuse(self, fault: Refused | StoreError, context: Context, cookies: Mapping[str, str]) -> Page:
         if isinstance(fault, Refused) and fault.reason == "forged_ticket":
             context = Context()  # what the address calls the connection is anybody's word
         if isinstance(fault, Refused) and fault.reason == "spent_ticket":
-            for receipt in self._tickets.receipts(context.name, cookies):
+            for receipt in self.tickets.receipts(context.name, cookies):
                 if receipt.consents == fault.consents:
                     return self._already_done(receipt)
-        return refuse(fault, self._asker, context, self._tickets.base_url)
+        return refuse(fault, self.asker, context, self.tickets.base_url)
 
     def _already_done(self, receipt: Receipt) -> Page:
         log_step("already_done", receipt.connection)
-        url = f"{self._tickets.base_url}/done/{quote(receipt.connection, safe='')}"
-        return Page(200, "done", {**self._asker.facts(), **self._progress.already(receipt), "done_url": url})
+        url = f"{self.tickets.base_url}/done/{quote(receipt.connection, safe='')}"
+        return Page(200, "done", {**self.asker.facts(), **self.progress.already(receipt), "done_url": url})
 
 
 def _refuse_error(callback: Callback) -> NoReturn:

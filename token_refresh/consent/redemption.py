@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from token_refresh.consent.request import Case, Refused, misconfigured
@@ -39,12 +39,12 @@ class CodeEndpoint(Protocol):
         """GET a JSON object as the owner; raises `TransportError`."""
 
 
+@dataclass(frozen=True, slots=True)
 class Redemption:
     """Redeem codes; threads may share it."""
 
-    def __init__(self, endpoint: CodeEndpoint, clock: Callable[[], float]) -> None:
-        self._endpoint = endpoint
-        self._clock = clock
+    endpoint: CodeEndpoint
+    clock: Callable[[], float]
 
     def redeem(
         self, case: Case, code: Secret, callback: Callback, session: Session, redirect_uri: str
@@ -58,7 +58,7 @@ class Redemption:
 
     def _exchange(self, case: Case, code: Secret, session: Session, redirect_uri: str) -> Refreshed:
         try:
-            outcome = self._endpoint.redeem(
+            outcome = self.endpoint.redeem(
                 case.token_request,
                 code=code,
                 code_verifier=session.code_verifier if case.provider.pkce else None,
@@ -66,15 +66,10 @@ class Redemption:
             )
         except Misconfigured as fault:
             misconfigured(case.connection, str(fault))
-        match outcome:
-            case Refreshed():
-                return outcome
-            case GrantDead():
-                raise Refused("code_refused", _detail(outcome))
-            case ClientRejected():
-                raise Refused("client_refused", _detail(outcome))
-            case _:
-                raise Refused("provider_error", _detail(outcome))
+        if isinstance(outcome, Refreshed):
+            return outcome
+        reason = {GrantDead: "code_refused", ClientRejected: "client_refused"}.get(type(outcome), "provider_error")
+        raise Refused(reason, ": ".join(filter(None, (outcome.reason, outcome.detail.error_description))))
 
     def _check(self, case: Case, refreshed: Refreshed, session: Session) -> Account:
         """Return whose grant it is once everything contract 6 asks of a new grant holds."""
@@ -87,7 +82,7 @@ class Redemption:
                     authorization_url=case.authorization_url,
                     client_id=case.client.client_id,
                     nonce=session.nonce,
-                    now=self._clock(),
+                    now=self.clock(),
                 )
             except IdTokenError as fault:
                 raise Refused("wrong_id_token", f"ID token: {fault}") from None
@@ -106,7 +101,7 @@ class Redemption:
             asked=" ".join(requested_scopes(case.connection, case.provider)),
             subject=subject,
             variables={**case.own_variables, **learned_variables(case.provider, callback.more)},
-            now=self._clock(),
+            now=self.clock(),
         )
 
     def _account(self, case: Case, refreshed: Refreshed, claims: Mapping[str, object]) -> Account:
@@ -117,16 +112,10 @@ class Redemption:
         elif source and source.source == "userinfo":
             try:
                 url = case.fill(source.url or "")
-                facts = self._endpoint.fetch_json(case.provider, url, refreshed.access_token) or {}
+                facts = self.endpoint.fetch_json(case.provider, url, refreshed.access_token) or {}
             except (TransportError, UrlError) as fault:
                 raise Refused("provider_error", str(fault)) from None
         try:
             return identify(case.connection, case.provider, case.subject, facts)
         except WrongAccountError as fault:
             raise Refused(str(fault)) from None
-
-
-def _detail(outcome: TokenOutcome) -> str:
-    detail = getattr(outcome, "detail", None)
-    parts = (getattr(outcome, "reason", ""), detail.error_description if detail else None)
-    return ": ".join(part for part in parts if part)

@@ -7,34 +7,45 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from token_refresh.connections.directory import find_connection
+from token_refresh.connections.memory import read_client
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.boundaries import resolve, start_anew
-from token_refresh.core.connection import LEASE, SUFFIX, Connection, connection_name, parse_connection
+from token_refresh.core.connection import Connection
 from token_refresh.core.consent.account import why_nobody_may_consent
 from token_refresh.core.consent.session import Ticket
-from token_refresh.core.grant import Client, Grant, PayloadError, RefreshTokenGrant, parse_client, parse_grant
+from token_refresh.core.grant import Client, Grant, PayloadError, RefreshTokenGrant, parse_grant
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import UrlError
-from token_refresh.core.status import Lease, parse_lease
+from token_refresh.core.status import lease_of
 from token_refresh.core.token_request import TokenRequest
-from token_refresh.errors import Misconfigured, SecretMissing, StoreDenied, VersionMissing, VersionUnusable
+from token_refresh.errors import Misconfigured, VersionMissing, VersionUnusable
 from token_refresh.ports import SecretStore
 
 
 class Refused(Exception):
     """A consent ends here; `reason` is a key of `REFUSALS`, `detail` one line for the log and no page.
 
-    `consents` is the number that a spent ticket names, `scopes` are those that were not allowed, in words.
+    `consents` is the number that a spent ticket names, `scopes` are those that were not allowed, in words, `wait` is
+    the time (s) after which it is worth while to ask again.
     """
 
-    def __init__(
-        self, reason: str, detail: str = "", connection: str = "", *, consents: int = -1, scopes: Sequence[str] = ()
+    def __init__(  # noqa: PLR0913 - what pages and logs say
+        self,
+        reason: str,
+        detail: str = "",
+        connection: str = "",
+        *,
+        consents: int = -1,
+        scopes: Sequence[str] = (),
+        wait: float = 0,
     ) -> None:
         self.reason = reason
         self.detail = detail
         self.connection = connection
         self.consents = consents
         self.scopes = scopes
+        self.wait = wait
         super().__init__(reason)
 
 
@@ -76,12 +87,12 @@ class Case:
         return resolve(template, self.token_request)[0]
 
 
+@dataclass(frozen=True, slots=True)
 class Cases:
     """Read cases from the store."""
 
-    def __init__(self, store: SecretStore, providers: Mapping[str, Provider]) -> None:
-        self._store = store
-        self._providers = providers
+    store: SecretStore
+    providers: Mapping[str, Provider]
 
     def read(self, ticket: Ticket) -> Case:
         """Read everything that a consent needs; raises `Refused`, `StoreError`."""
@@ -95,7 +106,7 @@ class Cases:
     def _read_parts(self, ticket: Ticket, connection: Connection) -> Case:
         if connection.problem:
             raise Misconfigured(connection.problem)
-        provider = self._providers.get(connection.provider)
+        provider = self.providers.get(connection.provider)
         if provider is None:
             raise Misconfigured(f'provider "{connection.provider}" is not defined')
         if provider.authorization_url is None:
@@ -109,7 +120,7 @@ class Cases:
         reason = why_nobody_may_consent(connection, provider, subject_of(connection, grant))
         if reason:
             raise Refused(reason, "set token-refresh.owner" if reason == "no_owner" else "", connection.name)
-        registered = None if grant and grant.client else self._client(connection)
+        registered = None if grant and grant.client else read_client(self.store, connection.client_secret_id)[0]
         token_request = start_anew(TokenRequest(connection, provider, grant, registered))
         client = token_request.client
         if client is None:
@@ -127,47 +138,27 @@ class Cases:
         )
 
     def find(self, name: str) -> Connection:
-        """Find the connection by its name: the secret with the suffix is it, else the bare one (contract 2).
-
-        One read of metadata, and two where the secret has the bare name. Raises `Refused`, `StoreError`.
-        """
-        trouble: StoreDenied | None = None
-        for secret_id in (name + SUFFIX, name):
-            try:
-                connection = parse_connection(self._store.get(secret_id))
-            except SecretMissing:
-                continue
-            except StoreDenied as fault:  # as a secret reads that is not there
-                trouble = trouble or fault
-                continue
-            if connection is not None and connection_name(secret_id) == name:
-                return connection
-        if trouble:
-            raise trouble
-        raise Refused("no_connection", connection=name)
+        """Find the connection by its name; raises `Refused`, `StoreError`."""
+        connection = find_connection(self.store, name)
+        if connection is None:
+            raise Refused("no_connection", connection=name)
+        return connection
 
     def _newest(self, connection: Connection) -> tuple[int, bytes | None]:
         """Return number and payload of what the new grant replaces; 0 when there is nothing yet."""
-        known = (parse_lease(connection.record.annotations.get(LEASE)) or Lease()).version
+        known = lease_of(connection.record).version
         try:
             if not known:
                 # Of `latest`, Secret Manager says the same whether the secret or its version is missing, and to tell
                 # them apart costs a read of metadata.
                 with suppress(VersionUnusable):
-                    self._store.access(connection.secret_id, 1)
-            newest = read_newest(self._store, connection.secret_id, floor=known)
+                    self.store.access(connection.secret_id, 1)
+            newest = read_newest(self.store, connection.secret_id, floor=known)
         except VersionMissing:
             return 0, None
         except VersionUnusable:
             return known or 1, None
         return newest.number, newest.payload
-
-    def _client(self, connection: Connection) -> Client:
-        secret_id = connection.client_secret_id
-        try:
-            return parse_client(self._store.access(secret_id).payload)
-        except (SecretMissing, VersionMissing, VersionUnusable):
-            raise Misconfigured(f"client registration {secret_id} cannot be read: store one") from None
 
 
 def check_unspent(connection: Connection, ticket: Ticket) -> None:

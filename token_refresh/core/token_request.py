@@ -27,6 +27,11 @@ class TokenRequest:
     told: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def endpoint(self) -> str:
+        """Return the template of the URL that it goes to: providers may refresh elsewhere."""
+        return self.provider.refresh_url if isinstance(self.grant, RefreshTokenGrant) else self.provider.token_url
+
+    @property
     def has_own_client(self) -> bool:
         """Tell whether the payload carries the client that is authenticated."""
         return isinstance(self.grant, RefreshTokenGrant | ClientCredentialsGrant) and self.grant.client is not None

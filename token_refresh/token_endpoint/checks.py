@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from token_refresh.core import boundaries
-from token_refresh.core.grant import Client, RefreshTokenGrant, ServiceAccountGrant
+from token_refresh.core.grant import Client, ServiceAccountGrant
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import UrlError, unknown_variables, variables_of
 from token_refresh.core.secrecy import Secret
@@ -15,11 +16,11 @@ from token_refresh.errors import Misconfigured
 from token_refresh.ports import Signer
 
 
+@dataclass(frozen=True, slots=True)
 class Checks:
     """Checks of a request; every method raises `Misconfigured` with the fault and how to mend it."""
 
-    def __init__(self, signer: Signer) -> None:
-        self._signer = signer
+    signer: Signer
 
     def check(self, request: TokenRequest) -> None:
         """Check everything that a refresh needs."""
@@ -34,8 +35,7 @@ class Checks:
             self._check_subject(request)
         else:
             self.check_client(request)
-        template = provider.refresh_url if isinstance(grant, RefreshTokenGrant) else provider.token_url
-        resolve(template, request)
+        resolve(request.endpoint, request)
 
     def check_client(self, request: TokenRequest) -> None:
         """Check the client: that there is one, and that it has what the provider's `client_auth` needs."""
@@ -68,7 +68,7 @@ class Checks:
 
     def _check_key(self, key: Secret, where: str) -> None:
         try:
-            self._signer.check(key)
+            self.signer.check(key)
         except ValueError:
             # The parser's own message may quote the key.
             raise Misconfigured(f"{where} is not an RSA or EC (P-256, P-384) private key in PEM form") from None

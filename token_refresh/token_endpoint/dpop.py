@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from token_refresh.core.http import HttpReply, HttpRequest
@@ -15,14 +15,15 @@ from token_refresh.core.token_endpoint.request import build_dpop_claims
 from token_refresh.ports import HttpTransport, Signer
 
 
+@dataclass(frozen=True, slots=True)
 class DpopTransport:
     """Sends requests with a proof, and once more when the server asks for its nonce, which spends nothing."""
 
-    def __init__(self, transport: HttpTransport, signer: Signer, clock: Callable[[], float]) -> None:
-        self._transport = transport
-        self._signer = signer
-        self._clock = clock
-        self._nonces: dict[str, str] = {}  # the newest of each origin (RFC 9449, section 8.2)
+    transport: HttpTransport
+    signer: Signer
+    clock: Callable[[], float]
+    # The newest of each origin (RFC 9449, section 8.2).
+    nonces: dict[str, str] = field(default_factory=dict)
 
     def send(self, request: HttpRequest, key: Secret) -> HttpReply:
         """Send `request` with a proof by `key`. Raises `NotSent`, `ReplyLost`."""
@@ -34,12 +35,12 @@ class DpopTransport:
     def _send(self, request: HttpRequest, key: Secret) -> HttpReply:
         origin = "://".join(urlsplit(request.url)[:2])
         jti = secrets.token_urlsafe(16)
-        claims = build_dpop_claims(request.method, request.url, jti, self._clock(), self._nonces.get(origin))
-        proof = self._signer.sign_proof(key, claims).reveal()
-        reply = self._transport.send(replace(request, headers={**request.headers, "DPoP": proof}))
+        claims = build_dpop_claims(request.method, request.url, jti, self.clock(), self.nonces.get(origin))
+        proof = self.signer.sign_proof(key, claims).reveal()
+        reply = self.transport.send(replace(request, headers={**request.headers, "DPoP": proof}))
         nonce = reply.headers.get("dpop-nonce")
         if nonce:
-            self._nonces[origin] = nonce
+            self.nonces[origin] = nonce
         return reply
 
 

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
-from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
-from token_refresh.core.http import HttpRequest
+from token_refresh.core.grant import Client, ClientCredentialsGrant, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import learned_variables
 from token_refresh.core.secrecy import Secret
@@ -26,6 +25,7 @@ from token_refresh.core.token_endpoint.request import (
     build_client_credentials_params,
     build_code_params,
     build_refresh_params,
+    build_resource_request,
     build_service_account_claims,
     build_token_request,
     forms_of,
@@ -53,31 +53,35 @@ class _Question:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass
 class Exchange:
     """Exchanges grants. One for the instance's life; safe for threads."""
 
-    def __init__(self, transport: HttpTransport, signer: Signer, clock: Callable[[], float]) -> None:
-        self._transport = transport
-        self._signer = signer
-        self._checks = Checks(signer)
-        self._clock = clock
-        self._proving = DpopTransport(transport, signer, clock)
+    transport: HttpTransport
+    signer: Signer
+    clock: Callable[[], float]
+    checks: Checks = field(init=False)
+    proving: DpopTransport = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.checks = Checks(self.signer)
+        self.proving = DpopTransport(self.transport, self.signer, self.clock)
 
     def check(self, request: TokenRequest) -> None:
         """Find whatever can be found wrong before anything is sent; raises `Misconfigured`."""
-        self._checks.check(request)
+        self.checks.check(request)
 
     def refresh(self, request: TokenRequest) -> TokenOutcome:
         """Exchange a grant once; raises `Misconfigured` and nothing else."""
         self.check(request)
         provider, connection, grant = request.provider, request.connection, request.grant
-        url, values = resolve(_url_of(provider, grant), request)
+        url, values = resolve(request.endpoint, request)
         match grant:
             case RefreshTokenGrant(refresh_token=token):
                 question = _Question(url, build_refresh_params(grant), (token,), sent=token)
             case ServiceAccountGrant():
-                claims = build_service_account_claims(grant, url, connection.scopes, connection.owner, self._clock())
-                assertion = self._signer.sign(grant.private_key, claims, key_id=grant.private_key_id)
+                claims = build_service_account_claims(grant, url, connection.scopes, connection.owner, self.clock())
+                assertion = self.signer.sign(grant.private_key, claims, key_id=grant.private_key_id)
                 question = _Question(url, build_assertion_params(assertion), (assertion,), GrantKind.SERVICE_ACCOUNT)
             case ClientCredentialsGrant():
                 params = build_client_credentials_params(provider, connection.scopes)
@@ -103,7 +107,7 @@ class Exchange:
         `extra` holds what it says.
         """
         provider = request.provider
-        self._checks.check_client(request)
+        self.checks.check_client(request)
         url, values = resolve(provider.token_url, request)
         params = build_code_params(code, code_verifier, redirect_uri)
         question = _Question(url, params, (code, code_verifier), values=values)
@@ -114,18 +118,12 @@ class Exchange:
 
         `url` is resolved already. Raises `NotSent`, `ReplyLost`.
         """
-        headers = {"Accept": "application/json", "User-Agent": "token-refresh"}
-        headers |= {name: value for name, value in provider.headers.items() if "{" not in value}
-        headers["Authorization"] = f"Bearer {access_token.reveal()}"
-        reply = self._transport.send(HttpRequest("GET", url, headers))
+        reply = self.transport.send(build_resource_request(provider, url, access_token))
         return parse_body(reply) if reply.status in SUCCESS else None
 
     def _ask(self, question: _Question, provider: Provider, client: Client | None) -> TokenOutcome:
-        now = self._clock()
-        client_assertion = None
-        if client is not None and client.private_key is not None and provider.client_auth == "private_key_jwt":
-            claims = build_client_assertion_claims(client.client_id, question.url, secrets.token_urlsafe(16), now)
-            client_assertion = self._signer.sign(client.private_key, claims, key_id=client.private_key_id)
+        now = self.clock()
+        client_assertion = sign_client_assertion(self.signer, client, provider.client_auth, question.url, now)
         request = build_token_request(
             provider,
             question.url,
@@ -141,14 +139,27 @@ class Exchange:
         asked = Asked(now, forms_of(known), question.sent, question.kind)
         try:
             if client is None or client.dpop_private_key is None:
-                reply = self._transport.send(request)
+                reply = self.transport.send(request)
             else:
-                reply = self._proving.send(request, client.dpop_private_key)
+                reply = self.proving.send(request, client.dpop_private_key)
         except NotSent:
             return Unavailable("not_sent")
         except ReplyLost:
             return UnknownOutcome("reply_lost")
         return classify_reply(reply, provider, asked)
+
+
+def sign_client_assertion(
+    signer: Signer, client: Client | None, client_auth: str, audience: str, now: float
+) -> Secret | None:
+    """Sign what proves who the client is (RFC 7523), where that is its way; None where it is not.
+
+    The token endpoint's URL names the authorization server at its other endpoints, too (section 3).
+    """
+    if client is None or client.private_key is None or client_auth != "private_key_jwt":
+        return None
+    claims = build_client_assertion_claims(client.client_id, audience, secrets.token_urlsafe(16), now)
+    return signer.sign(client.private_key, claims, key_id=client.private_key_id)
 
 
 def _keeping_account(provider: Provider) -> Provider:
@@ -157,7 +168,3 @@ def _keeping_account(provider: Provider) -> Provider:
         return provider
     path = provider.subject.path
     return replace(provider, keep=(*provider.keep, path, path.partition(".")[0], *_NAMES_OF_OWNER))
-
-
-def _url_of(provider: Provider, grant: Grant | None) -> str:
-    return provider.refresh_url if isinstance(grant, RefreshTokenGrant) else provider.token_url

@@ -6,8 +6,8 @@ exchange replaces the refresh token meanwhile.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import fill
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.classify import Asked
-from token_refresh.core.token_endpoint.request import basic_credentials, build_client_assertion_claims, forms_of
+from token_refresh.core.token_endpoint.request import basic_credentials, forms_of
 from token_refresh.core.token_endpoint.revocation import (
     ACCESS_TOKEN,
     REFRESH_TOKEN,
@@ -31,17 +31,18 @@ from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost
 from token_refresh.ports import HttpTransport, Signer
 from token_refresh.token_endpoint.checks import resolve
+from token_refresh.token_endpoint.exchange import sign_client_assertion
 
 _BY_OWNER: Final = "its owner can end the grant in the account's settings there"
 
 
+@dataclass(frozen=True, slots=True)
 class Revoker:
     """Revokes grants. One for the instance's life; safe for threads."""
 
-    def __init__(self, transport: HttpTransport, signer: Signer, clock: Callable[[], float]) -> None:
-        self._transport = transport
-        self._signer = signer
-        self._clock = clock
+    transport: HttpTransport
+    signer: Signer
+    clock: Callable[[], float]
 
     def check(self, provider: Provider, grant: Grant | None) -> NotRevocable | None:
         """Say why a grant cannot be revoked, or None; nothing is sent."""
@@ -77,19 +78,15 @@ class Revoker:
     def _send(  # noqa: PLR0913, PLR0917 - the parts of a request
         self, provider: Provider, url: str, token: Secret, hint: str, client: Client, values: Mapping[str, str]
     ) -> Revoked | NotRevoked:
-        now = self._clock()
-        assertion = None
+        now = self.clock()
         auth = provider.revocation.client_auth or provider.client_auth
-        if auth == "private_key_jwt" and client.private_key is not None:
-            # RFC 7523, section 3: the token endpoint's URL names the authorization server at its other endpoints, too.
-            claims = build_client_assertion_claims(client.client_id, url, secrets.token_urlsafe(16), now)
-            assertion = self._signer.sign(client.private_key, claims, key_id=client.private_key_id)
+        assertion = sign_client_assertion(self.signer, client, auth, url, now)
         request = build_revocation_request(
             provider, url, token, hint, client, values=values, client_assertion=assertion
         )
         known = forms_of([token, assertion, client.client_secret, basic_credentials(client)])
         try:
-            reply = self._transport.send(request)
+            reply = self.transport.send(request)
         except NotSent:
             return NotRevoked("not_sent")
         except ReplyLost:

@@ -13,9 +13,8 @@ from token_refresh.consent.answers import Asker, Context, Page, Redirect, refuse
 from token_refresh.consent.reconsent import Reconsent
 from token_refresh.consent.request import Refused
 from token_refresh.core.consent.session import Cookie
-from token_refresh.web.headers import protect
 from token_refresh.web.pages import Pages
-from token_refresh.web.responses import is_same_site
+from token_refresh.web.responses import is_same_site, protect
 
 log = logging.getLogger("token_refresh")
 

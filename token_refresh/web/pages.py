@@ -21,7 +21,7 @@ import jinja2
 from flask import Response
 from markupsafe import Markup
 
-from token_refresh.web.headers import protect
+from token_refresh.web.responses import protect
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _STYLES: Final = ("base", "status")
@@ -30,16 +30,6 @@ _ICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#2a8a84" stroke-width="2.5" '
     'stroke-linecap="round"><path d="M20.5 12a8.5 8.5 0 0 1-14.9 5.6M3.5 12a8.5 8.5 0 0 1 14.9-5.6"/></svg>'
 )
-_STATES: Final = {
-    "healthy": "Healthy",
-    "suspect": "Suspect",
-    "needs_consent": "Needs consent",
-    "rejected": "Rejected",
-    "unavailable": "Unavailable",
-    "misconfigured": "Misconfigured",
-    "paused": "Paused",
-}
-_LONGEST_SPAN: Final = 1e10
 _LONGEST_UNBROKEN: Final = 24
 _JOINT: Final = re.compile(r"(?<=[/.@:_])(?=[^/])")
 
@@ -112,8 +102,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"iso": _iso, "moment": _moment, "span": _span}
-    environment.filters |= {"words": _words, "breakable": _breakable, "nobreak": _nobreak, "sentence": _sentence}
+    environment.filters |= {"iso": _iso, "moment": _moment, "sentence": _sentence}
+    environment.filters |= {"breakable": _breakable, "nobreak": _nobreak}
     environment.filters |= {kind: partial(_time, kind) for kind in ("at", "ago", "left")}
     # Both are files of ours; markup is safe in them because nobody else writes there.
     environment.globals |= {
@@ -149,17 +139,6 @@ def _utc(time: float) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
-def _span(seconds: float) -> str:
-    """Write a duration as people say it: ``2 d 3 h``, ``1 h 5 min``, ``12 min``, ``40 s``."""
-    left = max(int(min(seconds, _LONGEST_SPAN)), 0)
-    days, hours, minutes = left // 86_400, left % 86_400 // 3600, left % 3600 // 60
-    if days:
-        return f"{days} d {hours} h" if hours and days < 7 else f"{days} d"  # noqa: PLR2004
-    if hours:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{minutes} min" if minutes else f"{left} s"
-
-
 def _breakable(text: str) -> Markup:
     """Let a long scope or address wrap where it has a joint."""
     return Markup("<wbr>").join(_JOINT.split(text))
@@ -178,7 +157,3 @@ def _time(kind: str, time: float) -> Markup:
 def _sentence(sentence: Sequence[str | float]) -> Markup:
     """Write a sentence that has moments in it."""
     return Markup("").join(part if isinstance(part, str) else _time("at", part) for part in sentence)
-
-
-def _words(state: str) -> str:
-    return _STATES.get(state, state)

@@ -1,13 +1,45 @@
-"""Answers that are no page, and whose page a POST came from."""
+"""Answers that are no page, the headers that every answer carries, and whose page a POST came from."""
 
 from __future__ import annotations
 
 import json
+from typing import Final
 from urllib.parse import urlsplit
 
+import flask
 from flask import Request, Response
 
-from token_refresh.web.headers import protect
+# A year: owners come back after months.
+_HSTS: Final = "max-age=31536000"
+_FEATURES: Final = ("camera", "display-capture", "geolocation", "microphone", "payment", "usb")
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _FEATURES),
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": _HSTS,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex",
+}
+
+
+def protect(response: Response) -> Response:
+    """Set the headers that any answer carries, where it has none of its own."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def protect_every_answer() -> None:
+    """Have the framework's own answers (404 for ``/robots.txt``, 500) carry them, too.
+
+    The functions framework runs `main.py` inside the application that will serve it; elsewhere there is none.
+    """
+    if flask.has_app_context():
+        flask.current_app.after_request(protect)
 
 
 def wants_json(request: Request) -> bool:
@@ -45,5 +77,9 @@ def is_same_site(request: Request, *, is_null_ours: bool = False) -> bool:
     origin = request.headers.get("Origin")
     if origin == "null":
         return is_null_ours
-    # Not sent: not a browser's form.
-    return origin is None or urlsplit(origin).netloc in (request.host, request.headers.get("X-Forwarded-Host"))
+    return origin is None or is_own_origin(origin, request)  # not sent: not a browser's form
+
+
+def is_own_origin(origin: str, request: Request) -> bool:
+    """Tell whether an `Origin` is that of the page that was asked for."""
+    return urlsplit(origin).netloc in (request.host, request.headers.get("X-Forwarded-Host"))

@@ -9,8 +9,7 @@ from flask import Request, Response
 from token_refresh.core.signals import MAX_BODY, SetError
 from token_refresh.errors import KeysUnavailable, PublishError
 from token_refresh.risc import SecurityEventReceiver
-from token_refresh.web.headers import protect
-from token_refresh.web.responses import json_answer, method_not_allowed
+from token_refresh.web.responses import json_answer, method_not_allowed, protect
 
 log = logging.getLogger(__name__)
 

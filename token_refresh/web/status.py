@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillLooking
 from contextlib import suppress
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Request, Response
 
@@ -23,8 +23,7 @@ from token_refresh.core.overview.listing import Query, parse_query, select
 from token_refresh.errors import PublishError, StoreDenied, StoreError
 from token_refresh.overview import Overview, View
 from token_refresh.ports import ActionTokens
-from token_refresh.web.headers import protect
-from token_refresh.web.responses import json_answer, method_not_allowed, plain, wants_json
+from token_refresh.web.responses import is_own_origin, json_answer, method_not_allowed, plain, protect, wants_json
 from token_refresh.web.status_view import StatusView
 
 # s: a list that takes longer is streamed after the page's head, so that there is something to see.
@@ -136,7 +135,7 @@ class StatusPage:
             return True
         if site is not None and site not in ("same-origin", "none"):
             return False
-        if site is None and origin is not None and not _is_own(origin, request):
+        if site is None and origin is not None and not is_own_origin(origin, request):
             return False
         if self._actions is not None:
             return self._actions.allows(request.form.get("action", ""), name)
@@ -159,7 +158,3 @@ def _asked_for(request: Request) -> str:
 
 def _has_bearer(request: Request) -> bool:
     return request.headers.get("Authorization", "").lower().startswith("bearer ")
-
-
-def _is_own(origin: str, request: Request) -> bool:
-    return urlsplit(origin).netloc in (request.host, request.headers.get("X-Forwarded-Host"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -67,31 +68,23 @@ _SIGNED_ANEW: Final = 6 * 3600
 _FOLDS_OPEN: Final = ("new",)
 
 
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """Render the status page. `redirect_uri` is the one to register at providers, or empty without `consent`."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a page shows
-        self,
-        overview: Overview,
-        pages: Pages,
-        actions: ActionTokens | None,
-        redirect_uri: str,
-        runbook_url: str,
-        clock: Callable[[], float],
-    ) -> None:
-        self._overview = overview
-        self._pages = pages
-        self._actions = actions
-        self._redirect_uri = redirect_uri
-        self._runbook_url = runbook_url
-        self._clock = clock
+    overview: Overview
+    pages: Pages
+    actions: ActionTokens | None
+    redirect_uri: str
+    runbook_url: str
+    clock: Callable[[], float]
 
     def page(self, body: str | Iterator[str], *, status: int = 200) -> Response:
         """Return the page around `body`; what comes piece by piece is sent as it comes, after the page's head."""
-        shell = self._pages.text("status", {"place": self._overview.place})
+        shell = self.pages.text("status", {"place": self.overview.place})
         head, _, foot = shell.partition(_MARK)
         pieces = head + body + foot if isinstance(body, str) else _around(head, body, foot)
-        response = self._pages.respond(pieces, status=status, script="status")
+        response = self.pages.respond(pieces, status=status, script="status")
         # `no-referrer` would make browsers hide where a form comes from.
         response.headers["Referrer-Policy"] = "same-origin"
         return response
@@ -99,17 +92,17 @@ class StatusView:
     def title(self, view: View) -> str:
         """Return the page's title, as a tab shows it."""
         urgent = sum(map(needs_attention, view.rows))
-        name = f"Connections · {self._overview.place.project}"
+        name = f"Connections · {self.overview.place.project}"
         return f"({urgent}) {name}" if urgent else name
 
     def body(self, view: View, query: Query, *, requested: str | None, opened: str) -> tuple[str, str]:
         """Return the HTML of everything below the page's head, and a digest that changes with what it says."""
-        place, rules = self._overview.place, self._overview.rules
+        place, rules = self.overview.place, self.overview.rules
         facts: dict[str, object]
         if not view.rows:
-            facts = {"steps": build_first_steps(place), "redirect_uri": self._redirect_uri}
-            html = self._pages.text("status_empty", facts)
-            return html, _digest(html, self._clock())
+            facts = {"steps": build_first_steps(place), "redirect_uri": self.redirect_uri}
+            html = self.pages.text("status_empty", facts)
+            return html, _digest(html, self.clock())
         listing = build_listing(view.rows, query)
         silent = is_silent(view.rows, view.at, rules.run_every)
         facts = {
@@ -130,14 +123,14 @@ class StatusView:
             "runbook": self._runbook(Fix("", section=NO_RUN)),
             "runs_url": build_logs_url(place),
         }
-        html = self._pages.text("status_rows", facts)
-        return html, _digest(html, self._clock())
+        html = self.pages.text("status_rows", facts)
+        return html, _digest(html, self.clock())
 
     def one(self, name: str, row: Row | None) -> str:
         """Return the HTML of one connection, with all that is known of it."""
         facts: dict[str, object] = {"name": name, "row": self._row(row, opened=True) if row else None}
         facts["history"] = Markup(self.history(name)) if row else None  # noqa: S704 - rendered here
-        return self._pages.text("status_one", facts)
+        return self.pages.text("status_one", facts)
 
     def row_now(self, row: Row) -> dict[str, object]:
         """Return one row as the page's script takes it: `mark` tells whether there has been an attempt."""
@@ -153,13 +146,13 @@ class StatusView:
 
     def history(self, name: str) -> str:
         """Return the HTML of the versions of a connection's secrets."""
-        return self._pages.text("status_history", {"history": self._overview.history(name)})
+        return self.pages.text("status_history", {"history": self.overview.history(name)})
 
     def fault(self, fault: Exception, *, is_forbidden: bool) -> str:
         """Return the HTML that says why there is nothing to show."""
-        place = self._overview.place
+        place = self.overview.place
         facts = {"fault": str(fault), "is_forbidden": is_forbidden, "command": build_grant_command(place)}
-        return self._pages.text("status_fault", facts)
+        return self.pages.text("status_fault", facts)
 
     def _group(self, group: Group, query: Query, opened: str) -> dict[str, Any]:
         shared = group.rows[0] if group.incident and group.rows else None
@@ -179,7 +172,7 @@ class StatusView:
         }
 
     def _row(self, row: Row, *, opened: bool = False) -> Markup:
-        place, c = self._overview.place, row.connection
+        place, c = self.overview.place, row.connection
         explanation = self._explain(row)
         # A link that leads an owner to a provider's refusal stands where only those look who know.
         is_link_aside = (
@@ -192,10 +185,10 @@ class StatusView:
             "words": WORDS.get(row.standing, row.standing),
             "e": explanation,
             "runbook": self._runbook(explanation.fix) if explanation.fix else None,
-            "consent_url": self._overview.consent_url(row),
+            "consent_url": self.overview.consent_url(row),
             "is_link_aside": is_link_aside,
             "is_urgent": row.standing == State.NEEDS_CONSENT and not is_link_aside,
-            "action": self._actions.action(row.name) if self._actions else None,
+            "action": self.actions.action(row.name) if self.actions else None,
             "commands": build_commands(c, row.standing, place),
             "secret_url": build_secret_url(place, c.secret_id),
             "token_url": build_secret_url(place, c.access_token_secret_id),
@@ -203,16 +196,16 @@ class StatusView:
             "logs_url": build_logs_url(place, c.name),
             "opened": opened,
         }
-        html = self._pages.text("status_row", facts)
-        return Markup(html.replace('data-key=""', f'data-key="{_digest(html, self._clock())}"', 1))  # noqa: S704
+        html = self.pages.text("status_row", facts)
+        return Markup(html.replace('data-key=""', f'data-key="{_digest(html, self.clock())}"', 1))  # noqa: S704
 
     def _explain(self, row: Row) -> Explanation:
-        project, run_every = self._overview.place.project, self._overview.rules.run_every
-        return explain(row, project=project, run_every=run_every, now=self._clock())
+        project, run_every = self.overview.place.project, self.overview.rules.run_every
+        return explain(row, project=project, run_every=run_every, now=self.clock())
 
     def _runbook(self, fix: Fix) -> tuple[str, str] | None:
         """Return heading and link (or, without a URL, where the file is); None when the runbook has nothing on it."""
-        return (fix.section, f"{self._runbook_url}#{fix.anchor}" if self._runbook_url else "") if fix.section else None
+        return (fix.section, f"{self.runbook_url}#{fix.anchor}" if self.runbook_url else "") if fix.section else None
 
     @staticmethod
     def _chips(listing: Listing, query: Query) -> list[dict[str, object]]:

@@ -185,6 +185,14 @@ def complete_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {**headers, **{name: value for name, value in _OUR_HEADERS.items() if name.lower() not in given}}
 
 
+def build_resource_request(provider: Provider, url: str, access_token: Secret | None) -> HttpRequest:
+    """Build a GET of a resource of the provider (userinfo, metadata) with an access token (RFC 6750), or without."""
+    headers = {**_OUR_HEADERS, **{name: value for name, value in provider.headers.items() if "{" not in value}}
+    if access_token is not None:
+        headers["Authorization"] = f"Bearer {access_token.reveal()}"
+    return HttpRequest("GET", url, headers)
+
+
 def render_request(
     request_format: str, url: str, headers: Mapping[str, str], fields: Params, *, method: str = "POST"
 ) -> HttpRequest:
