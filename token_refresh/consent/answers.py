@@ -10,9 +10,9 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from token_refresh.consent.refusals import Button, Refusal, load_refusals
 from token_refresh.consent.request import Case, Refused
 from token_refresh.core.connection import ANYBODY, Connection
-from token_refresh.core.consent.refusals import REFUSALS, Button, Refusal
 from token_refresh.core.consent.session import Cookie
 from token_refresh.core.incident.owner_message import owner_words
 from token_refresh.core.provider.definition import Provider
@@ -107,7 +107,7 @@ def explain(case: Case) -> dict[str, object]:
 def refuse(fault: Refused | StoreError, asker: Asker, context: Context, base_url: str) -> Page:
     """Turn a refusal into its page. Provider's text and our own details go to the log, under the page's number."""
     refused = fault if isinstance(fault, Refused) else Refused("store_unavailable", str(fault))
-    words = REFUSALS[refused.reason]
+    words = load_refusals()[refused.reason]
     name = refused.connection or context.name
     reference = secrets.token_hex(4)
     log_step("refused", name, reason=refused.reason, reference=reference, detail=refused.detail)

@@ -1,1 +1,1 @@
-"""The rules of a new consent: request, account, session, refusals, payload."""
+"""The rules of a new consent: request, account, session, payload."""

@@ -25,7 +25,7 @@ class IdTokenError(ValueError):
 
 
 class WrongAccountError(ValueError):
-    """The grant is another account's, or it cannot be told whose it is; the message is a key of `REFUSALS`."""
+    """The grant is another account's, or it cannot be told whose it is; the message is the reason of a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def read_id_token(  # noqa: PLR0913 - OpenID Connect Core, section 3.1.3.7
 
 
 def why_nobody_may_consent(connection: Connection, provider: Provider, subject: str | None) -> str | None:
-    """Return why no account can be the right one, as a key of `REFUSALS`; None where one can.
+    """Return why no account can be the right one, as the reason of a refusal; None where one can.
 
     `subject` is the account on record.
     """

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from token_refresh.core.consent.refusals import REFUSALS, Button
+from token_refresh.consent.refusals import Button, load_refusals
 
+REFUSALS = load_refusals()
 JARGON = ("grant", "refresh token", "access token", "client id", "scope", "consent screen", "session control", "state")
 PLACEHOLDERS = {"asker", "provider", "owner", "wait"}
 
