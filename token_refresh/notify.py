@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 from urllib.parse import quote
 
@@ -62,29 +62,27 @@ class Reach:
     unknown: str = ""  # why it cannot be known now
 
 
+@dataclass(slots=True)
 class Notifier:
-    """Turn events into messages; threads may share it."""
+    """Turn events into messages; threads may share it. `titles` are the providers' titles by key."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - its parts
-        self,
-        store: SecretStore,
-        messenger: Messenger,
-        urls: Sequence[Secret],
-        pace: Pace,
-        clock: Callable[[], float],
-        house: House,
-        titles: Mapping[str, str],
-    ) -> None:
-        """Build it; `titles` are the providers' titles by key."""
-        self._store = store
-        self._messenger = messenger
-        self._operators = tuple((n, url) for n, url in enumerate(urls) if OWNER not in url.reveal())
-        self._owners = tuple((n, url) for n, url in enumerate(urls) if OWNER in url.reveal())
-        self._pace = pace
-        self._clock = clock
-        self._house = house
-        self._titles = titles
-        self._sent = RecentKeys(_REMEMBERED, clock)
+    store: SecretStore
+    messenger: Messenger
+    urls: Sequence[Secret]
+    pace: Pace
+    clock: Callable[[], float]
+    house: House
+    titles: Mapping[str, str]
+    operators: list[tuple[int, Secret]] = field(init=False)
+    owners: list[tuple[int, Secret]] = field(init=False)
+    sent: RecentKeys = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Tell whose URLs are whose."""
+        numbered = list(enumerate(self.urls))
+        self.operators = [(number, url) for number, url in numbered if OWNER not in url.reveal()]
+        self.owners = [(number, url) for number, url in numbered if OWNER in url.reveal()]
+        self.sent = RecentKeys(_REMEMBERED, self.clock)
 
     def tell(self, notice: Notice) -> int:
         """Send what the event calls for; return the number of messages sent.
@@ -93,70 +91,66 @@ class Notifier:
         did not leave; those that did are not sent again by the redelivery. An owner that cannot be told, or is still
         refused a day after the event, is told to the operators instead, and nothing is raised for it.
         """
-        failed: list[str] = []
-        now, reach = self._clock(), self._reach(notice)
-        message = build_operator_message(notice, self._house, reach.about, now, reach.note)
-        sent = self._send(notice, self._operators, message, failed)
-        if reach.unknown:
-            failed.append(reach.unknown)
-        if reach.note and not self._operators:
+        now, reach = self.clock(), self._reach(notice)
+        message = build_operator_message(notice, self.house, reach.about, now, reach.note)
+        sent, faults = self._send(notice, self.operators, message)
+        if reach.note and not self.operators:
             log.error("notify: the owner of %s was not told: %s", notice.subject, reach.note)
         if reach.address is not None:
-            sent += self._tell_owner(notice, reach, now, failed)
+            told, owed = self._tell_owner(notice, reach, now)
+            sent, faults = sent + told, [*faults, *owed]
         fields = {"event": "notified", "type": notice.type, "subject": notice.subject, "sent": sent}
         log.info("notify: %s %s, %d sent", notice.type, notice.subject, sent, extra={"json_fields": fields})
+        failed = {str(fault) for fault in faults} | ({reach.unknown} if reach.unknown else set())
         if failed:
-            raise Undeliverable(f"{notice.type} of {notice.subject}: {'; '.join(sorted(set(failed)))}")
+            raise Undeliverable(f"{notice.type} of {notice.subject}: {'; '.join(sorted(failed))}")
         return sent
 
-    def _tell_owner(self, notice: Notice, reach: Reach, now: float, failed: list[str]) -> int:
-        refused: list[str] = []
-        lasting: list[str] = []
-        message = build_owner_message(notice, self._house, reach.about, now)
-        sent = self._send(notice, self._owners, message, refused, owner=reach.address, lasting=lasting)
-        if refused and (notice.time is None or now - notice.time < _PATIENCE):
-            failed += refused
-            refused = []
-        if not refused and not lasting:
-            return sent
-        faults = "; ".join(sorted({*refused, *lasting}))
-        why = f"{faults[:1].upper()}{faults[1:]}. Tell them, or forward the link."
+    def _tell_owner(self, notice: Notice, reach: Reach, now: float) -> tuple[int, list[Undeliverable]]:
+        """Tell the owner, or the operators that they cannot be told; return what was sent, and what is to be again."""
+        message = build_owner_message(notice, self.house, reach.about, now)
+        sent, faults = self._send(notice, self.owners, message, owner=reach.address)
+        is_early = notice.time is None or now - notice.time < _PATIENCE
+        owed = [fault for fault in faults if is_early and not isinstance(fault, OwnerUnreachable)]
+        given_up = "; ".join(sorted({str(fault) for fault in faults if fault not in owed}))
+        if not given_up:
+            return sent, owed
+        why = f"{given_up[:1].upper()}{given_up[1:]}. Tell them, or forward the link."
         log.error("notify: the owner of %s could not be told: %s", notice.subject, why)
-        message = build_unreached_message(notice, self._house, reach.about, now, why)
-        return sent + self._send(notice, self._operators, message, failed, key="unreached")
+        message = build_unreached_message(notice, self.house, reach.about, now, why)
+        told, faults = self._send(notice, self.operators, message, key="unreached")
+        return sent + told, [*owed, *faults]
 
-    def _send(  # noqa: PLR0913 - what to send, to whom, and where faults go
+    def _send(
         self,
         notice: Notice,
         urls: Sequence[tuple[int, Secret]],
         message: Message,
-        failed: list[str],
         *,
         owner: str | None = None,
-        lasting: list[str] | None = None,
         key: str = "",
-    ) -> int:
-        sent = 0
+    ) -> tuple[int, list[Undeliverable]]:
+        """Send a message by each URL; return how many have left, and the faults of the others."""
+        sent, faults = 0, list[Undeliverable]()
         for number, url in urls:
             mark = f"{notice.id} {number} {key}"
-            if not self._sent.add(mark):
+            if not self.sent.add(mark):
                 continue
-            self._pace.wait()
+            self.pace.wait()
             try:
-                self._messenger.send(fill(url, notice), message, owner)
+                self.messenger.send(fill(url, notice), message, owner)
             except Undeliverable as fault:
-                is_lasting = lasting is not None and isinstance(fault, OwnerUnreachable)
-                (lasting if lasting is not None and is_lasting else failed).append(str(fault))
-                self._sent.forget(mark)
+                faults.append(fault)
+                self.sent.forget(mark)
             else:
                 sent += 1
-        return sent
+        return sent, faults
 
     def _reach(self, notice: Notice) -> Reach:
         """Find out what the event's connection is, and whether its owner is to be told and can be."""
         provider = notice.text("provider")
-        title = self._titles.get(provider, provider)
-        is_wanted = bool(self._owners) and notice.is_for_owner
+        title = self.titles.get(provider, provider)
+        is_wanted = bool(self.owners) and notice.is_for_owner
         try:
             connection = self._connection(notice)
         except StoreError as fault:
@@ -181,7 +175,7 @@ class Notifier:
         if not isinstance(secret_id, str) or not secret_id:
             return None
         try:
-            return parse_connection(self._store.get(secret_id))
+            return parse_connection(self.store.get(secret_id))
         except SecretMissing:
             return None
 

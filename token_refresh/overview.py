@@ -104,7 +104,11 @@ class Overview:
             if self._last and self._is_good_enough(*self._last, arrived, may_be_old=may_be_old, seconds=seconds):
                 return self._last[1]
             self._begun += 1
-            view = self._make(anew=not may_be_old, seconds=seconds)
+            now, connections = self._list(anew=not may_be_old)
+            if seconds is not None and len(connections) > _MANY:
+                seconds = min(seconds, _SECONDS_FOR_MANY)
+            readings = self._readings.read_all(connections, self._due_at, anew=not may_be_old, seconds=seconds)
+            view = View(now, tuple(self._row(c, readings[c.secret_id]) for c in connections))
             self._last = (self._begun, view)
             return view
 
@@ -159,14 +163,6 @@ class Overview:
         if last and any(row.name == name for row in last[1].rows):
             return last[1].rows
         return self.look(seconds=0).rows
-
-    def _make(self, *, anew: bool, seconds: float | None) -> View:
-        now, connections = self._list(anew=anew)
-        if seconds is not None and len(connections) > _MANY:
-            seconds = min(seconds, _SECONDS_FOR_MANY)
-        readings = self._readings.read_all(connections, self._due_at, anew=anew, seconds=seconds)
-        rows = [self._row(c, readings[c.secret_id]) for c in connections]
-        return View(now, tuple(rows))
 
     def _list(self, *, anew: bool) -> tuple[float, list[Connection]]:
         """Return the connections, and when they were listed."""

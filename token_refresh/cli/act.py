@@ -51,7 +51,8 @@ def refresh_connections(
         session.show({"planned": list(names), "topic": topic}, [f"would ask on the topic {topic}: {', '.join(names)}"])
         return
     session.settings  # noqa: B018 - a project before anything is waited for
-    before = {name: session.parts.overview.look_at(name) for name in names} if _waits(wait) else {}
+    waits = sys.stdout.isatty() if wait is None else wait
+    before = {name: session.parts.overview.look_at(name) for name in names} if waits else {}
     session.parts.publisher.request_refresh(body)
     document: dict[str, object] = {"requested": list(names), "topic": topic}
     if not before:
@@ -131,10 +132,6 @@ def _require(session: Session, name: str) -> None:
     with suppress(StoreDenied):
         if find_connection(session.parts.store, name) is None:
             raise Stop(f"there is no connection {name}: token-refresh list")
-
-
-def _waits(wait: bool | None) -> bool:  # noqa: FBT001
-    return sys.stdout.isatty() if wait is None else wait
 
 
 def _wait_for(session: Session, before: dict[str, Row | None]) -> dict[str, Row | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -29,14 +29,6 @@ _SECONDS: Final = 30.0
 _REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
-@dataclass(frozen=True, slots=True)
-class _Probe:
-    """Where to use the token; `needs_openid`: the place serves only tokens with the scope `openid`."""
-
-    url: str
-    needs_openid: bool = False
-
-
 @click.command("check")
 @click.argument("name")
 @command
@@ -47,32 +39,33 @@ def check_connection(session: Session, name: str) -> None:
     if provider is None:
         raise Stop(f"provider {connection.provider} is not defined: say PROVIDERS_FILE")
     token, scope = _read_token(session, connection)
-    probe = _find_probe(session, connection, provider)
-    reply = _send(probe.url, provider, token)
+    url, needs_openid = _find_probe(session, connection, provider)
+    reply = _send(url, provider, token)
     works = reply.status in range(200, 300)
     if works:
-        document = {"connection": name, "url": probe.url, "status": reply.status, "works": True}
-        session.show(document, [f"{name}: the access token works ({reply.status} from {probe.url})"])
+        document = {"connection": name, "url": url, "status": reply.status, "works": True}
+        session.show(document, [f"{name}: the access token works ({reply.status} from {url})"])
         return
-    if reply.status in _REFUSED and not (probe.needs_openid and "openid" not in scope.split()):
+    if reply.status in _REFUSED and not (needs_openid and "openid" not in scope.split()):
         says = shown(reply.body.decode(errors="replace"), (token,), 200)
         raise Stop(
-            f"{name}: the access token does not work: {reply.status} from {probe.url}: {says}. "
+            f"{name}: the access token does not work: {reply.status} from {url}: {says}. "
             f"Refresh it (token-refresh refresh {name}), then look why (token-refresh explain {name})"
         )
     hint = " (the connection has no scope openid: set probe_url in PROVIDERS_FILE)" if reply.status in _REFUSED else ""
-    raise Stop(f"{name}: cannot tell: {reply.status} from {probe.url}{hint}", UNREACHABLE)
+    raise Stop(f"{name}: cannot tell: {reply.status} from {url}{hint}", UNREACHABLE)
 
 
-def _find_probe(session: Session, connection: Connection, provider: Provider) -> _Probe:
+def _find_probe(session: Session, connection: Connection, provider: Provider) -> tuple[str, bool]:
+    """Return where to use the token, and whether the place serves only tokens with the scope `openid`."""
     template = provider.probe_url
     if not template and provider.subject and provider.subject.source == "userinfo":
         template = provider.subject.url
     if template:
-        return _Probe(_fill(session, connection, provider, template))
+        return _fill(session, connection, provider, template), False
     if provider.openid and provider.issuer:
         issuer = _fill(session, connection, provider, provider.issuer)
-        return _Probe(_userinfo_of(issuer, provider), needs_openid=True)
+        return _userinfo_of(issuer, provider), True
     raise Stop(
         f"provider {provider.name} has neither probe_url nor a userinfo endpoint: add "
         f'`probe_url = "https://..."` to its table in PROVIDERS_FILE (`extends = "{provider.name}"`)'
@@ -96,10 +89,8 @@ def _fill(session: Session, connection: Connection, provider: Provider, template
     grant = parse_grant(store.access(connection.secret_id).payload)
     registration: Client | None = None
     if not TokenRequest(connection, provider, grant).has_own_client:
-        try:
+        with suppress(StoreError):
             registration = parse_client(store.access(connection.client_secret_id).payload)
-        except StoreError:
-            registration = None
     try:
         return boundaries.resolve(template, TokenRequest(connection, provider, grant, registration))[0]
     except UrlError as fault:

@@ -128,11 +128,12 @@ def refuse(fault: Refused | StoreError, asker: Asker, context: Context, base_url
 def _filled(words: Refusal, asker: Asker, context: Context, wait: float) -> Refusal:
     provider = context.provider.shown_name if context.provider else "The provider"
     owner = context.connection.owner if context.connection else None
+    minutes = max(round(wait / 60), 1)
     values = {
         "asker": asker.name or _UNNAMED,
         "provider": provider,
         "owner": owner if owner and owner != ANYBODY else _SAME_ACCOUNT,
-        "wait": _wait(wait),
+        "wait": "a minute" if minutes == 1 else f"{minutes} minutes",
     }
     texts = {part: getattr(words, part).format(**values) for part in ("title", "happened", "way_forward")}
     return replace(words, **{part: (text[:1].upper() + text[1:]).replace("..", ".") for part, text in texts.items()})
@@ -146,11 +147,6 @@ def _button(words: Refusal, asker: Asker, context: Context) -> Button | None:
     if button is Button.ASK and words.tone == "good":
         return None
     return Button.RELOAD if button is Button.ASK and not asker.contact_url else button
-
-
-def _wait(seconds: float) -> str:
-    minutes = max(round(seconds / 60), 1)
-    return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def log_step(step: str, connection: str, **more: object) -> None:

@@ -113,9 +113,7 @@ def parse_trigger(data: object, *, by_http: bool = False) -> Trigger:
 def _parse_revoke(data: Mapping[str, object], *, by_http: bool) -> Trigger:
     if not by_http:
         raise BadRequest('"revoke" is for HTTP requests only: a message may be delivered twice, or late')
-    others = sorted(data.keys() - {"revoke", "dry_run"})
-    if others:
-        raise BadRequest(f'"revoke" goes with "dry_run" at most, not with {", ".join(map(repr, others))}')
+    _check_alone(data, "revoke")
     names = _parse_names(data["revoke"], "revoke")
     if not names:
         raise BadRequest('"revoke" names no connection')
@@ -123,14 +121,18 @@ def _parse_revoke(data: Mapping[str, object], *, by_http: bool) -> Trigger:
 
 
 def _parse_signals(data: Mapping[str, object]) -> Trigger:
-    others = sorted(data.keys() - {"signals", "dry_run"})
-    if others:
-        raise BadRequest(f'"signals" goes with "dry_run" at most, not with {", ".join(map(repr, others))}')
+    _check_alone(data, "signals")
     try:
         signals = parse_signals(data["signals"])
     except ValueError as fault:
         raise BadRequest(str(fault)) from None
     return Trigger(force=True, signals=signals, dry_run=data.get("dry_run") is True)
+
+
+def _check_alone(data: Mapping[str, object], key: str) -> None:
+    others = sorted(data.keys() - {key, "dry_run"})
+    if others:
+        raise BadRequest(f'"{key}" goes with "dry_run" at most, not with {", ".join(map(repr, others))}')
 
 
 def _parse_notification(attributes: Mapping[str, object]) -> Trigger | None:

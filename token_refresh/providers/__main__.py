@@ -10,16 +10,32 @@ from pathlib import Path
 from typing import Final
 
 from token_refresh.adapters.http import RequestsTransport
+from token_refresh.core.grant import Client, RefreshTokenGrant
+from token_refresh.core.http import HttpRequest
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.table import ProviderTableError, parse_providers
-from token_refresh.core.provider.url import is_plaintext
+from token_refresh.core.provider.url import fill, is_plaintext
+from token_refresh.core.secrecy import Secret, redact
+from token_refresh.core.token_endpoint.request import (
+    basic_credentials,
+    build_code_params,
+    build_refresh_params,
+    build_token_request,
+    forms_of,
+)
 from token_refresh.errors import BadEnvironment
 from token_refresh.providers import BUILT_IN, load_providers, read_tables
 from token_refresh.providers.discover import DiscoveryError, UnreachableError, discover
-from token_refresh.providers.preview import preview_code, preview_refresh
 from token_refresh.providers.schema import render_schema
 
 _TIMEOUT: Final = 10.0  # s
+# Stand-ins that occur nowhere else, so that masking them masks nothing else.
+_CLIENT = Client("CLIENT_ID", Secret("client-secret-stand-in"))
+_ASSERTION = Secret("client-assertion-stand-in")
+_REFRESH_TOKEN = Secret("refresh-token-stand-in")
+_CODE = Secret("authorization-code-stand-in")
+_VERIFIER = Secret("code-verifier-stand-in")
+_SECRETS = forms_of([_CLIENT.client_secret, basic_credentials(_CLIENT), _ASSERTION, _REFRESH_TOKEN, _CODE, _VERIFIER])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,9 +78,9 @@ def check_file(file: Path) -> tuple[int, list[str]]:
     lines: list[str] = []
     for name in tables:
         provider = providers[name]
-        lines += [f"{name}: a refresh sends", "", *_indented(preview_refresh(provider)), ""]
+        lines += [f"{name}: a refresh sends", "", *_indented(_preview_refresh(provider)), ""]
         if provider.authorization_url:
-            lines += [f"{name}: a new consent sends", "", *_indented(preview_code(provider)), ""]
+            lines += [f"{name}: a new consent sends", "", *_indented(_preview_code(provider)), ""]
     return 0, [*lines, f"{len(tables)} provider{'s' if len(tables) != 1 else ''}, nothing wrong."]
 
 
@@ -94,6 +110,38 @@ def _unusable(providers: Mapping[str, Provider], names: Iterable[str]) -> Iterat
 
 def _indented(text: str) -> Iterator[str]:
     return (f"    {line}".rstrip() for line in text.splitlines())
+
+
+def _preview_refresh(provider: Provider) -> str:
+    """Show the request of a refresh."""
+    return _preview(provider, provider.refresh_url, build_refresh_params(RefreshTokenGrant(_REFRESH_TOKEN)))
+
+
+def _preview_code(provider: Provider) -> str:
+    """Show the request that redeems an authorization code."""
+    verifier = _VERIFIER if provider.pkce else None
+    return _preview(
+        provider, provider.token_url, build_code_params(_CODE, verifier, "https://consent.example/callback")
+    )
+
+
+def _preview(provider: Provider, url: str, params: dict[str, str]) -> str:
+    values = {name: default or name.upper() for name, default in provider.variables.items()}
+    request = build_token_request(
+        provider,
+        fill(url, values),
+        params,
+        _CLIENT,
+        values=values,
+        scopes=("SCOPES",),
+        client_assertion=_ASSERTION,
+    )
+    return redact(_request_text(request), _SECRETS)
+
+
+def _request_text(request: HttpRequest) -> str:
+    lines = [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in request.headers.items())]
+    return "\n".join([*lines, "", request.body.decode()]).rstrip()
 
 
 def write_table() -> Iterator[str]:

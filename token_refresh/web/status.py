@@ -131,7 +131,8 @@ class StatusPage:
         that sends neither is not a browser of these days: it shows by what it sends that it is not a form, either.
         """
         site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-        if site is None and origin is None and (request.is_json or _has_bearer(request)):
+        has_bearer = request.headers.get("Authorization", "").lower().startswith("bearer ")
+        if site is None and origin is None and (request.is_json or has_bearer):
             return True
         if site is not None and site not in ("same-origin", "none"):
             return False
@@ -154,7 +155,3 @@ def _asked_for(request: Request) -> str:
     data = request.get_json(silent=True)
     name = data.get("connection") if isinstance(data, dict) else None
     return name if isinstance(name, str) else ""
-
-
-def _has_bearer(request: Request) -> bool:
-    return request.headers.get("Authorization", "").lower().startswith("bearer ")

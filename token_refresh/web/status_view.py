@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -83,7 +84,7 @@ class StatusView:
         """Return the page around `body`; what comes piece by piece is sent as it comes, after the page's head."""
         shell = self.pages.text("status", {"place": self.overview.place})
         head, _, foot = shell.partition(_MARK)
-        pieces = head + body + foot if isinstance(body, str) else _around(head, body, foot)
+        pieces = head + body + foot if isinstance(body, str) else chain((head,), body, (foot,))
         response = self.pages.respond(pieces, status=status, script="status")
         # `no-referrer` would make browsers hide where a form comes from.
         response.headers["Referrer-Policy"] = "same-origin"
@@ -229,12 +230,6 @@ class StatusView:
         """Return the address that shows more rows, where some are left out."""
         last = next((g for g in reversed(listing.groups) if not g.fold and not g.incident), None)
         return _url(query, n=query.size * 2) if last and last.total > len(last.rows) else None
-
-
-def _around(head: str, body: Iterator[str], foot: str) -> Iterator[str]:
-    yield head
-    yield from body
-    yield foot
 
 
 def _url(query: Query, **changes: object) -> str:

@@ -66,7 +66,8 @@ def _title(notice: Notice) -> str:
     reason = notice.text("reason")
     template = _TITLES.get(notice.type, "")
     if notice.type == EventType.CLIENT_REJECTED:
-        template = _BY_REASON.get(reason) or _REJECTED.get(_remedy(notice), _REJECTED["fix_client"])
+        remedy = notice.text("remedy") or remedy_for(reason)
+        template = _BY_REASON.get(reason) or _REJECTED.get(remedy, _REJECTED["fix_client"])
     elif notice.type == EventType.INVALID_GRANT:
         template = _BY_REASON.get(reason, template)
     return template.format(subject=shown(notice.subject, limit=255))
@@ -117,7 +118,3 @@ def _connections(data: Mapping[str, object]) -> str:
     more = count - len(shown_names)
     text = ", ".join(shown_names) + (f" and {more} more" if shown_names and more > 0 else "")
     return f"{count} ({text})" if text else str(count)
-
-
-def _remedy(notice: Notice) -> str:
-    return notice.text("remedy") or remedy_for(notice.text("reason"))

@@ -111,7 +111,9 @@ def build_owner_message(notice: Notice, house: House, about: About, now: float) 
     what = shown(about.title or notice.subject, limit=255)
     title = _title(notice, what)
     if notice.type == EventType.RECOVERED:
-        return lay_out(notice, title, [Paragraph(_over(about, what)), *_signature(notice, house)])
+        account = f" to {about.provider}" if about.provider else ""
+        over = f"{what} is connected{account} again. There is nothing left for you to do."
+        return lay_out(notice, title, [Paragraph(over), *_signature(notice, house)])
     link = link_of(notice, house)
     blocks: list[Block] = [Paragraph(_who_asks(notice, house, about)), Paragraph(_why(notice, about))]
     blocks.append(Facts((("What it is for", shown(about.purpose)), ("Account to sign in with", shown(about.owner)))))
@@ -119,7 +121,15 @@ def build_owner_message(notice: Notice, house: House, about: About, now: float) 
         blocks.append(Button(_label(notice), link))
     blocks.append(Facts(_times(notice, house, now, has_link=link is not None)))
     # What a program cannot show as a button, and what a careful reader asks, comes after what a phone shows first.
-    blocks += [Address(link), Small(_caution(house))] if link else [Paragraph(_no_link(house))]
+    whom = shown(house.contact) or shown(house.name) or "the people who run this service"
+    if link:
+        caution = (
+            "The link is meant for you alone: please do not forward it. If you do not know what this is about, do not "
+            f"open it and ask {whom}."
+        )
+        blocks += [Address(link), Small(caution)]
+    else:
+        blocks.append(Paragraph(f"Please ask {whom} for a link: this message could not bring one."))
     return lay_out(notice, title, [*blocks, *_signature(notice, house)])
 
 
@@ -128,11 +138,6 @@ def _title(notice: Notice, what: str) -> str:
         day = words_of_day(_end(notice))
         return f"{what}: your permission ends {f'on {day}' if day else 'soon'}"
     return _TITLES[notice.type].format(what=what)
-
-
-def _over(about: About, what: str) -> str:
-    account = f" to {about.provider}" if about.provider else ""
-    return f"{what} is connected{account} again. There is nothing left for you to do."
 
 
 def _who_asks(notice: Notice, house: House, about: About) -> str:
@@ -176,22 +181,7 @@ def _label(notice: Notice) -> str:
     return _BUTTONS.get(remedy_for(notice.text("reason")), "Allow access")
 
 
-def _no_link(house: House) -> str:
-    return f"Please ask {_whom(house)} for a link: this message could not bring one."
-
-
-def _caution(house: House) -> str:
-    return (
-        "The link is meant for you alone: please do not forward it. If you do not know what this is about, do not open "
-        f"it and ask {_whom(house)}."
-    )
-
-
 def _signature(notice: Notice, house: House) -> list[Block]:
     sender = f"Sent for {shown(house.name)}." if house.name else "Sent by token-refresh."
     contact = f" Questions: {shown(house.contact)}." if house.contact else ""
     return [Small(f"{sender}{contact} Reference: {shown(notice.subject, limit=255)}")]
-
-
-def _whom(house: House) -> str:
-    return shown(house.contact) or shown(house.name) or "the people who run this service"
