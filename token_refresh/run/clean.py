@@ -1,10 +1,15 @@
-"""The janitor: destroys versions that retried adds and crashes left behind. Disabled versions are billed, too."""
+"""What has no use any more: versions are billed, disabled ones, too, and nobody reads them.
+
+Each run destroys access tokens that are known to have run out; the janitor, once a day, whatever retried adds and
+crashes have left behind.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from token_refresh.connections.incidents import Incidents
@@ -13,7 +18,9 @@ from token_refresh.core.access_token import parse_facts
 from token_refresh.core.connection import Connection
 from token_refresh.core.status import lease_of
 from token_refresh.core.units import DAY
-from token_refresh.errors import QuotaExceeded, StoreError, VersionUnusable
+from token_refresh.errors import QuotaExceeded, StoreError, StoreUnavailable, VersionUnusable
+from token_refresh.instance.lanes import Task
+from token_refresh.instance.pool import Pool
 from token_refresh.instance.quota import Priority, Quota
 from token_refresh.ports import SecretStore, VersionInfo
 
@@ -114,3 +121,27 @@ class Janitor:
         if not versions or facts.connection_version < versions[0].number:
             return []
         return sorted(v.number for v in versions[2:])
+
+
+def destroy_outlived(  # noqa: PLR0913, PLR0917 - what it takes
+    connections: Iterable[Connection], memory: Memory, store: SecretStore, pool: Pool, now: float, until: float
+) -> None:
+    """Destroy what this instance knows to have run out; what is not begun until then is left to the next run."""
+
+    def destroy(connection: Connection, version: int) -> None:
+        try:
+            store.destroy(connection.access_token_secret_id, version)
+        except StoreError as fault:
+            log.warning("could not destroy version %d of %s: %s", version, connection.access_token_secret_id, fault)
+            if isinstance(fault, StoreUnavailable):  # the next run tries again; anything else is left to `clean`
+                return
+        memory.forget_outlived(connection)
+
+    found = [(c, memory.outlived(c, now)) for c in connections if not c.problem]
+    tasks = [
+        Task(c.access_token_secret_id, "", 1, is_single_use=False, work=partial(destroy, c, version))
+        for c, version in found
+        if version
+    ]
+    for _ in pool.run(tasks, Priority.DESTROY, until):
+        pass

@@ -1,19 +1,28 @@
-"""What one run knows of itself: how long it may take, what it has listed, what it holds."""
+"""What one run knows of itself: how long it may take, what it has listed, what it holds, and what is still open."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, final
 
 from token_refresh.core.connection import Connection
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.url import token_endpoint_host
 from token_refresh.core.status import Status
 from token_refresh.core.trigger import Trigger
+from token_refresh.instance.lanes import Task
 from token_refresh.instance.quota import Priority
 from token_refresh.run.visit import Visit
 
 _CLEAN_SHARE: Final = 1 / 20
+# Writes of one refresh: the access token and the destruction of an old one; of a replaced refresh token besides: the
+# lease, the new refresh token, the release, and the destruction of an old one.
+_WRITES: Final = 2
+_WRITES_REPLACED: Final = 6
+_WRITES_TEXT: Final = 1
 
 
 @dataclass(slots=True)
@@ -60,3 +69,52 @@ class Run:
     def priority(self) -> Priority:
         """Return the turn of its attempts among those of the instance (contract 9)."""
         return Priority.DUE if self.is_whole else Priority.NAMED
+
+
+@final
+class OpenAttempts:
+    """Which attempts of each client are still open, and what those that have ended came to."""
+
+    def __init__(self, due: Iterable[Visit]) -> None:
+        self._client = {v.connection.secret_id: v.client for v in due}
+        self._open = Counter(self._client.values())
+        self._ended = defaultdict[str, list[Visit]](list)
+        self.failed: list[Visit] = []  # at Secret Manager: judged when it is known whether all have
+
+    def end(self, visit: Visit) -> list[Visit]:
+        """Note that a visit has ended; return the client's visits if it was the last one that is open."""
+        client = self._client.pop(visit.connection.secret_id, None)
+        if client is None:
+            client = visit.client
+        else:
+            self._open[client] -= 1
+        if visit.failed_at_store:
+            self.failed.append(visit)
+        elif visit.attempt:
+            self._ended[client].append(visit)
+        return self._ended.pop(client, []) if not self._open[client] else []
+
+
+def is_outage(visits: Sequence[Visit]) -> bool:
+    """Tell whether Secret Manager failed for all of at least two connections (contract 4)."""
+    awake = [v for v in visits if not v.connection.paused]
+    return len(awake) > 1 and all(v.failed_at_store for v in awake)
+
+
+def build_task(visit: Visit, provider: Provider | None, work: Callable[[], Visit]) -> Task:
+    """Describe the attempt that `work` makes; all its writes are reserved before it begins (contract 9)."""
+    connection = visit.connection
+    is_replacing = bool(provider and provider.rotates)
+    return Task(
+        key=connection.secret_id,
+        host=token_endpoint_host(provider, connection.variables) if provider else "",
+        writes=(_WRITES_REPLACED if is_replacing else _WRITES) + _WRITES_TEXT * connection.is_text,
+        is_single_use=is_replacing,
+        work=work,
+    )
+
+
+def urgency(visit: Visit, run: Run) -> tuple[bool, float, str]:
+    """Return what to sort by: versions that were named, then least life first (contract 9)."""
+    left = visit.facts.expires_at - run.began if visit.facts else 0.0
+    return (visit.connection.name not in run.trigger.versions, left, visit.connection.name)

@@ -30,14 +30,11 @@ from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.refresh.attempt import Attempt
 from token_refresh.refresh.reply import Reply
 from token_refresh.refresh.save import Saver
-from token_refresh.run.clean import Janitor
-from token_refresh.run.open_attempts import OpenAttempts, is_outage
-from token_refresh.run.outlived import destroy_outlived
+from token_refresh.run.clean import Janitor, destroy_outlived
 from token_refresh.run.report import Report
 from token_refresh.run.revoke import Revocations
-from token_refresh.run.run import Run
+from token_refresh.run.run import OpenAttempts, Run, build_task, is_outage, urgency
 from token_refresh.run.signals import SignalMatcher
-from token_refresh.run.task import build_task, urgency
 from token_refresh.run.verdicts import Verdicts
 from token_refresh.run.visit import Visit, Visitor
 from token_refresh.settings import Settings
