@@ -14,7 +14,7 @@ from token_refresh.core.consent.account import Account
 from token_refresh.core.consent.session import Ticket
 from token_refresh.core.status import CONSENT_HOLDER
 from token_refresh.ports import Publisher, SecretStore, TokenEndpoint
-from token_refresh.refresh.reply import Reply
+from token_refresh.refresh.attempt import Reply
 from token_refresh.run.runner import Runner
 from token_refresh.settings import Settings
 

@@ -25,9 +25,8 @@ from token_refresh.core.token_endpoint.outcome import ErrorDetail
 from token_refresh.errors import Busy, StoreError
 from token_refresh.refresh import refresher
 from token_refresh.refresh.access_tokens import AccessTokens
-from token_refresh.refresh.attempt import Attempt, Prepared
+from token_refresh.refresh.attempt import Attempt, Prepared, Reply, Superseded
 from token_refresh.refresh.preparation import Preparation
-from token_refresh.refresh.reply import Reply, Superseded
 from token_refresh.refresh.save import Saver
 
 A_LOT = 10.0**9
@@ -44,13 +43,13 @@ def throws_away(saver: Saver, reply: Reply) -> Attempt:
     except (StoreError, Busy, Superseded):
         return _save_refresh_token(saver, reply)
     except Exception:
-        saver._unsaved.forget(reply.secret_id, reply)
+        saver.unsaved.forget(reply.secret_id, reply)
         raise
     return saver._finish(reply)
 
 
 def adds_without_looking(saver: Saver, reply: Reply) -> None:
-    reply.own = reply.top = reply.top or saver._store.add(reply.secret_id, reply.payload)
+    reply.own = reply.top = reply.top or saver.store.add(reply.secret_id, reply.payload)
 
 
 def always_has_time(leases: Leases, held: Held, *, for_sends: int = 1) -> bool:

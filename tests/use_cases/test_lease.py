@@ -156,7 +156,7 @@ def test_a_holder_whose_lease_was_taken_over_overwrites_nothing() -> None:
     scene = Scene()
     runner = scene.runner
     theirs = render_lease(Lease("", 0, 7))
-    with runner.saver._leases.held(runner.directory.list()[0], 1) as held:
+    with runner.saver.leases.held(runner.directory.list()[0], 1) as held:
         scene.store.set_annotations(GRANT, {LEASE: theirs})
         held.version = 2
     assert scene.store.annotations(GRANT)[LEASE] == theirs

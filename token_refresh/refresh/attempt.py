@@ -1,15 +1,19 @@
-"""One attempt at one connection: complete before anything is sent, and what it brought."""
+"""One attempt at one connection: complete before anything is sent, its reply on its way, and what it brought."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 
+from token_refresh.connections.lease import Held
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import Connection
-from token_refresh.core.grant import RefreshTokenGrant
-from token_refresh.core.state.grant_end import GrantEnd
+from token_refresh.core.grant import PayloadError, RefreshTokenGrant, parse_grant, render_rotated
+from token_refresh.core.secrecy import Secret
+from token_refresh.core.state.grant_end import GrantEnd, consent_to_keep
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import Verdict
+from token_refresh.core.token_endpoint.outcome import Refreshed
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.ports import AccessedVersion
 
@@ -49,3 +53,69 @@ class Attempt:
     end: GrantEnd | None = None
     looked_at: float | None = None  # when the end was last looked at
     failed_at_store: bool = False
+
+
+class Superseded(Exception):
+    """A newer grant was stored meanwhile: the reply is of no use any more."""
+
+
+@dataclass(slots=True, eq=False)
+class Reply:
+    """A token reply on its way into the store: `payload` is what is to be added.
+
+    `seen` is the highest version number that was looked at. Once added, `own` is the number of ours, and `top` the one
+    to exchange next; `on_top` is a person's grant that has to be put on top again.
+    """
+
+    prepared: Prepared
+    refreshed: Refreshed
+    payload: bytes
+    end: GrantEnd | None
+    received_at: int
+    held: Held
+    seen: int
+    own: int = 0
+    top: int = 0
+    on_top: bytes | None = None
+    is_failing: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> str:
+        """Return the connection's name."""
+        return self.prepared.connection.name
+
+    @property
+    def secret_id(self) -> str:
+        """Return the connection secret's id."""
+        return self.prepared.connection.secret_id
+
+    def whose(self, found: AccessedVersion) -> str:
+        """Tell whether a version holds the token received (ours), the token spent, another grant, or nothing."""
+        try:
+            grant = parse_grant(found.payload)
+        except PayloadError:
+            return "nothing"
+        spent, received = self.prepared.request.grant, self.refreshed.refresh_token
+        if isinstance(grant, RefreshTokenGrant):
+            if received is not None and grant.refresh_token.reveal() == received.reveal():
+                return "ours"
+            if isinstance(spent, RefreshTokenGrant) and grant.refresh_token.reveal() == spent.refresh_token.reveal():
+                return "spent"
+        return "other"
+
+
+def render_payload(
+    prepared: Prepared, refreshed: Refreshed, refresh_token: Secret, end: GrantEnd | None, now: int
+) -> bytes:
+    """Write the new refresh token in the form that the old payload had."""
+    grant = prepared.request.grant
+    facts: dict[str, object] = {
+        "issued_at": now,
+        "expires_at": int(end.at) if end else None,
+        **({"scope": refreshed.scope} if refreshed.scope else {}),
+    }
+    if isinstance(grant, RefreshTokenGrant):
+        consented_at = consent_to_keep(grant, refreshed, prepared.request.provider, now)
+        facts |= {"consented_at": consented_at} if consented_at is not None else {}
+    return render_rotated(prepared.version.payload, refresh_token, facts)

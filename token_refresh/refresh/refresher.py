@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Held, Leases
@@ -52,41 +52,28 @@ from token_refresh.errors import (
 )
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore, TokenEndpoint
-from token_refresh.refresh.attempt import Attempt, Prepared
+from token_refresh.refresh.attempt import Attempt, Prepared, Reply
 from token_refresh.refresh.preparation import Preparation
-from token_refresh.refresh.reply import Reply
 from token_refresh.refresh.save import Saver
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
 
 
+@dataclass(frozen=True, slots=True)
 class Refresher:
     """Exchange grants one connection at a time; threads may share it."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a refresh
-        self,
-        store: SecretStore,
-        endpoint: TokenEndpoint,
-        settings: Settings,
-        memory: Memory,
-        preparation: Preparation,
-        incidents: Incidents,
-        leases: Leases,
-        saver: Saver,
-        unsaved: UnsavedReplies[Reply],
-        clock: Callable[[], float],
-    ) -> None:
-        self._store = store
-        self._endpoint = endpoint
-        self._settings = settings
-        self._memory = memory
-        self._preparation = preparation
-        self._incidents = incidents
-        self._leases = leases
-        self._saver = saver
-        self._unsaved = unsaved
-        self._clock = clock
+    store: SecretStore
+    endpoint: TokenEndpoint
+    settings: Settings
+    memory: Memory
+    preparation: Preparation
+    incidents: Incidents
+    leases: Leases
+    saver: Saver
+    unsaved: UnsavedReplies[Reply]
+    clock: Callable[[], float]
 
     def attempt(self, connection: Connection, situation: Situation, until: float = float("inf")) -> Attempt:
         """Exchange the connection's grant once and store what comes back; raises nothing.
@@ -97,21 +84,21 @@ class Refresher:
         if attempt.verdict.outcome == Outcome.REJECTED and self._has_newer_client(attempt):
             attempt = self._attempt(attempt.connection, attempt.situation, until)
         if attempt.verdict.outcome != Outcome.DEFERRED:
-            self._memory.remember_failure(connection.secret_id, attempt.verdict.back_off)
-        self._memory.clients[connection.secret_id] = attempt.situation.client
+            self.memory.remember_failure(connection.secret_id, attempt.verdict.back_off)
+        self.memory.clients[connection.secret_id] = attempt.situation.client
         return attempt
 
     def _attempt(self, connection: Connection, situation: Situation, until: float) -> Attempt:
-        began = int(self._clock())
+        began = int(self.clock())
 
         def conclude(judge_in: Callable[[Situation], Verdict], *, failed_at_store: bool = False) -> Attempt:
             attempt = self._judge(connection, situation, began, judge_in)
             return replace(attempt, failed_at_store=failed_at_store)
 
         try:
-            if lease_of(connection.record).is_held(self._clock()):
+            if lease_of(connection.record).is_held(self.clock()):
                 raise Busy  # noqa: TRY301 - as when it is found out later
-            prepared = self._preparation.prepare(connection, situation)
+            prepared = self.preparation.prepare(connection, situation)
             situation = prepared.situation
             self._require_time(until)
             return self._exchange_and_save(prepared, began, until)
@@ -120,7 +107,7 @@ class Refresher:
             return Attempt(connection, situation, verdict, situation.facts)
         except Busy:
             is_unsaved = lease_of(connection.record).unsaved
-            return conclude(lambda s: judge_busy(s, self._settings.lease_seconds, is_unsaved=is_unsaved))
+            return conclude(lambda s: judge_busy(s, self.settings.lease_seconds, is_unsaved=is_unsaved))
         except VersionMissing:
             return conclude(judge_never_consented)
         except StoreDenied as fault:
@@ -140,9 +127,9 @@ class Refresher:
 
     def _exchange_and_save(self, prepared: Prepared, began: int, until: float) -> Attempt:
         if not prepared.is_single_use:
-            outcome = self._explain(prepared, self._endpoint.refresh(prepared.request), maybe_spent=False)
+            outcome = self._explain(prepared, self.endpoint.refresh(prepared.request), maybe_spent=False)
             return self._conclude(prepared, outcome, None, began)
-        with self._unsaved.spending(), self._held(prepared) as held:
+        with self.unsaved.spending(), self._held(prepared) as held:
             prepared, held.maybe_spent = self._newest_under_lease(prepared, held)
             held.version = prepared.version.number
             self._require_time(until)
@@ -153,15 +140,15 @@ class Refresher:
         return replace(attempt, connection=held.connection)
 
     def _require_time(self, until: float) -> None:
-        if self._clock() >= until:
+        if self.clock() >= until:
             raise NotNow("run_seconds")
 
     def _held(self, prepared: Prepared) -> AbstractContextManager[Held]:
         def is_done(record: SecretRecord) -> bool:
-            facts = self._memory.reread(replace(prepared.connection, record=record))
+            facts = self.memory.reread(replace(prepared.connection, record=record))
             return facts is not None and facts.is_newer_than(prepared.situation.facts)
 
-        return self._leases.held(prepared.connection, prepared.version.number, is_done=is_done)
+        return self.leases.held(prepared.connection, prepared.version.number, is_done=is_done)
 
     def _newest_under_lease(self, prepared: Prepared, held: Held) -> tuple[Prepared, bool]:
         """Return what to exchange now that nobody else may, and whether its token may be spent already.
@@ -169,7 +156,7 @@ class Refresher:
         `latest` may be stale for hours. What is exchanged next buries every version below it, so look by number.
         """
         version = read_newest(
-            self._store,
+            self.store,
             prepared.connection.secret_id,
             known=prepared.version,
             floor=max(held.before.version, prepared.situation.lowest_version),
@@ -177,32 +164,32 @@ class Refresher:
             takeover=held.was_abandoned,
         )
         # The lists may have been stale; what was written over is not.
-        status = self._incidents.status_of(held.connection)
+        status = self.incidents.status_of(held.connection)
         situation = replace(prepared.situation, status=status, version=version.number)
         request = replace(prepared.request, connection=held.connection)
         if version.number != prepared.version.number:
             request = replace(request, grant=parse_grant(version.payload))
         newest = Prepared(situation, version, request)
         if version.number != prepared.version.number:
-            self._preparation.check_again(newest)
+            self.preparation.check_again(newest)
         # Nothing newer was stored: the last holder may have spent this very token.
         return newest, held.was_abandoned and version.number <= held.before.version
 
     def _exchange_under_lease(self, prepared: Prepared, held: Held) -> TokenOutcome:
-        if not self._leases.has_time(held, for_sends=2):
+        if not self.leases.has_time(held, for_sends=2):
             return Unavailable("lease_too_short")
         # Whatever happens from here on, the token may be spent, until a known answer says that it is not.
         maybe_spent, held.maybe_spent = held.maybe_spent, True
-        outcome = self._endpoint.refresh(prepared.request)
+        outcome = self.endpoint.refresh(prepared.request)
         if not isinstance(outcome, UnknownOutcome):
             held.maybe_spent = maybe_spent
-        elif self._leases.has_time(held):  # a grace window may still give us the answer
-            outcome = self._endpoint.refresh(prepared.request)
+        elif self.leases.has_time(held):  # a grace window may still give us the answer
+            outcome = self.endpoint.refresh(prepared.request)
         return self._explain(prepared, outcome, maybe_spent=held.maybe_spent)
 
     def _conclude(self, prepared: Prepared, outcome: TokenOutcome, held: Held | None, began: int) -> Attempt:
         if isinstance(outcome, Refreshed):
-            return self._saver.save(prepared, outcome, held)
+            return self.saver.save(prepared, outcome, held)
         return self._judge(prepared.connection, prepared.situation, began, lambda s: judge(s, outcome))
 
     def _has_newer_client(self, attempt: Attempt) -> bool:
@@ -210,7 +197,7 @@ class Refresher:
         if not attempt.situation.client_version:
             return False
         with suppress(Misconfigured, StoreError):
-            version = self._memory.client(attempt.connection.client_secret_id, reread=True)[1]
+            version = self.memory.client(attempt.connection.client_secret_id, reread=True)[1]
             return version > attempt.situation.client_version
         return False
 
@@ -221,14 +208,14 @@ class Refresher:
         issued_at, facts = grant.issued_at, prepared.situation.facts
         if issued_at is None:
             with suppress(StoreError):
-                issued_at = self._store.created_at(prepared.connection.secret_id, prepared.version.number)
+                issued_at = self.store.created_at(prepared.connection.secret_id, prepared.version.number)
         reason = explain_death(
             outcome.reason,
             prepared.request.provider,
             maybe_spent=maybe_spent,
             issued_at=issued_at,
             last_used_at=facts.refreshed_at if facts else None,
-            now=self._clock(),
+            now=self.clock(),
         )
         return replace(outcome, reason=reason)
 
@@ -238,15 +225,15 @@ class Refresher:
         self, connection: Connection, situation: Situation, began: int, judge_in: Callable[[Situation], Verdict]
     ) -> Attempt:
         """Judge with the access token as it is stored now, or not at all if another instance was faster."""
-        facts = self._memory.newer(connection, situation.facts)
+        facts = self.memory.newer(connection, situation.facts)
         if facts:
-            margin = self._memory.margins(connection, facts).margin
+            margin = self.memory.margins(connection, facts).margin
             situation = replace(situation, facts=facts, margin=margin)
             if facts.refreshed_at >= began:
                 return Attempt(
                     connection, situation, Verdict(Outcome.FRESH, "refreshed_elsewhere", situation.status), facts
                 )
-        situation = replace(situation, now=self._clock())
+        situation = replace(situation, now=self.clock())
         return Attempt(connection, situation, judge_in(situation), situation.facts)
 
 

@@ -13,7 +13,7 @@ import logging
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from token_refresh.connections.lease import Held, Leases
@@ -29,8 +29,7 @@ from token_refresh.instance.quota import Quota
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
 from token_refresh.refresh.access_tokens import AccessTokens
-from token_refresh.refresh.attempt import Attempt, Prepared
-from token_refresh.refresh.reply import Reply, Superseded, render_payload
+from token_refresh.refresh.attempt import Attempt, Prepared, Reply, Superseded, render_payload
 
 log = logging.getLogger("token_refresh")
 
@@ -40,39 +39,30 @@ _END_PATIENCE: Final = 2.0  # s, of the ten that a process has to end
 _SHORTEST_LEASE: Final = 1.0  # s, that must be left of a lease to add a version under it
 
 
+@dataclass(frozen=True, slots=True)
 class Saver:
     """Store replies; threads may share it."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a save
-        self,
-        store: SecretStore,
-        leases: Leases,
-        access_tokens: AccessTokens,
-        unsaved: UnsavedReplies[Reply],
-        writes: Quota,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
-    ) -> None:
-        self._store = store
-        self._leases = leases
-        self._access_tokens = access_tokens
-        self._unsaved = unsaved
-        self._writes = writes
-        self._clock = clock
-        self._sleep = sleep
+    store: SecretStore
+    leases: Leases
+    access_tokens: AccessTokens
+    unsaved: UnsavedReplies[Reply]
+    writes: Quota
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
 
     def save(self, prepared: Prepared, refreshed: Refreshed, held: Held | None) -> Attempt:
         """Store a reply and return what that came to; raises `StoreError` where no access token could be stored."""
-        now, spent = int(self._clock()), prepared.version.number
+        now, spent = int(self.clock()), prepared.version.number
         if refreshed.refresh_token is None:
-            return self._access_tokens.write(
+            return self.access_tokens.write(
                 prepared, refreshed, held, spent, self._find_end(prepared, refreshed, now), now
             )
         # A provider that is said never to rotate takes no lease: this one is taken before the first add.
         lease = held or Held(prepared.connection, Lease(uuid.uuid4().hex), Lease(), spent)
         payload = render_payload(prepared, refreshed, refreshed.refresh_token, None, now)
         reply = Reply(prepared, refreshed, payload, None, now, lease, seen=spent)
-        self._unsaved.remember(reply.secret_id, reply)
+        self.unsaved.remember(reply.secret_id, reply)
         # Until it is stored, the next holder must know that the token is spent.
         lease.maybe_spent = True
         # Only now that nothing can lose the reply any more may other calls be made for it.
@@ -82,7 +72,7 @@ class Saver:
             return self._save_refresh_token(reply)
         finally:
             if held is None:
-                self._leases.give_back(lease)
+                self.leases.give_back(lease)
 
     def _find_end(self, prepared: Prepared, refreshed: Refreshed, now: int) -> GrantEnd | None:
         grant, provider = prepared.request.grant, prepared.request.provider
@@ -91,7 +81,7 @@ class Saver:
         created_at, number = None, version_to_date(grant, refreshed, provider, prepared.version.number)
         if number is not None:
             with suppress(Exception):  # a warning less
-                created_at = self._store.created_at(prepared.connection.secret_id, number)
+                created_at = self.store.created_at(prepared.connection.secret_id, number)
         return find_end(grant, refreshed, provider, now, created_at)
 
     # -- a new refresh token -------------------------------------------------------------------------------------------
@@ -103,7 +93,7 @@ class Saver:
         except Superseded:
             return self._drop(reply)
         except SecretMissing as fault:
-            self._unsaved.forget(reply.secret_id, reply)
+            self.unsaved.forget(reply.secret_id, reply)
             return prepared.concluded(judge_misconfigured(prepared.situation, str(fault)))
         except Busy:
             self._mark(reply)
@@ -114,19 +104,19 @@ class Saver:
 
     def failing(self) -> list[Reply]:
         """Return the replies that could not be stored."""
-        return [reply for reply in self._unsaved.all().values() if reply.is_failing]
+        return [reply for reply in self.unsaved.all().values() if reply.is_failing]
 
     def save_late(self, reply: Reply) -> Attempt | None:
         """Try once more to store a reply; None while it is not stored. The lease is renewed, or given back."""
-        self._writes.charge()
+        self.writes.charge()
         try:
             self._save_once(reply)
         except Superseded:
             dropped = self._drop(reply)
-            self._leases.give_back(reply.held)
+            self.leases.give_back(reply.held)
             return dropped
         except SecretMissing:
-            self._unsaved.forget(reply.secret_id, reply)
+            self.unsaved.forget(reply.secret_id, reply)
             return None
         except Busy:
             log.warning("the new refresh token of %s waits: another holder has its lease", reply.name)
@@ -141,29 +131,29 @@ class Saver:
             log.warning("the access token of %s could not be stored: %s", reply.name, fault)
             return None
         finally:
-            self._leases.give_back(reply.held)
+            self.leases.give_back(reply.held)
 
     def end_all(self) -> None:
         """Try once more to store each reply, since the process ends; what cannot be stored has its lease ended."""
-        for reply in self._unsaved.all().values():
+        for reply in self.unsaved.all().values():
             try:
                 self._save_at_the_end(reply)
             except Exception as fault:  # noqa: BLE001 - there is no other chance
                 self._say(reply, fault)
-                self._leases.end(reply.held)
+                self.leases.end(reply.held)
             else:
                 self._release(reply)
-                self._leases.give_back(reply.held)
+                self.leases.give_back(reply.held)
 
     def _save_at_the_end(self, reply: Reply) -> None:
         """Store a reply although another thread may be in the middle of it: two copies of one token do no harm."""
         if reply.lock.acquire(timeout=_END_PATIENCE):
             reply.lock.release()
             self._save_once(reply)
-        elif reply.held.lease.until <= self._clock():
+        elif reply.held.lease.until <= self.clock():
             raise Busy("the lease is over")
         else:
-            reply.top = self._store.add(reply.secret_id, reply.payload)
+            reply.top = self.store.add(reply.secret_id, reply.payload)
 
     def _save_while_held(self, reply: Reply) -> None:
         """Store the only copy of a new refresh token; tried until the lease ends, whatever goes wrong."""
@@ -175,12 +165,12 @@ class Saver:
                 raise
             except Exception as fault:
                 self._say(reply, fault)
-                self._unsaved.note_failure(reply.secret_id)
+                self.unsaved.note_failure(reply.secret_id)
                 until = until or reply.held.lease.until  # a holder that was slow has got the lease again by now
-                if isinstance(fault, Busy) or self._clock() + delay >= until:
+                if isinstance(fault, Busy) or self.clock() + delay >= until:
                     raise
-            self._sleep(delay)
-            self._writes.charge()
+            self.sleep(delay)
+            self.writes.charge()
             delay = min(delay * 2, _LONGEST_RETRY)
 
     def _save_once(self, reply: Reply) -> None:
@@ -191,30 +181,30 @@ class Saver:
         with reply.lock:
             if reply.top:
                 return
-            if reply.held.lease.until - self._clock() < _SHORTEST_LEASE:
+            if reply.held.lease.until - self.clock() < _SHORTEST_LEASE:
                 # Slow, frozen, or saved late: what was known under the old lease may be old.
-                self._leases.regain(reply.held)
+                self.leases.regain(reply.held)
                 self._look_above(reply)
             elif reply.is_failing:
                 with suppress(StoreError):  # an add that failed may have taken effect
                     self._look_above(reply)
             if not reply.own:
-                reply.own = self._store.add(reply.secret_id, reply.payload)
+                reply.own = self.store.add(reply.secret_id, reply.payload)
                 if reply.own != reply.seen + 1:
                     self._look_between(reply)
                 reply.seen = reply.own
             if reply.on_top is not None:
-                if reply.held.lease.until <= self._clock():
+                if reply.held.lease.until <= self.clock():
                     raise StoreUnavailable("the lease ended before another grant was put on top again")
                 log.warning("%s: a version that was added during the exchange is put on top again", reply.name)
-                reply.seen = self._store.add(reply.secret_id, reply.on_top)
+                reply.seen = self.store.add(reply.secret_id, reply.on_top)
                 reply.on_top = None
             reply.top = reply.seen
 
     def _look_above(self, reply: Reply) -> None:
         """Look by number for what others have stored meanwhile; raises `Superseded`."""
         other = 0
-        for found in read_above(self._store, reply.secret_id, reply.seen):
+        for found in read_above(self.store, reply.secret_id, reply.seen):
             if isinstance(found, VersionUnusable):
                 continue
             reply.seen = found.number
@@ -232,7 +222,7 @@ class Saver:
         """Look for a grant that a person added during the exchange: it is the newer one."""
         for number in range(reply.seen + 1, reply.own):
             try:
-                found = self._store.access(reply.secret_id, number)
+                found = self.store.access(reply.secret_id, number)
             except VersionUnusable:
                 continue
             if reply.whose(found) == "other":
@@ -242,18 +232,18 @@ class Saver:
         """Publish the access token of a stored reply, if it is still good and no other holder went on meanwhile."""
         self._release(reply)
         held, prepared = reply.held, reply.prepared
-        if held.lease.until <= self._clock():
+        if held.lease.until <= self.clock():
             try:
-                self._leases.regain(held)
+                self.leases.regain(held)
             except Busy:
                 return prepared.concluded(Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
-            if next(read_above(self._store, reply.secret_id, reply.top), None):
+            if next(read_above(self.store, reply.secret_id, reply.top), None):
                 return prepared.concluded(Verdict(Outcome.DEFERRED, "newer_version", prepared.situation.status))
-        return self._access_tokens.write(prepared, reply.refreshed, held, reply.own, reply.end, reply.received_at)
+        return self.access_tokens.write(prepared, reply.refreshed, held, reply.own, reply.end, reply.received_at)
 
     def _release(self, reply: Reply) -> None:
         """Note that a reply is stored: its lease may be released, naming the version to exchange next."""
-        self._unsaved.forget(reply.secret_id, reply)
+        self.unsaved.forget(reply.secret_id, reply)
         held = reply.held
         held.version, held.maybe_spent, held.is_unsaved = reply.top, False, False
 
@@ -275,14 +265,14 @@ class Saver:
             reply.secret_id,
             extra={"json_fields": {"event": "rotated_token_not_saved", "connection": reply.name}},
         )
-        situation = replace(reply.prepared.situation, facts=None, now=self._clock())
+        situation = replace(reply.prepared.situation, facts=None, now=self.clock())
         attempt = reply.prepared.concluded(judge(situation, Unavailable(NOT_SAVED)))
         return replace(attempt, facts=reply.prepared.situation.facts)
 
     def _mark(self, reply: Reply) -> None:
         """Mark the lease, so that other holders wait for what only this instance has."""
         try:
-            self._leases.keep_unsaved(reply.held)
+            self.leases.keep_unsaved(reply.held)
         except Exception as fault:  # noqa: BLE001 - others will take over when the lease ends
             self._say(reply, fault)
             reply.held.is_unsaved = True

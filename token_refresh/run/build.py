@@ -19,9 +19,9 @@ from token_refresh.instance.quota import Quota
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import ConsentLinks, Publisher, Revoker, SecretStore, TokenEndpoint
 from token_refresh.refresh.access_tokens import AccessTokens
+from token_refresh.refresh.attempt import Reply
 from token_refresh.refresh.preparation import Preparation
 from token_refresh.refresh.refresher import Refresher
-from token_refresh.refresh.reply import Reply
 from token_refresh.refresh.save import Saver
 from token_refresh.run.clean import Janitor
 from token_refresh.run.revoke import Revocations

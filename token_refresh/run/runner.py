@@ -27,8 +27,7 @@ from token_refresh.instance.lanes import Task
 from token_refresh.instance.pool import Pool
 from token_refresh.instance.quota import Priority
 from token_refresh.instance.unsaved import UnsavedReplies
-from token_refresh.refresh.attempt import Attempt
-from token_refresh.refresh.reply import Reply
+from token_refresh.refresh.attempt import Attempt, Reply
 from token_refresh.refresh.save import Saver
 from token_refresh.run.clean import Janitor, destroy_outlived
 from token_refresh.run.report import Report

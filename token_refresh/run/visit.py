@@ -32,10 +32,9 @@ from token_refresh.errors import (
 )
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
-from token_refresh.refresh.attempt import Attempt
+from token_refresh.refresh.attempt import Attempt, Reply
 from token_refresh.refresh.preparation import Preparation
 from token_refresh.refresh.refresher import Refresher, log_defect
-from token_refresh.refresh.reply import Reply
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
