@@ -1,13 +1,20 @@
-"""Google's client for Secret Manager: global, regional, or the local stack's; and how its calls are repeated."""
+"""Google's client for Secret Manager: global, regional, or the local stack's; and its methods, each with its retry.
+
+methods = Methods(build_client(settings))
+reply = methods.access(sm.AccessSecretVersionRequest(name=name), name)
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from google.api_core import exceptions
+from google.api_core import exceptions, grpc_helpers
 from google.api_core.client_options import ClientOptions
+from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 from google.api_core.retry import Retry, if_exception_type
 from google.cloud import secretmanager_v1 as sm
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports.base import DEFAULT_CLIENT_INFO
 
 from token_refresh.settings import Settings
 
@@ -26,7 +33,41 @@ _RETRY = Retry(
     multiplier=2.0,
     timeout=8.0,
 )
-CALL_OPTIONS: Final[dict[str, Any]] = {"retry": _RETRY, "timeout": 10.0}
+_SECONDS: Final = 10.0
+
+# Of a request and the resource that it is routed by; the reply is the plain message, which is read in half the time.
+Method = Callable[[Any, str], Any]
+
+
+class Methods:
+    """Secret Manager's methods on the client's own transport: the same channel, messages, headers and errors.
+
+    The client's methods wrap each call anew, which takes a third of its processor time.
+    """
+
+    def __init__(self, client: sm.SecretManagerServiceClient) -> None:
+        transport = client.transport
+        self.list = _method(transport.list_secrets, "parent")
+        self.get = _method(transport.get_secret, "name")
+        self.update = _method(transport.update_secret, "secret.name")
+        self.access = _method(transport.access_secret_version, "name")
+        self.add = _method(transport.add_secret_version, "parent")
+        self.destroy = _method(transport.destroy_secret_version, "name")
+        self.list_versions = _method(transport.list_secret_versions, "parent")
+        self.get_version = _method(transport.get_secret_version, "name")
+
+
+def _method(stub: Callable[..., Any], routed_by: str) -> Method:
+    """Return a method that raises `google.api_core.exceptions`; see https://google.aip.dev/client-libraries/4222."""
+    call = _RETRY(grpc_helpers.wrap_errors(stub))  # type: ignore[no-untyped-call]
+    client = DEFAULT_CLIENT_INFO.to_grpc_metadata()  # type: ignore[no-untyped-call]
+
+    def invoke(request: Any, resource: str) -> Any:
+        route = to_grpc_metadata(((routed_by, resource),))  # type: ignore[no-untyped-call]
+        reply = call(request, timeout=_SECONDS, metadata=(route, client))
+        return type(reply).pb(reply)
+
+    return invoke
 
 
 def build_client(settings: Settings) -> sm.SecretManagerServiceClient:

@@ -116,6 +116,9 @@ class Lease:
         return bool(self.holder) and not self.is_held(now)
 
 
+_NEVER_TAKEN: Final = Lease()
+
+
 @lru_cache(maxsize=_CACHED)
 def parse_status(text: str | None) -> Status | None:
     """Read the annotation; None when absent or nonsense."""
@@ -157,7 +160,7 @@ def status_of(connection: Connection) -> Status | None:
 
 def lease_of(record: SecretRecord) -> Lease:
     """Return the lease that the secret carries; absent or nonsense reads as never taken."""
-    return parse_lease(record.annotations.get(LEASE)) or Lease()
+    return parse_lease(record.annotations.get(LEASE)) or _NEVER_TAKEN
 
 
 @lru_cache(maxsize=_CACHED)

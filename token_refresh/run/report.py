@@ -43,11 +43,16 @@ class Report:
         undone = (Outcome.BUSY, Outcome.DEFERRED)
         return any(v.outcome in undone for v in self.visits if v.connection.name in self.named)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many connections came to which outcome."""
+        return dict(Counter(str(v.outcome) for v in self.visits))
+
     def document(self) -> dict[str, object]:
         """Return the answer of `refresh_http` (contract 4)."""
         document: dict[str, object] = {
             "run_id": self.run_id,
-            "counts": dict(Counter(str(v.outcome) for v in self.visits)),
+            "counts": self.counts,
             "connections": [self._row(v) for v in self.visits],
         }
         if self.destroyed is not None:
@@ -58,14 +63,14 @@ class Report:
         """Write a line for each connection that something happened to, and one for the run."""
         for visit in self.visits:
             self._log_visit(visit, now)
-        counts = self.document()["counts"]
+        counts = self.counts
         fields: dict[str, object] = {
             "event": "run",
             "run_id": self.run_id,
             "is_whole": self.is_whole,
             "is_carried_out": self.is_carried_out,
             "counts": counts,
-            "deferred": sum(v.outcome == Outcome.DEFERRED for v in self.visits),
+            "deferred": counts.get(Outcome.DEFERRED, 0),
             "duration_seconds": round(now - began, 3),
         }
         if self.is_whole:

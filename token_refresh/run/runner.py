@@ -116,7 +116,8 @@ class Runner:
 
         def promised(visit: Visit, now: float) -> bool:
             """Tell whether a reader finds the life that contract 3 promises."""
-            margin = memory.margins(visit.connection, visit.facts).margin
+            at_hand = None if visit.attempt else visit.situation
+            margin = (at_hand or memory.margins(visit.connection, visit.facts)).margin
             least = max(margin - settings.run_every - settings.run_seconds, 0)
             return visit.facts is not None and visit.facts.expires_at - now > least
 

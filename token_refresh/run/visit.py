@@ -19,7 +19,7 @@ from token_refresh.core.incident.events import NOT_SAVED
 from token_refresh.core.state.policy import Decision, attempt, decide, needs_newest, wait
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import judge, judge_misconfigured, judge_waiting
-from token_refresh.core.status import Outcome, State, Status, lease_of, parse_lease, parse_status
+from token_refresh.core.status import Lease, Outcome, State, Status, lease_of, parse_lease, parse_status
 from token_refresh.core.token_endpoint.outcome import Unavailable
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import (
@@ -194,11 +194,12 @@ class Visitor:
     def _sight(self, connection: Connection, trigger: Trigger) -> Situation:
         """Return what is known, and what the stored access token tells."""
         status, facts = self.incidents.status_of(connection), None
+        lease = lease_of(connection.record)
         if not connection.paused or self.memory.is_known(connection):
             facts = self.memory.facts(connection)
         # A lease that names a newer version means that a newer access token exists, or is coming; and a state that
         # only this instance remembers may be over.
-        if facts and not connection.paused and self._lowest_version(connection, trigger) > facts.connection_version:
+        if facts and not connection.paused and lowest_version(lease, connection, trigger) > facts.connection_version:
             facts = self.memory.reread(connection)
         if status and self.incidents.is_unwritten(connection):
             facts = self.memory.reread(connection)
@@ -217,6 +218,7 @@ class Visitor:
         is_unread: bool = False,
     ) -> Situation:
         client = status.client if status and status.client else connection.client_secret_id
+        lease = lease_of(connection.record)
         margins = self.memory.margins(connection, facts)
         return Situation(
             name=connection.name,
@@ -229,15 +231,11 @@ class Visitor:
             client=self.memory.clients.get(connection.secret_id) or client,
             margin=margins.margin,
             due_at=margins.due_at,
-            lowest_version=self._lowest_version(connection, trigger),
-            was_consenting=lease_of(connection.record).is_of_consent,
+            lowest_version=lowest_version(lease, connection, trigger),
+            was_consenting=lease.is_of_consent,
             version=(status.version if status else 0) or (facts.connection_version if facts else 0),
             force=trigger.force,
         )
-
-    @staticmethod
-    def _lowest_version(connection: Connection, trigger: Trigger) -> int:
-        return max(trigger.versions.get(connection.name, 0), lease_of(connection.record).version)
 
     def _with_newest(self, connection: Connection, seen: Situation) -> Situation:
         """Add newer versions, where the state makes them worth a look."""
@@ -268,6 +266,8 @@ class Visitor:
     def _mend(self, connection: Connection) -> Connection:
         """Remove what a person edited into nonsense; it has been treated as absent."""
         notes = connection.record.annotations
+        if STATUS not in notes and LEASE not in notes:
+            return connection
         broken = [
             k for k, parse in ((STATUS, parse_status), (LEASE, parse_lease)) if notes.get(k) and not parse(notes[k])
         ]
@@ -292,3 +292,8 @@ class Visitor:
             except Misconfigured:
                 client = status.client_version + 1  # likewise
         return newest, client
+
+
+def lowest_version(lease: Lease, connection: Connection, trigger: Trigger) -> int:
+    """Return the version of the connection secret that exists at least: named by the trigger, or by the lease."""
+    return max(trigger.versions.get(connection.name, 0), lease.version)
