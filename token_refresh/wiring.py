@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from token_refresh.connections.incidents import Incidents
     from token_refresh.consent.answers import Asker
     from token_refresh.consent.reconsent import Reconsent
-    from token_refresh.instance.refusals import Refusals
+    from token_refresh.instance.recent import Refusals
     from token_refresh.notify import Notifier
     from token_refresh.overview import Overview
     from token_refresh.risc import SecurityEventReceiver
@@ -170,7 +170,7 @@ class Parts:
     @cached_property
     def refusals(self) -> Refusals:
         """Return the limit of `token`: sixty refusals a minute, then only callers that it has served."""
-        from token_refresh.instance.refusals import Refusals
+        from token_refresh.instance.recent import Refusals
 
         return Refusals(60, 60.0, time.monotonic)
 

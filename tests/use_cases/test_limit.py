@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.fakes.instance import FrozenClock
-from token_refresh.instance.limit import Limit
+from token_refresh.instance.recent import Limit
 
 
 def test_so_many_pass_and_then_the_next_knows_how_long_to_wait() -> None:

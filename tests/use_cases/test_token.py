@@ -14,7 +14,7 @@ import pytest
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_exchange import ACCESS_TOKEN, GRANT_TYPE
 from token_refresh.errors import CallerNotAccepted, CallerNotAllowed, StoreUnavailable
-from token_refresh.instance.refusals import Refusals
+from token_refresh.instance.recent import Refusals
 from token_refresh.web.token import handle_token
 
 JOB = "ya29.job-of-team-a-0123456789"

@@ -8,7 +8,7 @@ are published all the same.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from token_refresh.connections.swap import swap
@@ -61,20 +61,15 @@ class Incidents:
             return unwritten[1]
         return parse_status(text) if text else None
 
-    def write(
-        self, connection: Connection, status: Status | None, also: Mapping[str, str | None] | None = None
-    ) -> Connection | None:
-        """Replace the status (None removes it); None when another writer judged the connection first.
-
-        `also` are annotations that change in the same write. Raises `StoreError`.
-        """
+    def write(self, connection: Connection, status: Status | None) -> Connection | None:
+        """Replace the status (None removes it); None when another writer judged first. Raises `StoreError`."""
         before = connection.record.annotations.get(STATUS)
         text = render_status(status) if status else None
-        if text == before and not also:
+        if text == before:
             self.forget_unwritten(connection)
             return connection
-        notes = {**(also or {}), STATUS: text}
-        record = swap(self.store, connection.record, lambda _: notes, lambda r: r.annotations.get(STATUS) == before)
+        changes = {STATUS: text}
+        record = swap(self.store, connection.record, lambda _: changes, lambda r: r.annotations.get(STATUS) == before)
         self.forget_unwritten(connection)
         return replace(connection, record=record) if record else None
 
@@ -107,7 +102,7 @@ class Incidents:
             return self.publish_owed(written, status, facts, description=description, affected=affected)
         return written
 
-    def publish_owed(  # noqa: PLR0913 - an event's data has many sources
+    def publish_owed(
         self,
         connection: Connection,
         status: Status,
@@ -115,7 +110,6 @@ class Incidents:
         *,
         description: str | None = None,
         affected: Sequence[str] = (),
-        also: Mapping[str, str | None] | None = None,
     ) -> Connection:
         """Publish what the status owes and write what is left.
 
@@ -129,7 +123,7 @@ class Incidents:
             left = settle(left, event_id)
         kept = None if left.state == State.HEALTHY and not left.owed else left
         try:
-            return self.write(connection, kept, also) or connection
+            return self.write(connection, kept) or connection
         except _LASTING as fault:
             log.error("the state of %s cannot be written: %s", connection.name, fault)  # noqa: TRY400 - no traceback
             self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), kept)

@@ -12,7 +12,7 @@ from typing import Final
 from token_refresh.consent.request import Refused
 from token_refresh.core.consent.session import Ticket
 from token_refresh.core.units import HOUR, MINUTE
-from token_refresh.instance.limit import Limit
+from token_refresh.instance.recent import Limit
 
 # A view reads metadata once; the refresher keeps 480 reads a minute to itself, and other functions read, too.
 _VIEWS_OF_TICKET: Final = 30

@@ -20,7 +20,7 @@ from token_refresh.core.token_exchange import (
     parse_form,
 )
 from token_refresh.errors import CallerNotAccepted, CallerNotAllowed, StoreUnavailable
-from token_refresh.instance.refusals import Refusals
+from token_refresh.instance.recent import Refusals
 from token_refresh.ports import CallerStore
 from token_refresh.web.responses import json_answer, method_not_allowed
 

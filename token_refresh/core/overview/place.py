@@ -57,65 +57,51 @@ def build_logs_url(place: Place, connection: str = "") -> str:
 def build_commands(connection: Connection, state: str, place: Place) -> tuple[Command, ...]:
     """Build the commands for one connection, what its state asks for first."""
     secret, token = connection.secret_id, connection.access_token_secret_id
-    update = _gcloud(place, "secrets", "update", secret)
-    add = Command("Add a grant by hand", _gcloud(place, "secrets", "versions", "add", secret, "--data-file=grant.json"))
-    read = Command(
-        "Read the access token", _gcloud(place, "secrets", "versions", "access", "latest", f"--secret={token}")
-    )
-    pause = Command("Pause it", f"{update} --update-labels={LABEL}=paused")
-    commands = [add, read, pause]
+    add = Command("Add a grant by hand", _gcloud(place, "secrets versions add", secret, "--data-file=grant.json"))
+    read = Command("Read the access token", _gcloud(place, "secrets versions access latest", f"--secret={token}"))
     if state == "paused":
-        commands = [Command("Resume it", f"{update} --update-labels={LABEL}=enabled"), add, read]
-    elif state == "rejected":
-        mend = _gcloud(
-            place, "secrets", "versions", "add", connection.client_secret_id, "--data-file=client_secret.json"
-        )
-        commands.insert(0, Command("Mend the client registration", mend))
+        return (Command("Resume it", _update(place, secret, f"labels={LABEL}=enabled")), add, read)
+    first = []
+    if state == "rejected":
+        mend = _gcloud(place, "secrets versions add", connection.client_secret_id, "--data-file=client_secret.json")
+        first = [Command("Mend the client registration", mend)]
     elif state == "misconfigured" or (state == "needs_consent" and not connection.owner and not connection.subject):
-        commands.insert(
-            0, Command("Set or correct an annotation", f"{update} --update-annotations={PREFIX}owner=alice@example.com")
-        )
+        annotate = _update(place, secret, f"annotations={PREFIX}owner=alice@example.com")
+        first = [Command("Set or correct an annotation", annotate)]
     elif state == "unreadable":
-        policy = _gcloud(place, "secrets", "get-iam-policy", token)
-        commands.insert(0, Command("See who may read the access token", policy))
-    return tuple(commands)
+        first = [Command("See who may read the access token", _gcloud(place, "secrets get-iam-policy", token))]
+    return (*first, add, read, Command("Pause it", _update(place, secret, f"labels={LABEL}=paused")))
 
 
 def build_first_steps(place: Place) -> tuple[Command, ...]:
     """Build the three commands that an empty project begins with."""
+    labels = f"--labels={LABEL}=enabled,{LABEL_PROVIDER}=google"
+    annotations = (
+        f"--set-annotations={PREFIX}owner=alice@example.com,"
+        f"{PREFIX}scopes=openid email https://www.googleapis.com/auth/gmail.readonly"
+    )
     return (
         Command(
             "Keep the OAuth client that the provider gave you",
-            _gcloud(place, "secrets", "create", "oauth-client-google", "--data-file=client_secret.json"),
+            _gcloud(place, "secrets create oauth-client-google --data-file=client_secret.json"),
         ),
         Command(
             "Make room for the access token that your jobs will read",
-            _gcloud(place, "secrets", "create", f"{_EXAMPLE}-access-token"),
+            _gcloud(place, "secrets create", f"{_EXAMPLE}-access-token"),
         ),
         Command(
             "Declare the connection: owner, scopes, and the label that makes it one",
-            _gcloud(
-                place,
-                "secrets",
-                "create",
-                _EXAMPLE + SUFFIX,
-                f"--labels={LABEL}=enabled,{LABEL_PROVIDER}=google",
-                f"--set-annotations={PREFIX}owner=alice@example.com,"
-                f"{PREFIX}scopes=openid email https://www.googleapis.com/auth/gmail.readonly",
-            ),
+            _gcloud(place, "secrets create", _EXAMPLE + SUFFIX, labels, annotations),
         ),
     )
 
 
 def build_scheduler_commands(place: Place) -> tuple[Command, ...]:
     """Build the commands that tell why there is no run; the region is the functions', which only people know."""
-    region = place.location or "REGION"
-    describe = ("scheduler", "jobs", "describe", "token-refresh", f"--location={region}")
-    resume = ("scheduler", "jobs", "resume", "token-refresh", f"--location={region}")
-    project = Place(place.project)
+    project, job = Place(place.project), ("token-refresh", f"--location={place.location or 'REGION'}")
     return (
-        Command("See whether the Scheduler job is on", _gcloud(project, *describe)),
-        Command("Switch it on", _gcloud(project, *resume)),
+        Command("See whether the Scheduler job is on", _gcloud(project, "scheduler jobs describe", *job)),
+        Command("Switch it on", _gcloud(project, "scheduler jobs resume", *job)),
     )
 
 
@@ -123,12 +109,15 @@ def build_grant_command(place: Place) -> Command:
     """Build the command that lets the status page list the secrets."""
     member = f"serviceAccount:token-refresh-status@{place.project}.iam.gserviceaccount.com"
     role = f"--role=projects/{place.project}/roles/token_refresh_lister"
-    line = shlex.join(
-        ["gcloud", "projects", "add-iam-policy-binding", place.project, f"--member={member}", role, "--condition=None"]
-    )
+    words = ["gcloud", "projects", "add-iam-policy-binding", place.project, f"--member={member}", role]
+    line = shlex.join([*words, "--condition=None"])
     return Command("Let this page's service account list the secrets", line)
 
 
-def _gcloud(place: Place, *words: str) -> str:
+def _update(place: Place, secret_id: str, change: str) -> str:
+    return f"{_gcloud(place, 'secrets update', secret_id)} --update-{change}"
+
+
+def _gcloud(place: Place, command: str, *more: str) -> str:
     location = [f"--location={place.location}"] if place.location else []
-    return shlex.join(["gcloud", *words, f"--project={place.project}", *location])
+    return shlex.join(["gcloud", *command.split(), *more, f"--project={place.project}", *location])

@@ -6,9 +6,8 @@ What is wrong is noted with table and key, and never raises; a key that is wrong
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -39,6 +38,19 @@ _PARAMS: Final = frozenset(
     {"grant_type", "refresh_token", "client_id", "client_secret", "code", "redirect_uri", "scope"}
 )
 _RESPONSE_KEYS: Final = tuple(f.name for f in fields(ResponsePaths))
+
+
+# Kinds that are read as they stand: what is good, and what is said of the rest.
+_PLAIN: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    "flag": (lambda v: isinstance(v, bool), "must be true or false"),
+    "seconds": (lambda v: type(v) is int and v > 0, "must be a positive whole number of seconds"),
+    "text": (
+        lambda v: isinstance(v, str) and bool(v.strip()) and v.isprintable(),
+        "must be a string of one line",
+    ),
+    "separator": (lambda v: isinstance(v, str) and v != "", "must be a string that is not empty"),
+    "path": (lambda v: isinstance(v, str) and PATH.fullmatch(v) is not None, "is not a dotted path"),
+}
 
 
 class Keys:
@@ -72,12 +84,21 @@ class Keys:
             key = f.metadata.get("key") or f.name
             if f.metadata and key in left:
                 among, value = f.metadata["among"], left.pop(key)
-                read = partial(self._choice, among=among) if among else getattr(self, f"_{f.metadata['kind']}")
-                if (found := read(key, value)) is not None:
+                found = self._choice(key, value, among) if among else self._read_kind(f.metadata["kind"], key, value)
+                if found is not None:
                     values[f.name] = found
         for key in left:
             self.wrong(key, "is not a key of a provider definition")
         return values
+
+    def _read_kind(self, kind: str, key: str, value: object) -> object | None:
+        if kind not in _PLAIN:
+            return getattr(self, f"_{kind}")(key, value)  # type: ignore[no-any-return]
+        is_good, fault = _PLAIN[kind]
+        if is_good(value):
+            return value
+        self.wrong(key, fault)
+        return None
 
     # -- kinds ---------------------------------------------------------------------------------------------------------
 
@@ -101,47 +122,12 @@ class Keys:
         self.wrong(key, f"must be one of {', '.join(among)}")
         return None
 
-    def _flag(self, key: str, value: object) -> bool | None:
-        """Read true or false."""
-        if isinstance(value, bool):
-            return value
-        self.wrong(key, "must be true or false")
-        return None
-
-    def _seconds(self, key: str, value: object) -> int | None:
-        """Read a positive whole number."""
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-        self.wrong(key, "must be a positive whole number of seconds")
-        return None
-
-    def _text(self, key: str, value: object) -> str | None:
-        """Read a string of one line."""
-        if isinstance(value, str) and value.strip() and value.isprintable():
-            return value
-        self.wrong(key, "must be a string of one line")
-        return None
-
-    def _separator(self, key: str, value: object) -> str | None:
-        """Read a string that may be white space."""
-        if isinstance(value, str) and value:
-            return value
-        self.wrong(key, "must be a string that is not empty")
-        return None
-
     def _texts(self, key: str, value: object) -> tuple[str, ...]:
         """Read a list of strings that are not blank."""
         if isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value):
             return tuple(value)
         self.wrong(key, "must be a list of strings")
         return ()
-
-    def _path(self, key: str, value: object) -> str | None:
-        """Read a dotted path."""
-        if isinstance(value, str) and PATH.fullmatch(value):
-            return value
-        self.wrong(key, "is not a dotted path")
-        return None
 
     def _paths(self, key: str, value: object) -> tuple[str, ...]:
         """Read a list of dotted paths."""
