@@ -24,12 +24,15 @@ from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.policy import wait
 from token_refresh.core.state.situation import Situation
+from token_refresh.core.state.timing import Margins
 from token_refresh.core.status import STATES, Lease, Outcome, State, Status, render_lease
 from token_refresh.core.token_endpoint.outcome import Refreshed
-from token_refresh.core.trigger import parse_trigger
+from token_refresh.core.trigger import Trigger, parse_trigger
 from token_refresh.errors import BadRequest
 from token_refresh.run.report import Report
+from token_refresh.run.run import Run
 from token_refresh.run.visit import Visit
+from token_refresh.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/contract.md").read_text(encoding="utf-8")
@@ -121,15 +124,8 @@ def test_the_request_has_the_keys_that_are_read() -> None:
 def test_the_rows_of_an_answer_have_the_fields_that_are_written() -> None:
     status = Status(State.REJECTED, "invalid_client", 1, next_attempt_at=2)
     visit = Visit(ALICE, Situation("alice", 0), wait(Outcome.REJECTED, "invalid_client"), message="why")
-    report = Report(
-        "run",
-        is_whole=True,
-        visits=[visit],
-        status_of=lambda _: status,
-        cannot_keep_fresh=lambda _: True,
-        promised=lambda _, __: True,
-        destroyed=1,
-    )
+    margins = Margins(900, 0, cannot_keep_fresh=True)
+    report = Report(Run(Trigger(), 0, 60), [visit], lambda _: status, lambda _, __: margins, Settings(), destroyed=1)
     document = report.document()
     written = document["connections"]
     assert isinstance(written, list)

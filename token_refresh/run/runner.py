@@ -78,7 +78,8 @@ class Runner:
             visits = [self._revoke(connection, run) for connection in chosen]
         else:
             visits = self._refresh(chosen, saved, run)
-        report = self._report([*visits, *run.unread], run)
+        incidents, memory = self.visitor.incidents, self.visitor.memory
+        report = Report(run, [*visits, *run.unread], incidents.status_of, memory.margins, self.settings)
         if trigger.clean and not trigger.dry_run:
             report.destroyed = self.janitor.clean([v.connection for v in visits], run.ends)
         report.log(run.began, self.clock())
@@ -110,27 +111,6 @@ class Runner:
                 finally:
                     self.pool.release(connection.secret_id)
         return self.visitor.look(connection, run.trigger).decided(left)
-
-    def _report(self, visits: list[Visit], run: Run) -> Report:
-        incidents, memory, settings = self.visitor.incidents, self.visitor.memory, self.settings
-
-        def promised(visit: Visit, now: float) -> bool:
-            """Tell whether a reader finds the life that contract 3 promises."""
-            at_hand = None if visit.attempt else visit.situation
-            margin = (at_hand or memory.margins(visit.connection, visit.facts)).margin
-            least = max(margin - settings.run_every - settings.run_seconds, 0)
-            return visit.facts is not None and visit.facts.expires_at - now > least
-
-        return Report(
-            run.id,
-            is_whole=run.is_whole,
-            visits=visits,
-            status_of=lambda v: incidents.status_of(v.connection),
-            cannot_keep_fresh=lambda v: memory.margins(v.connection, v.facts).cannot_keep_fresh,
-            promised=promised,
-            is_carried_out=not run.trigger.dry_run and not is_outage(visits),
-            named=() if run.trigger.dry_run else tuple(run.trigger.versions),
-        )
 
     # -- before anything else ------------------------------------------------------------------------------------------
 
