@@ -10,7 +10,7 @@ from token_refresh.core.units import parse_durations
 from token_refresh.settings import Settings, read_settings
 
 # Read by the functions framework, not by us.
-PLATFORM = {"THREADS", "LOG_EXECUTION_ID"}
+PLATFORM = {"THREADS", "LOG_EXECUTION_ID", "SOURCE_DATE_EPOCH"}
 # For the local stack only.
 LOCAL = {"SECRET_MANAGER_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"}
 
