@@ -6,6 +6,7 @@ import pytest
 
 from tests.fakes.instance import FakeStore, FrozenClock
 from token_refresh.errors import QuotaExceeded
+from token_refresh.instance.ledger import Reservations
 from token_refresh.instance.paced_store import PacedStore
 from token_refresh.instance.quota import Priority, Quota
 
@@ -62,12 +63,12 @@ def test_a_wait_for_the_quota_does_not_end_after_the_run(world: World) -> None:
 def test_what_saves_a_reply_may_wait_a_little_longer(world: World) -> None:
     """The exchange may have begun at the run's last moment: a token that is not stored is thrown away."""
     world.refuse(1)
-    with world.paced.ledger.of_task(world.clock()):
+    with world.paced.ledger.of_task(world.clock(), 0):
         assert world.paced.urgent().add("s", b"two") == 2
     assert 0 < world.now <= GRACE
     world.refuse()
     begin = world.clock()
-    with world.paced.ledger.of_task(begin), pytest.raises(QuotaExceeded):
+    with world.paced.ledger.of_task(begin, 0), pytest.raises(QuotaExceeded):
         world.paced.urgent().add("s", b"three")
     assert world.clock() <= begin + GRACE
 
@@ -109,12 +110,47 @@ def test_who_cleans_lets_others_read_first(world: World) -> None:
 
 def test_a_write_is_counted_once_however_often_it_is_tried(world: World) -> None:
     world.refuse(2)
-    with world.paced.ledger.of_task(world.clock() + 100) as account:
+    with world.paced.ledger.of_task(world.clock() + 100, 3) as account:
         world.paced.add("s", b"two")
         world.paced.destroy("s", 1)
     assert account.writes == 2
     world.paced.add("s", b"three")
     assert account.writes == 2
+
+
+def test_what_nobody_has_reserved_is_charged_and_the_next_ones_wait_the_longer(world: World) -> None:
+    with world.paced.ledger.of_task(world.clock(), 5):
+        for _ in range(8):
+            world.paced.urgent().add("s", b"two")
+    assert world.now == 0
+    assert world.writes.take(7, Priority.NAMED, 0)  # 3 are charged: the 5 of this test's task were taken by nobody
+    assert not world.writes.take(1, Priority.NAMED, 0.5)
+
+
+def test_what_nobody_has_reserved_waits_for_its_turn_where_it_can(world: World) -> None:
+    with world.paced.ledger.of_run(world.clock() + 4):
+        for _ in range(12):
+            world.paced.destroy("s", 1)
+        assert world.now == pytest.approx(2)  # the burst is 10
+        world.paced.urgent().destroy("s", 1)
+        assert world.now == pytest.approx(2)
+        world.paced.destroy("s", 1)
+        assert world.now == pytest.approx(4)
+        world.paced.destroy("s", 1)  # no time is left: it is charged
+        assert world.now == pytest.approx(4)
+    world.paced.destroy("s", 1)
+    assert world.now == pytest.approx(6)
+
+
+def test_what_was_reserved_beside_a_task_is_not_charged_again(world: World) -> None:
+    reservations = Reservations(world.writes, world.paced.ledger)
+    with world.paced.ledger.of_run(world.clock()):
+        for _ in range(5):
+            assert reservations.reserve(Priority.VERDICT, 0)
+            world.paced.add("s", b"two")
+        assert reservations.reserve(Priority.VERDICT, 0)  # and another writer was faster
+        assert world.writes.take(4, Priority.NAMED, 0)
+        assert not reservations.reserve(Priority.VERDICT, 0)
 
 
 def test_what_is_read_by_payload_waits_for_nothing(world: World) -> None:

@@ -7,6 +7,7 @@ with ten thousand.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
 import pytest
 
@@ -109,3 +110,27 @@ def test_the_first_fill_of_one_host_is_paced_by_the_host() -> None:
     check(world)
     assert world.made.total() == 500
     assert world.time() - began == pytest.approx(100, abs=3)
+
+
+def test_an_outage_of_hundreds_is_told_and_ended_at_the_quota_s_pace() -> None:
+    """A verdict is written, told, and what was told is settled: each is a write, and so is the end of each incident."""
+    world = MeteredWorld()
+    world.add(400)
+    began = world.time()
+    for is_over, ticks in ((False, 8), (True, 6)):
+        world.answer = lambda _, over=is_over: None if over else Unavailable("http_503")  # type: ignore[misc]
+        for _ in range(ticks):
+            world.run()
+            world.time.now = max(world.time.now, began := began + world.settings.run_every)
+    assert Counter(e.type for e in world.publisher.events) == {"refresh_failing": 400, "recovered": 400}
+    assert world.statuses() == []
+    assert world.cloud.refused == 0
+
+
+def test_an_instance_that_follows_another_spends_no_second_burst() -> None:
+    world = MeteredWorld(settings=with_settings(run_seconds=50))
+    world.add(400, rotating=True)
+    world.run()
+    world.start_instance()
+    world.run()
+    assert world.cloud.refused == 0

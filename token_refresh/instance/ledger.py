@@ -1,4 +1,4 @@
-"""What a piece of work has written, and until when it may wait for the quota: known wherever its calls are made."""
+"""What a piece of work has reserved and written, and until when it may wait: known wherever its calls are made."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, final
+
+from token_refresh.instance.quota import Priority, Quota
 
 _NEVER: Final = float("inf")
 
@@ -17,6 +19,7 @@ class Account:
 
     until: float
     is_task: bool
+    reserved: int = 0
     writes: int = 0
 
 
@@ -39,16 +42,24 @@ class Ledger:
         account = self._current.get()
         return account is not None and account.is_task
 
-    def note_write(self) -> None:
-        """Count a write."""
+    def note_write(self) -> bool:
+        """Count a write; tell whether it was reserved."""
+        account = self._current.get()
+        if account is None:
+            return False
+        account.writes += 1
+        return account.writes <= account.reserved
+
+    def note_reserved(self, writes: int) -> None:
+        """Note that the work under way has reserved so many writes more."""
         account = self._current.get()
         if account:
-            account.writes += 1
+            account.reserved = max(account.reserved, account.writes) + writes
 
     @contextmanager
-    def of_task(self, until: float) -> Iterator[Account]:
-        """Keep an account of one of the pool's tasks."""
-        with self._account(Account(until, is_task=True)) as account:
+    def of_task(self, until: float, reserved: int) -> Iterator[Account]:
+        """Keep an account of one of the pool's tasks, which has reserved so many writes."""
+        with self._account(Account(until, is_task=True, reserved=reserved)) as account:
             yield account
 
     @contextmanager
@@ -64,3 +75,18 @@ class Ledger:
             yield account
         finally:
             self._current.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservations:
+    """Writes that are made only if their turn comes in time. What is written without waits then (`PacedStore`)."""
+
+    quota: Quota
+    ledger: Ledger
+
+    def reserve(self, priority: Priority, within: float) -> bool:
+        """Wait for one write, but not longer than `within` (seconds); False when it would take longer."""
+        is_granted = self.quota.take(1, priority, within)
+        if is_granted:
+            self.ledger.note_reserved(1)
+        return is_granted

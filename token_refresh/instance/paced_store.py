@@ -1,7 +1,8 @@
 """Secret Manager at the pace of its quota: reads of metadata wait for their turn, writes are counted.
 
-Who writes reserves first (`token_refresh.instance.pool`); what a task really wrote is counted here, so that the rest of
-its reservation can be given back. Accesses to payloads have a quota of their own that nothing here comes near.
+A refresh reserves its writes first (`token_refresh.instance.pool`); what it really wrote is counted here, so that the
+rest can be given back. Any other write waits for its turn; where it cannot wait it is charged, and the next ones wait
+the longer. Accesses to payloads have a quota of their own that nothing here comes near.
 
 No wait ends later than the run may wait (`Ledger.until`): what saves a reply may wait a little longer (`grace`), since
 a token that has been made is lost otherwise.
@@ -43,6 +44,10 @@ class PacedStore:
     def urgent(self) -> PacedStore:
         """Return the view of those who must not wait."""
         return replace(self, is_urgent=True)
+
+    def of_verdicts(self) -> PacedStore:
+        """Return the view of those who write what was judged."""
+        return replace(self, priority=Priority.VERDICT)
 
     def patient(self) -> PacedStore:
         """Return the view of those who let everybody else go first."""
@@ -90,7 +95,8 @@ class PacedStore:
 
     def _write(self, call: Callable[[], _T]) -> _T:
         """Write; a quota that is used up slows everything down and fails nothing that a minute's patience mends."""
-        self.ledger.note_write()
+        if not self.ledger.note_write() and not self._has_turn():
+            self.writes.charge()
         until: float | None = None
         while True:
             try:
@@ -102,6 +108,12 @@ class PacedStore:
                     until = min(now + _PATIENCE, self.ledger.until + (self.grace if self.is_urgent else 0))
                 if not self.writes.take(1, self.priority, until - now):
                     raise
+
+    def _has_turn(self) -> bool:
+        """Wait for a write that nobody has reserved, where it can wait."""
+        if self.is_urgent or self.ledger.is_in_task:
+            return False
+        return self.writes.take(1, self.priority, self.ledger.until - self.clock())
 
     def _read(self, calls: int = 1) -> None:
         if self.is_urgent:

@@ -274,12 +274,12 @@ class Pool:
 
     def _work(self, run: _Run, task: Task) -> None:
         result, fault = None, None
-        with self._ledger.of_task(run.writes_until) as account:
+        with self._ledger.of_task(run.writes_until, task.writes) as account:
             try:
                 result = task.work()
             except BaseException as raised:  # noqa: BLE001 - told to the run, in its own thread
                 fault = raised
-        self._writes.give_back(task.writes - account.writes)
+        self._writes.give_back(max(task.writes - account.writes, 0))
         with self._crew.lock:
             self._under_way[task.host] -= 1
             if not self._under_way[task.host]:

@@ -50,7 +50,8 @@ class Place:
 class Quota:
     """So many calls a minute, over all threads of this process. `clock` is monotonic and in seconds.
 
-    A request larger than the burst (10 s worth) is granted when the bucket is full and leaves a debt.
+    A request larger than the burst (10 s worth) is granted when the bucket is full and leaves a debt. `begins_full`:
+    whether the first burst may be spent at once; otherwise one second's worth.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class Quota:
         per_minute: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        begins_full: bool = True,
     ) -> None:
         self._rate = per_minute / 60
         self._burst = max(self._rate * _BURST_SECONDS, 1.0)
         self._clock = clock
         self._sleep = sleep
-        self._level = self._burst
+        self._level = self._burst if begins_full else max(self._rate, 1.0)
         self._clean_level = 1.0
         self._filled_at = clock()
         self._line: list[Place] = []

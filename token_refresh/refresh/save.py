@@ -25,7 +25,6 @@ from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
 from token_refresh.core.status import Lease, Outcome
 from token_refresh.core.token_endpoint.outcome import Refreshed, Unavailable
 from token_refresh.errors import Busy, SecretMissing, StoreError, StoreUnavailable, VersionUnusable
-from token_refresh.instance.quota import Quota
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
 from token_refresh.refresh.access_tokens import AccessTokens
@@ -47,7 +46,6 @@ class Saver:
     leases: Leases
     access_tokens: AccessTokens
     unsaved: UnsavedReplies[Reply]
-    writes: Quota
     clock: Callable[[], float]
     sleep: Callable[[float], None]
 
@@ -108,7 +106,6 @@ class Saver:
 
     def save_late(self, reply: Reply) -> Attempt | None:
         """Try once more to store a reply; None while it is not stored. The lease is renewed, or given back."""
-        self.writes.charge()
         try:
             self._save_once(reply)
         except Superseded:
@@ -170,7 +167,6 @@ class Saver:
                 if isinstance(fault, Busy) or self.clock() + delay >= until:
                     raise
             self.sleep(delay)
-            self.writes.charge()
             delay = min(delay * 2, _LONGEST_RETRY)
 
     def _save_once(self, reply: Reply) -> None:

@@ -12,6 +12,7 @@ from token_refresh.connections.lease import Leases
 from token_refresh.connections.memory import Memory
 from token_refresh.core.provider.definition import Provider
 from token_refresh.instance.crew import Alone, Crew, Threads
+from token_refresh.instance.ledger import Reservations
 from token_refresh.instance.pace import Paces
 from token_refresh.instance.paced_store import PacedStore
 from token_refresh.instance.pool import Pool
@@ -55,27 +56,27 @@ def build_runner(
     clock, sleep = outside.clock, outside.sleep
     workers = max(int(settings.refresh_workers), 1)
     crew = crew or (Threads(workers, sleep) if workers > 1 else Alone(clock, sleep))
-    reads, writes = (
-        Quota(per_minute, outside.monotonic, sleep)
-        for per_minute in (settings.secret_reads_per_minute, settings.secret_writes_per_minute)
-    )
+    reads = Quota(settings.secret_reads_per_minute, outside.monotonic, sleep)
+    # The instance before this one may have spent its burst only now.
+    writes = Quota(settings.secret_writes_per_minute, outside.monotonic, sleep, begins_full=False)
     store = PacedStore(outside.store, reads, writes, clock, _SENDS * settings.http_timeout)
+    reservations = Reservations(writes, store.ledger)
     memory = Memory(store, providers, settings)
     directory = Directory(store)
-    incidents = Incidents(store, outside.publisher, outside.links, clock)
+    incidents = Incidents(store.of_verdicts(), outside.publisher, outside.links, clock)
     unsaved: UnsavedReplies[Reply] = UnsavedReplies()
     leases = Leases(store.urgent(), settings, clock)
     access_tokens = AccessTokens(store.urgent(), memory, leases, clock)
-    saver = Saver(store.urgent(), leases, access_tokens, unsaved, writes, clock, sleep)
+    saver = Saver(store.urgent(), leases, access_tokens, unsaved, clock, sleep)
     preparation = Preparation(store, outside.endpoint, memory, directory)
     refresher = Refresher(
         store, outside.endpoint, settings, memory, preparation, incidents, leases, saver, unsaved, clock
     )
     visitor = Visitor(store, preparation, refresher, incidents, memory, unsaved, settings, clock)
-    verdicts = Verdicts(incidents, visitor, memory, settings, writes, clock)
+    verdicts = Verdicts(incidents, visitor, memory, settings, reservations, clock)
     hosts = Paces(settings.token_requests_per_second, outside.monotonic, sleep)
     pool = Pool(crew, writes, hosts, unsaved, store.ledger, clock)
-    janitor = Janitor(store.patient(), memory, incidents, writes, clock)
+    janitor = Janitor(store.patient(), memory, incidents, reservations, clock)
     revocations = Revocations(store, directory, visitor, preparation, leases, outside.revoker, clock)
     matcher = SignalMatcher(store, memory, pool.map)
     return Runner(directory, visitor, verdicts, saver, unsaved, pool, janitor, revocations, matcher, settings, clock)

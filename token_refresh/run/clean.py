@@ -20,8 +20,9 @@ from token_refresh.core.status import lease_of
 from token_refresh.core.units import DAY
 from token_refresh.errors import QuotaExceeded, StoreError, StoreUnavailable, VersionUnusable
 from token_refresh.instance.lanes import Task
+from token_refresh.instance.ledger import Reservations
 from token_refresh.instance.pool import Pool
-from token_refresh.instance.quota import Priority, Quota
+from token_refresh.instance.quota import Priority
 from token_refresh.ports import SecretStore, VersionInfo
 
 log = logging.getLogger("token_refresh")
@@ -36,7 +37,7 @@ class Janitor:
     store: SecretStore
     memory: Memory
     incidents: Incidents
-    writes: Quota
+    writes: Reservations
     clock: Callable[[], float]
     _stopped_at: str | None = field(default=None)
 
@@ -50,7 +51,7 @@ class Janitor:
         for connection in self._in_turn([c for c in connections if not c.problem]):
             try:
                 for secret_id, number in self._strays(connection):
-                    if self.clock() >= until or not self.writes.take(1, Priority.CLEAN, until - self.clock()):
+                    if self.clock() >= until or not self.writes.reserve(Priority.CLEAN, until - self.clock()):
                         return self._stop(connection, destroyed)
                     self.store.destroy(secret_id, number)
                     destroyed += 1

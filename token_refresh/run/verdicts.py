@@ -24,7 +24,8 @@ from token_refresh.core.state.breaker import Death, is_suspicion
 from token_refresh.core.state.grant_end import GrantEnd, crossed_warning
 from token_refresh.core.status import Outcome, State
 from token_refresh.errors import StoreError
-from token_refresh.instance.quota import Priority, Quota
+from token_refresh.instance.ledger import Reservations
+from token_refresh.instance.quota import Priority
 from token_refresh.refresh.attempt import Attempt
 from token_refresh.refresh.refresher import log_defect
 from token_refresh.run.moved import is_moved, leave_former_client
@@ -74,7 +75,7 @@ class Verdicts:
     visitor: Visitor
     memory: Memory
     settings: Settings
-    writes: Quota
+    writes: Reservations
     clock: Callable[[], float]
     # Clients that this instance knows to have an open incident: the first refresh of any connection ends it.
     in_incident: set[str] = field(default_factory=set)
@@ -100,7 +101,6 @@ class Verdicts:
         for key, visit in tuple(known.items()):
             if not is_moved(visit, self.incidents.status_of(visit.connection)):
                 continue
-            self.writes.charge()
             del known[key]
             others = [known[c.secret_id].connection if c.secret_id in known else c for c in listed() or ()]
             with suppress(StoreError):  # said already
@@ -221,7 +221,7 @@ class Verdicts:
             status = announce(status, EventType.CLIENT_REJECTED, visit.connection.secret_id)
         if status == attempt.situation.status and not status.owed:
             return visit
-        if not self.writes.take(1, Priority.VERDICT, until - self.clock()):
+        if not self.writes.reserve(Priority.VERDICT, until - self.clock()):
             incidents.unsay(before)
             return visit
         detail = verdict.detail.error_description
@@ -240,7 +240,6 @@ class Verdicts:
         assert attempt  # noqa: S101 - it was refreshed
         status = self.incidents.status_of(connection)
         if status:
-            self.writes.charge()
             left = known.incidents.leave(status)
             version = visit.facts.connection_version if visit.facts else 0
             has_consented = visit.situation.was_consenting and version > status.version
@@ -264,7 +263,6 @@ class Verdicts:
         status = self.incidents.status_of(neighbour)
         if status is None or not incidents.is_over(status):
             return neighbour
-        self.writes.charge()
         try:
             written = self.incidents.record(neighbour, incidents.leave(status), None)
         except StoreError as fault:
