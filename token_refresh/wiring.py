@@ -212,9 +212,11 @@ class Parts:
         from token_refresh.core.incident.message import House
         from token_refresh.instance.pace import Pace
         from token_refresh.notify import Notifier, read_urls
+        from token_refresh.words import load_words
 
         s = self.settings
         house = House(
+            load_words(),
             name=s.consent_name,
             contact=s.consent_contact,
             project=s.project,

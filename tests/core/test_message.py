@@ -13,12 +13,15 @@ from token_refresh.core.incident.message import About, House, Message
 from token_refresh.core.incident.notice import Notice
 from token_refresh.core.incident.operator_message import build_operator_message, build_unreached_message
 from token_refresh.core.incident.owner_message import build_owner_message
+from token_refresh.words import load_words
 
 NOW = 1_796_000_000.0  # 30 November 2026, 00:53 UTC
 NAME = "gmail-alice"
 BASE = "https://consent.example"
 LINK = f"{BASE}/consent/{NAME}?ticket=abc.def-_g"
-HOUSE = House("Acme Finance", "it@acme.example", "acme-prod", BASE, 604_800.0, "https://wiki.example/runbook")
+HOUSE = House(
+    load_words(), "Acme Finance", "it@acme.example", "acme-prod", BASE, 604_800.0, "https://wiki.example/runbook"
+)
 ABOUT = About("Invoices of Alice", "Sends your invoices to the bookkeeping.", "alice@example.com", "Google")
 JARGON = re.compile(
     r"\b(grants?|tokens?|OAuth|clients?|consent screen|scopes?|session control|secret)\b", re.IGNORECASE
@@ -130,7 +133,7 @@ def test_text_and_mail_hold_the_same_words() -> None:
 
 
 def test_without_names_the_owner_is_still_told_what_it_is() -> None:
-    message = build_owner_message(notice(), House(consent_url=BASE, ticket_ttl=3600), About(), NOW)
+    message = build_owner_message(notice(), House(load_words(), consent_url=BASE, ticket_ttl=3600), About(), NOW)
     assert message.title == f"{NAME} needs your permission"
     assert message.body.startswith(f"{NAME} needs your permission to go on using your account.")
     assert "the people who run this service" in message.body
@@ -168,7 +171,7 @@ def test_a_link_that_is_not_ours_is_passed_on_to_nobody(event_type: str, link: o
 
 
 def test_without_a_consent_url_no_link_is_ours() -> None:
-    assert LINK not in to_owner(house=House()).body
+    assert LINK not in to_owner(house=House(load_words())).body
 
 
 def test_an_owner_never_reads_a_providers_text() -> None:

@@ -13,6 +13,7 @@ from token_refresh.core.incident.events import build_event_id
 from token_refresh.core.overview.explain import Explanation, Told, explain, find_reminder_after, say
 from token_refresh.core.overview.row import Reading, Row
 from token_refresh.core.status import STATES, render_status
+from token_refresh.words import load_words
 
 HOUR = 3600
 DEAD = build_event_id("invalid_grant", "x")
@@ -24,7 +25,7 @@ def hour(time: float) -> str:
 
 
 def explained(row: Row) -> Explanation:
-    return explain(row, project="some-project", run_every=300, now=NOW)
+    return explain(row, load_words(), project="some-project", run_every=300, now=NOW)
 
 
 def ill(owner: str = "alice@example.com", **changes: Any) -> Row:

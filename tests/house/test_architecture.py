@@ -53,7 +53,7 @@ FLOORS = (
     {"refresh"},
     {"connections", "token_endpoint", "providers"},
     {"instance"},
-    {"ports", "settings"},
+    {"ports", "settings", "words"},
     {"core"},
     {"errors"},
 )

@@ -23,6 +23,7 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.errors import OwnerUnreachable, Undeliverable
 from token_refresh.instance.pace import Pace
 from token_refresh.notify import Notifier, read_urls
+from token_refresh.words import load_words
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -38,7 +39,7 @@ def notifier(urls: str, owner: str | None, store: Secrets | None = None, name: s
     store = store or Secrets(clock)
     store.declare(SECRET, **({"owner": owner} if owner else {}))
     pace = Pace(100, clock, clock.sleep)
-    house = House(name, "", "p", BASE, 604_800.0)
+    house = House(load_words(), name, "", "p", BASE, 604_800.0)
     return Notifier(store, AppriseMessenger(name), read_urls(Secret(urls)), pace, clock, house, {})
 
 
@@ -164,7 +165,7 @@ def notifier_later(urls: str, store: Secrets, now: float) -> Notifier:
     """Build another instance, later."""
     clock = FrozenClock(now)
     pace = Pace(100, clock, clock.sleep)
-    house = House("", "", "p", BASE, 604_800.0)
+    house = House(load_words(), "", "", "p", BASE, 604_800.0)
     return Notifier(store, AppriseMessenger(), read_urls(Secret(urls)), pace, clock, house, {})
 
 

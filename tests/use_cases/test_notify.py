@@ -15,6 +15,7 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.errors import OwnerUnreachable, StoreDenied, TokenRefreshError, Undeliverable
 from token_refresh.instance.pace import Pace
 from token_refresh.notify import Notifier, fill, read_urls
+from token_refresh.words import load_words
 
 pytestmark = pytest.mark.timeout(60)
 BASE = "https://consent.example"
@@ -22,7 +23,7 @@ LINK = f"{BASE}/consent/gmail-alice?ticket=abc.def-_g"
 OPERATORS = "json://operators.example/token-of-operators"
 OWNERS = "mailto://user:password@smtp.example?to={owner}"
 DAY = 86_400
-HOUSE = House("Acme", "it@acme.example", "acme-prod", BASE, 604_800.0)
+HOUSE = House(load_words(), "Acme", "it@acme.example", "acme-prod", BASE, 604_800.0)
 
 
 class FakeMessenger:

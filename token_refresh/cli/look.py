@@ -10,6 +10,7 @@ from token_refresh.cli.session import Session, Stop, command, write_moment, writ
 from token_refresh.core.overview.explain import Explanation, Sentence, explain, say
 from token_refresh.core.overview.listing import Query, select
 from token_refresh.core.overview.row import Row
+from token_refresh.words import load_words
 
 
 @click.command("list")
@@ -34,7 +35,8 @@ def explain_connection(session: Session, name: str) -> None:
     """Say why a connection is in its state, who was told, what happens next, and what would fix it."""
     row = find_row(session, name)
     now = time.time()
-    found = explain(row, project=session.settings.project, run_every=session.settings.run_every, now=now)
+    s = session.settings
+    found = explain(row, load_words(), project=s.project, run_every=s.run_every, now=now)
     session.show(_explanation_json(row, found), _explanation_lines(row, found, now))
 
 

@@ -14,11 +14,11 @@ from token_refresh.consent.refusals import Button, Refusal, load_refusals
 from token_refresh.consent.request import Case, Refused
 from token_refresh.core.connection import ANYBODY, Connection
 from token_refresh.core.consent.session import Cookie
-from token_refresh.core.incident.owner_message import owner_words
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.status import State, status_of
 from token_refresh.errors import StoreError
 from token_refresh.providers.scopes import sentence_for
+from token_refresh.words import load_words
 
 log = logging.getLogger("token_refresh")
 
@@ -98,7 +98,7 @@ def explain(case: Case) -> dict[str, object]:
         "sentences": list(dict.fromkeys(one for one in sentences if one)),
         "unknown": [scope for scope, known in zip(connection.scopes, sentences, strict=True) if not known],
         "scopes": connection.scopes,
-        "why": owner_words(status.reason, title) if status and status.state != State.HEALTHY else None,
+        "why": load_words().for_owner(status.reason, title) if status and status.state != State.HEALTHY else None,
         "since": status.since if status and status.state == State.NEEDS_CONSENT else None,
         "is_first": case.version == 0,
     }

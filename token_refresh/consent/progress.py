@@ -9,10 +9,10 @@ from typing import Final
 from token_refresh.consent.request import Case, Cases
 from token_refresh.core.consent.account import Account
 from token_refresh.core.consent.session import Receipt
-from token_refresh.core.incident.owner_message import owner_words
 from token_refresh.core.status import status_of
 from token_refresh.errors import SecretMissing, StoreError
 from token_refresh.ports import SecretStore
+from token_refresh.words import load_words
 
 # Seconds before the page looks again by itself; after the last one it says how to go on without it.
 _DELAYS: Final = (2, 2, 3, 3, 4, 5, 8, 10, 10, 13)
@@ -77,7 +77,7 @@ class Progress:
 
     def _trouble(self, receipt: Receipt) -> str:
         status = status_of(self.cases.find(receipt.connection))
-        return owner_words(status.reason, receipt.provider) if status and status.reason != "healthy" else ""
+        return load_words().for_owner(status.reason, receipt.provider) if status and status.reason != "healthy" else ""
 
 
 def _facts(receipt: Receipt) -> dict[str, object]:

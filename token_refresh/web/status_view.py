@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from flask import Response
 from markupsafe import Markup
 
-from token_refresh.core.incident.fixes import Fix
+from token_refresh.core.incident.words import Fix
 from token_refresh.core.overview.explain import NO_RUN, Explanation, explain
 from token_refresh.core.overview.listing import (
     ATTENTION,
@@ -46,6 +46,7 @@ from token_refresh.core.status import State
 from token_refresh.overview import Overview, View
 from token_refresh.ports import ActionTokens
 from token_refresh.web.pages import Pages
+from token_refresh.words import load_words
 
 WORDS: Final = {
     ATTENTION: "Needs attention",
@@ -202,7 +203,7 @@ class StatusView:
 
     def _explain(self, row: Row) -> Explanation:
         project, run_every = self.overview.place.project, self.overview.rules.run_every
-        return explain(row, project=project, run_every=run_every, now=self.clock())
+        return explain(row, load_words(), project=project, run_every=run_every, now=self.clock())
 
     def _runbook(self, fix: Fix) -> tuple[str, str] | None:
         """Return heading and link (or, without a URL, where the file is); None when the runbook has nothing on it."""

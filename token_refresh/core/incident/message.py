@@ -17,6 +17,7 @@ from typing import Final
 
 from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.notice import Notice
+from token_refresh.core.incident.words import Words
 
 # The colours of the consent page. Inline, for mail programs that drop style sheets; dark by style sheet.
 _BASE: Final = (
@@ -39,6 +40,7 @@ _ADDRESS: Final = re.compile(r"(?<!\S)[^\s@&]{1,20}@[^\s@&]{1,20}(?!\S)")
 class House:
     """Who asks, where links lead, and where operators look; what is not set is empty. `ticket_ttl` in seconds."""
 
+    words: Words
     name: str = ""
     contact: str = ""
     project: str = ""

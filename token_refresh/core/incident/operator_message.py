@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from token_refresh.core.incident.events import EventType, remedy_for, words_for
-from token_refresh.core.incident.fixes import Fix, find_fix
 from token_refresh.core.incident.message import About, Block, Facts, House, Message, Paragraph, lay_out, link_of
 from token_refresh.core.incident.moments import words_of_moment
 from token_refresh.core.incident.notice import Notice
+from token_refresh.core.incident.words import Fix
 from token_refresh.core.secrecy import shown
 
 _TITLES: Final[Mapping[str, str]] = {
@@ -43,7 +43,7 @@ def build_operator_message(notice: Notice, house: House, about: About, now: floa
     said = _sentence(notice.text("message") or means)
     blocks: list[Block] = [Paragraph(said)]
     if notice.type != EventType.RECOVERED:
-        fix = find_fix(
+        fix = house.words.fix(
             reason,
             project=house.project,
             provider=notice.text("provider"),

@@ -13,8 +13,8 @@ from typing import Final, TypeAlias
 from token_refresh.core.connection import ANYBODY
 from token_refresh.core.incident.address import parse_address
 from token_refresh.core.incident.events import NEVER_CONSENTED, REVOKED_BY_OPERATOR, EventType
-from token_refresh.core.incident.fixes import Fix, find_fix
 from token_refresh.core.incident.incident import REMINDERS, event_type_of
+from token_refresh.core.incident.words import Fix, Words
 from token_refresh.core.overview.row import NEW, OVERDUE, PAUSED, UNREADABLE, Row
 from token_refresh.core.status import State, Status
 from token_refresh.core.units import HOUR
@@ -52,10 +52,10 @@ class Explanation:
     warning: str | None = None  # what will stand in the way of a consent or a message
 
 
-def explain(row: Row, *, project: str, run_every: float, now: float) -> Explanation:
+def explain(row: Row, words: Words, *, project: str, run_every: float, now: float) -> Explanation:
     """Explain one connection; `run_every` in seconds, `now` in epoch seconds."""
     told = tuple(_told(row))
-    return Explanation(_why(row), _next(row, told, run_every, now), told, _fix(row, project), _warning(row))
+    return Explanation(_why(row), _next(row, told, run_every, now), told, _fix(row, words, project), _warning(row))
 
 
 def say(sentence: Sentence, write: Callable[[float], str]) -> str:
@@ -82,7 +82,7 @@ def _why(row: Row) -> Sentence:
     return (row.message or "",)
 
 
-def _fix(row: Row, project: str) -> Fix | None:
+def _fix(row: Row, words: Words, project: str) -> Fix | None:
     if row.standing == OVERDUE:
         return Fix("See whether the Scheduler job is on, and what the last runs have logged.", section=NO_RUN)
     if row.standing == UNREADABLE:
@@ -92,7 +92,7 @@ def _fix(row: Row, project: str) -> Fix | None:
     if row.state == State.HEALTHY or row.cause is None:
         return Fix(_MORE_RUNS) if row.cannot_keep_fresh else None
     c = row.connection
-    return find_fix(row.cause, project=project, provider=c.provider, connection=c.name, secret=c.secret_id)
+    return words.fix(row.cause, project=project, provider=c.provider, connection=c.name, secret=c.secret_id)
 
 
 def _warning(row: Row) -> str | None:
