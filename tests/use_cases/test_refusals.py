@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from token_refresh.consent.refusals import Button, load_refusals
+from token_refresh.words import Button, load_refusals
 
 REFUSALS = load_refusals()
 JARGON = ("grant", "refresh token", "access token", "client id", "scope", "consent screen", "session control", "state")

@@ -7,10 +7,10 @@ import re
 import pytest
 
 from token_refresh.providers import load_providers
-from token_refresh.providers.scopes import load_sentences, sentence_for
+from token_refresh.words import load_scopes, sentence_for
 
-EVERYWHERE = load_sentences()["everywhere"]
-BY_PROVIDER = {provider: scopes for provider, scopes in load_sentences().items() if provider != "everywhere"}
+EVERYWHERE = load_scopes()["everywhere"]
+BY_PROVIDER = {provider: scopes for provider, scopes in load_scopes().items() if provider != "everywhere"}
 ALL = [(provider, scope) for provider, scopes in BY_PROVIDER.items() for scope in scopes]
 
 

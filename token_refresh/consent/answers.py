@@ -10,15 +10,13 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from token_refresh.consent.refusals import Button, Refusal, load_refusals
 from token_refresh.consent.request import Case, Refused
 from token_refresh.core.connection import ANYBODY, Connection
 from token_refresh.core.consent.session import Cookie
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.status import State, status_of
 from token_refresh.errors import StoreError
-from token_refresh.providers.scopes import sentence_for
-from token_refresh.words import load_words
+from token_refresh.words import Button, Refusal, load_refusals, load_words, sentence_for
 
 log = logging.getLogger("token_refresh")
 

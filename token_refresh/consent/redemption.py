@@ -24,7 +24,7 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, TransportError
-from token_refresh.providers.scopes import sentence_for
+from token_refresh.words import sentence_for
 
 
 class CodeEndpoint(Protocol):

@@ -24,7 +24,7 @@ from token_refresh.ports import SecretStore
 
 
 class Refused(Exception):
-    """A consent ends here; `reason` is a key of `refusals.toml`, `detail` one line for the log and no page.
+    """A consent ends here; `reason` is one that `words/refusals.toml` has, `detail` one line for the log and no page.
 
     `consents` is the number that a spent ticket names, `scopes` are those that were not allowed, in words, `wait` is
     the time (s) after which it is worth while to ask again.
