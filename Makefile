@@ -4,6 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := .
+# Many images forbid byte code beside sources. Hundreds of processes start in here: what one has compiled the others find.
+ifdef PYTHONDONTWRITEBYTECODE
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/bytecode
+endif
 
 .PHONY: demo test test-fast explore bench lint infra-check lock setup clean
 

@@ -51,7 +51,7 @@ class World:
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     with (
-        Stack(functions=("refresh", "refresh_http", "status", "consent")) as stack,
+        Stack(functions=("refresh", "refresh_http", "status", "consent"), emulator=False) as stack,
         closing(Secrets(stack)) as secrets,
         sync_playwright() as playwright,
     ):
@@ -326,7 +326,7 @@ def test_without_a_signing_key_a_page_of_one_instance_is_good_at_the_next(
 
 @pytest.mark.usefixtures("world")
 def test_no_run_is_said_with_what_to_do_about_it(context: BrowserContext) -> None:
-    with Stack(functions=("status",)) as stack, closing(Secrets(stack)) as secrets:
+    with Stack(functions=("status",), emulator=False) as stack, closing(Secrets(stack)) as secrets:
         for number in range(3):
             declare(secrets, f"late-{number}", refreshed_at=time.time() - (6 + number) * HOUR)
         page = context.new_page()
@@ -342,7 +342,7 @@ def test_no_run_is_said_with_what_to_do_about_it(context: BrowserContext) -> Non
 
 @pytest.mark.usefixtures("world")
 def test_an_empty_project_begins_with_three_commands_and_a_forbidden_one_says_so(context: BrowserContext) -> None:
-    with Stack(functions=("status", "consent")) as stack:
+    with Stack(functions=("status", "consent"), emulator=False) as stack:
         page = context.new_page()
         page.goto(stack.functions["status"].url)
         expect(page.locator("h1")).to_have_text("No connections yet")

@@ -15,6 +15,8 @@ from tests.explorer.scenes import SCENES, Scene
 
 SHALLOW = ((0, 0), (0, 1), (1, 0))
 A_LOT = 10.0**9
+# Twenty thousand where a change is let in, a tenth of that while one works; `make explore` goes on to two millions.
+SCHEDULES = 20_000 if os.environ.get("CI") else 2_000
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +63,9 @@ def test_nothing_is_overlooked_where_schedules_are_cut_short() -> None:
 
 
 @pytest.mark.timeout(1200)
-def test_twenty_thousand_schedules_lose_no_grant_and_cry_no_wolf() -> None:
-    found, by_scene = explore(21_000, A_LOT, processes=os.cpu_count() or 1)
-    assert found.schedules >= 20_000
+def test_no_schedule_loses_a_grant_or_cries_wolf() -> None:
+    found, by_scene = explore(SCHEDULES * 21 // 20, A_LOT, processes=os.cpu_count() or 1)
+    assert found.schedules >= SCHEDULES
     assert not found.failures, report(found, by_scene, 0)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.plans import OFFLINE, ROOT
+from tests.infra.plans import OFFLINE, QUICKLY, ROOT
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -32,7 +32,7 @@ class Deployment:
     """A deployment that was applied once; each plan is against that state."""
 
     def __init__(self, scratch: Path, connections: dict[str, Any]) -> None:
-        self._environment = os.environ | {"TERRAFORM_OFFLINE_SCRATCH": str(scratch), "CHECKPOINT_DISABLE": "1"}
+        self._environment = os.environ | QUICKLY | {"TERRAFORM_OFFLINE_SCRATCH": str(scratch)}
         self._terraform("apply", "-auto-approve", "-input=false", *_variables(connections, {}))
 
     def changes(self, connections: dict[str, Any], **settings: object) -> dict[str, dict[str, Any]]:
