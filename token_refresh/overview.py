@@ -176,12 +176,8 @@ class Overview:
         return build_row(connection, reading, providers=self._providers, rules=self.rules, now=self._clock())
 
     def _due_at(self, connection: Connection, reading: Reading) -> float:
-        provider = self._providers.get(connection.provider)
-        wanted = connection.refresh_before_expiry
-        rules = self.rules
-        return margins(
-            connection.name, wanted, provider, rules.refresh_before_expiry, reading.facts, rules.run_every
-        ).due_at
+        provider, rules = self._providers.get(connection.provider), self.rules
+        return margins(connection, provider, rules.refresh_before_expiry, reading.facts, rules.run_every).due_at
 
     def _is_good_enough(
         self, number: int, view: View, arrived: int, *, may_be_old: bool, seconds: float | None

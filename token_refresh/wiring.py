@@ -203,7 +203,7 @@ class Parts:
         actions = self.tickets if self.settings.consent_signing_key else None
         redirect_uri = self.tickets.redirect_uri if self.settings.consent_url else ""
         view = StatusView(self.overview, self.pages, actions, redirect_uri, self.settings.runbook_url, time.time)
-        return StatusPage(self.overview, view, actions)
+        return StatusPage(view)
 
     @cached_property
     def notifier(self) -> Notifier:

@@ -6,9 +6,14 @@ import pytest
 
 from tests.fakes.instance import build_provider
 from token_refresh.core.access_token import AccessTokenFacts
+from token_refresh.core.connection import Connection, SecretRecord
 from token_refresh.core.state.timing import margins, spread
 
 HOUR_LONG = AccessTokenFacts(expires_at=3600, refreshed_at=0, connection_version=1)
+
+
+def named(name: str, own: float | None = None) -> Connection:
+    return Connection(name, SecretRecord(f"{name}-refresh-token", {}, {}, ""), refresh_before_expiry=own)
 
 
 @pytest.mark.parametrize(
@@ -33,14 +38,14 @@ def test_the_margin_is_the_nearest_wish_capped_by_the_token_s_life(
 ) -> None:
     facts = AccessTokenFacts(expires_at=1000 + life, refreshed_at=1000, connection_version=1)
     provider = build_provider(refresh_before_expiry=of_provider)
-    found = margins("alice", own, provider, default, facts)
+    found = margins(named("alice", own), provider, default, facts)
     assert found.margin == margin
     jitter = facts.expires_at - margin - found.due_at
     assert jitter == pytest.approx(margin * 0.1 * spread("alice"))
 
 
 def test_an_unknown_provider_leaves_the_default() -> None:
-    assert margins("alice", None, None, 900, HOUR_LONG).margin == 900
+    assert margins(named("alice"), None, 900, HOUR_LONG).margin == 900
 
 
 @pytest.mark.parametrize(
@@ -54,16 +59,16 @@ def test_an_unknown_provider_leaves_the_default() -> None:
 )
 def test_what_a_schedule_is_too_slow_for_is_said(life: float, run_every: float, *, cannot: bool) -> None:
     facts = AccessTokenFacts(expires_at=1000 + life, refreshed_at=1000, connection_version=1)
-    assert margins("alice", None, None, 900, facts, run_every).cannot_keep_fresh is cannot
+    assert margins(named("alice"), None, 900, facts, run_every).cannot_keep_fresh is cannot
 
 
 def test_without_an_access_token_it_is_due_at_once() -> None:
-    found = margins("alice", 1200, None, 900, None)
+    found = margins(named("alice", 1200), None, 900, None)
     assert (found.margin, found.due_at) == (1200, 0)
 
 
 def test_the_jitter_lies_within_a_tenth_of_the_margin_and_spreads() -> None:
-    dues = [margins(f"c{n}", None, None, 900, HOUR_LONG).due_at for n in range(500)]
+    dues = [margins(named(f"c{n}"), None, 900, HOUR_LONG).due_at for n in range(500)]
     assert all(3600 - 990 < due <= 3600 - 900 for due in dues)
     assert max(dues) - min(dues) > 80
-    assert dues == [margins(f"c{n}", None, None, 900, HOUR_LONG).due_at for n in range(500)]
+    assert dues == [margins(named(f"c{n}"), None, 900, HOUR_LONG).due_at for n in range(500)]

@@ -292,7 +292,7 @@ class World:
         """Build the status page as another instance would have it; `actions` None: without a key."""
         overview = Overview(self.store, self.publisher, self.providers, self.tickets, self.settings, self.clock)
         view = StatusView(overview, self.pages, actions, f"{BASE}/callback", "", self.clock)
-        return StatusPage(overview, view, actions)
+        return StatusPage(view)
 
     def new_browser(self) -> FlaskClient:
         browser = _app().test_client()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -115,10 +115,8 @@ def _read_token(session: Session, connection: Connection) -> tuple[Secret, str]:
 
 
 def _send(url: str, provider: Provider, token: Secret | None) -> HttpReply:
-    transport = RequestsTransport(_SECONDS)
-    try:
-        return transport.send(build_resource_request(provider, url, token))
-    except TransportError as fault:
-        raise Stop(f"{fault}: try again later", UNREACHABLE) from None
-    finally:
-        transport.close()
+    with closing(RequestsTransport(_SECONDS)) as transport:
+        try:
+            return transport.send(build_resource_request(provider, url, token))
+        except TransportError as fault:
+            raise Stop(f"{fault}: try again later", UNREACHABLE) from None

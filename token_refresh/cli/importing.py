@@ -11,7 +11,6 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -39,20 +38,6 @@ from token_refresh.errors import SecretExists, SecretMissing, StoreDenied, Store
 
 _TRIES: Final = 5
 _LARGEST_FILE: Final = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is going to be declared."""
-
-    file: TokenFile
-    connection: Connection
-    request: TokenRequest
-
-    @property
-    def secret_ids(self) -> tuple[str, str]:
-        """Return the secrets, in the order in which they are made."""
-        return self.connection.access_token_secret_id, self.connection.secret_id
 
 
 @click.command("import")
@@ -86,26 +71,27 @@ def import_connection(  # noqa: PLR0913 - one for each option
     found = parse_token_file(file.read(_LARGEST_FILE), owner)
     definition = _find_provider(session.known_providers, provider, found)
     connection = _declare(name, definition, client, owner or found.owner, scopes, variables, found)
-    plan = _Plan(found, connection, _build_request(session, connection, definition, found))
-    session.parts.endpoint.check(plan.request)
+    request = _build_request(session, connection, definition, found)
+    session.parts.endpoint.check(request)
+    secret_ids = (connection.access_token_secret_id, connection.secret_id)
     s = session.settings
     terraform = build_terraform(connection, project=s.project, location=s.location, has_own_client=found.has_own_client)
     document: dict[str, object] = {
         "connection": name,
         "provider": definition.name,
         "kind": found.kind,
-        "secrets": list(plan.secret_ids),
+        "secrets": list(secret_ids),
         "terraform": terraform,
     }
     if dry_run:
         said = [
-            f"would create {' and '.join(plan.secret_ids)} for {found.kind} of {definition.shown_name}",
+            f"would create {' and '.join(secret_ids)} for {found.kind} of {definition.shown_name}",
             "",
             terraform,
         ]
         session.show({**document, "planned": True}, said)
         return
-    outcome = _carry_out(session, plan, check=not no_check)
+    outcome = _carry_out(session, found, request, check=not no_check)
     document["checked"] = outcome is not None
     document["access_token_expires_at"] = outcome.expires_at if outcome else None
     until = f"; its access token is good until {write_moment(outcome.expires_at)}" if outcome else ", not checked"
@@ -179,20 +165,20 @@ def _build_request(session: Session, connection: Connection, provider: Provider,
     return TokenRequest(connection, provider, grant, registration)
 
 
-def _carry_out(session: Session, plan: _Plan, *, check: bool) -> Refreshed | None:
-    connection = plan.connection
+def _carry_out(session: Session, found: TokenFile, request: TokenRequest, *, check: bool) -> Refreshed | None:
+    connection = request.connection
     paused = {**connection.record.labels, LABEL: "paused"}
     made: list[str] = []
     try:
-        for secret_id in plan.secret_ids:
+        for secret_id in (connection.access_token_secret_id, connection.secret_id):
             is_grant = secret_id == connection.secret_id
             session.admin.create(
                 secret_id, paused if is_grant else {}, connection.record.annotations if is_grant else {}
             )
             made.append(secret_id)
             session.progress(f"created {secret_id}")
-        version = session.parts.store.add(connection.secret_id, plan.file.payload)
-        outcome = _prove(session, plan) if check else None
+        version = session.parts.store.add(connection.secret_id, found.payload)
+        outcome = _prove(session, request) if check else None
     except SecretExists as fault:
         _undo(session, made)
         raise Stop(
@@ -203,17 +189,17 @@ def _carry_out(session: Session, plan: _Plan, *, check: bool) -> Refreshed | Non
         _undo(session, made)
         raise
     if outcome is not None:
-        _keep(session, plan, outcome, version)
+        _keep(session, found, connection, outcome, version)
     session.admin.label(connection.secret_id, connection.record.labels)
     return outcome
 
 
-def _prove(session: Session, plan: _Plan) -> Refreshed:
+def _prove(session: Session, request: TokenRequest) -> Refreshed:
     """Exchange the grant once; once more where it may have happened and no reply came. Raises `Stop`."""
-    session.progress(f"asking {plan.request.provider.shown_name} for an access token")
-    outcome: TokenOutcome = session.parts.endpoint.refresh(plan.request)
+    session.progress(f"asking {request.provider.shown_name} for an access token")
+    outcome: TokenOutcome = session.parts.endpoint.refresh(request)
     if isinstance(outcome, UnknownOutcome):
-        outcome = session.parts.endpoint.refresh(plan.request)
+        outcome = session.parts.endpoint.refresh(request)
     match outcome:
         case Refreshed():
             return outcome
@@ -230,12 +216,12 @@ def _prove(session: Session, plan: _Plan) -> Refreshed:
             raise Stop(f"no token came ({outcome.reason}): nothing was imported. Try again later", UNREACHABLE)
 
 
-def _keep(session: Session, plan: _Plan, outcome: Refreshed, version: int) -> None:
+def _keep(session: Session, found: TokenFile, connection: Connection, outcome: Refreshed, version: int) -> None:
     """Store a refresh token that was replaced before anything else, then the access token."""
-    connection, now = plan.connection, int(time.time())
+    now = int(time.time())
     if outcome.refresh_token is not None:
         facts = {"issued_at": now, "expires_at": outcome.ends_at, "scope": outcome.scope}
-        payload = render_rotated(plan.file.payload, outcome.refresh_token, facts)
+        payload = render_rotated(found.payload, outcome.refresh_token, facts)
         version = _add_or_save(session, connection, payload)
     document = build_document(outcome, connection=connection.name, connection_version=version, now=now)
     session.parts.store.add(connection.access_token_secret_id, document)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -32,13 +33,11 @@ def call(url: str, *, body: Mapping[str, object] | None = None) -> tuple[int, di
     if body is not None:
         headers["Content-Type"] = "application/json"
         data = json.dumps(body).encode()
-    transport = RequestsTransport(_SECONDS)
-    try:
-        reply = transport.send(HttpRequest("POST" if body is not None else "GET", url, headers, data))
-    except TransportError as fault:
-        raise Stop(f"{fault}: is the URL right, and are you allowed there?", UNREACHABLE) from None
-    finally:
-        transport.close()
+    with closing(RequestsTransport(_SECONDS)) as transport:
+        try:
+            reply = transport.send(HttpRequest("POST" if body is not None else "GET", url, headers, data))
+        except TransportError as fault:
+            raise Stop(f"{fault}: is the URL right, and are you allowed there?", UNREACHABLE) from None
     return _read(url, reply)
 
 

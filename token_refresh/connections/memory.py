@@ -139,14 +139,8 @@ class Memory:
 
     def margins(self, connection: Connection, facts: AccessTokenFacts | None) -> Margins:
         """Return when a connection with such an access token is due."""
-        return margins(
-            connection.name,
-            connection.refresh_before_expiry,
-            self.providers.get(connection.provider),
-            self.settings.refresh_before_expiry,
-            facts,
-            self.settings.run_every,
-        )
+        provider, settings = self.providers.get(connection.provider), self.settings
+        return margins(connection, provider, settings.refresh_before_expiry, facts, settings.run_every)
 
     def _stored(self, connection: Connection) -> StoredToken:
         secret_id = connection.access_token_secret_id

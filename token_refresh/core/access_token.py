@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from token_refresh.core.json_object import read_object
@@ -53,13 +53,7 @@ def build_document(refreshed: Refreshed, *, connection: str, connection_version:
 
 def build_annotation(facts: AccessTokenFacts) -> str:
     """Build the annotation ``token-refresh.access-token`` that accompanies the bare-text form."""
-    return json.dumps(
-        {
-            "expires_at": facts.expires_at,
-            "refreshed_at": facts.refreshed_at,
-            "connection_version": str(facts.connection_version),
-        }
-    )
+    return json.dumps(asdict(facts) | {"connection_version": str(facts.connection_version)})
 
 
 def parse_facts(text: str | bytes | None) -> AccessTokenFacts | None:

@@ -6,6 +6,7 @@ import argparse
 import datetime as dt
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -86,14 +87,12 @@ def check_file(file: Path) -> tuple[int, list[str]]:
 
 def discover_issuer(issuer: str, name: str | None) -> tuple[int, list[str]]:
     """Write a definition from an issuer's metadata; the number is the exit code."""
-    transport = RequestsTransport(_TIMEOUT)
-    try:
-        text = discover(issuer, transport, name=name, today=dt.datetime.now(dt.UTC).date().isoformat())
-    except DiscoveryError as fault:
-        return 3 if isinstance(fault, UnreachableError) else 1, [str(fault)]
-    finally:
-        transport.close()
-    return 0, text.splitlines()
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    with closing(RequestsTransport(_TIMEOUT)) as transport:
+        try:
+            return 0, discover(issuer, transport, name=name, today=today).splitlines()
+        except DiscoveryError as fault:
+            return 3 if isinstance(fault, UnreachableError) else 1, [str(fault)]
 
 
 def _unusable(providers: Mapping[str, Provider], names: Iterable[str]) -> Iterator[str]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from token_refresh.core import boundaries
-from token_refresh.core.grant import Client, ServiceAccountGrant
-from token_refresh.core.provider.definition import Provider
+from token_refresh.core.grant import ServiceAccountGrant
 from token_refresh.core.provider.url import UrlError, unknown_variables, variables_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.request import needs_client_secret
@@ -16,62 +14,45 @@ from token_refresh.errors import Misconfigured
 from token_refresh.ports import Signer
 
 
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """Checks of a request; every method raises `Misconfigured` with the fault and how to mend it."""
-
-    signer: Signer
-
-    def check(self, request: TokenRequest) -> None:
-        """Check everything that a refresh needs."""
-        provider, connection, grant = request.provider, request.connection, request.grant
-        unknown = unknown_variables(provider, connection.variables)
-        if unknown:
-            raise Misconfigured(f"token-refresh.variables: provider {provider.name} has no variable {unknown[0]}")
-        if isinstance(grant, ServiceAccountGrant):
-            self._check_key(grant.private_key, "the service account's private_key")
-            if not connection.scopes:
-                raise Misconfigured("a service account needs token-refresh.scopes")
-            self._check_subject(request)
-        else:
-            self.check_client(request)
-        resolve(request.endpoint, request)
-
-    def check_client(self, request: TokenRequest) -> None:
-        """Check the client: that there is one, and that it has what the provider's `client_auth` needs."""
-        if request.client is None:
-            raise Misconfigured(f"provider {request.provider.name}: there is no client registration")
-        self._check_client(request.provider, request.client)
-
-    def _check_client(self, provider: Provider, client: Client) -> None:
-        where = f"client registration of {client.client_id}"
-        if not (client.client_id.isascii() and client.client_id.isprintable()):
-            raise Misconfigured("client registration: client_id has characters that RFC 6749, appendix A.1, forbids")
-        if provider.client_auth == "private_key_jwt":
-            if client.private_key is None:
-                raise Misconfigured(f'{where}: provider {provider.name} needs "private_key" (private_key_jwt)')
-            self._check_key(client.private_key, f"{where}: private_key")
-        elif client.client_secret is None and needs_client_secret(provider):
-            raise Misconfigured(f'{where}: provider {provider.name} needs "client_secret" ({provider.client_auth})')
-        if client.dpop_private_key is not None:
-            self._check_key(client.dpop_private_key, f"{where}: dpop_private_key")
-        secret = client.client_secret.reveal() if client.client_secret else ""
-        in_header = any("client_secret" in variables_of(template) for template in provider.headers.values())
-        if in_header and not (secret.isascii() and secret.isprintable()):
-            raise Misconfigured(f"{where}: client_secret has characters that cannot stand in a header")
-
-    def _check_subject(self, request: TokenRequest) -> None:
+def check(request: TokenRequest, signer: Signer) -> None:
+    """Check everything that a refresh needs; raises `Misconfigured` with the fault and how to mend it."""
+    provider, connection, grant = request.provider, request.connection, request.grant
+    unknown = unknown_variables(provider, connection.variables)
+    if unknown:
+        raise Misconfigured(f"token-refresh.variables: provider {provider.name} has no variable {unknown[0]}")
+    if isinstance(grant, ServiceAccountGrant):
+        _check_key(grant.private_key, signer, "the service account's private_key")
+        if not connection.scopes:
+            raise Misconfigured("a service account needs token-refresh.scopes")
         try:
             boundaries.check_subject(request)
         except boundaries.BoundaryError as exc:
             raise Misconfigured(str(exc)) from exc
+    else:
+        check_client(request, signer)
+    resolve(request.endpoint, request)
 
-    def _check_key(self, key: Secret, where: str) -> None:
-        try:
-            self.signer.check(key)
-        except ValueError:
-            # The parser's own message may quote the key.
-            raise Misconfigured(f"{where} is not an RSA or EC (P-256, P-384) private key in PEM form") from None
+
+def check_client(request: TokenRequest, signer: Signer) -> None:
+    """Check that there is a client, and that it has what the provider's `client_auth` needs; raises `Misconfigured`."""
+    provider, client = request.provider, request.client
+    if client is None:
+        raise Misconfigured(f"provider {provider.name}: there is no client registration")
+    where = f"client registration of {client.client_id}"
+    if not (client.client_id.isascii() and client.client_id.isprintable()):
+        raise Misconfigured("client registration: client_id has characters that RFC 6749, appendix A.1, forbids")
+    if provider.client_auth == "private_key_jwt":
+        if client.private_key is None:
+            raise Misconfigured(f'{where}: provider {provider.name} needs "private_key" (private_key_jwt)')
+        _check_key(client.private_key, signer, f"{where}: private_key")
+    elif client.client_secret is None and needs_client_secret(provider):
+        raise Misconfigured(f'{where}: provider {provider.name} needs "client_secret" ({provider.client_auth})')
+    if client.dpop_private_key is not None:
+        _check_key(client.dpop_private_key, signer, f"{where}: dpop_private_key")
+    secret = client.client_secret.reveal() if client.client_secret else ""
+    in_header = any("client_secret" in variables_of(template) for template in provider.headers.values())
+    if in_header and not (secret.isascii() and secret.isprintable()):
+        raise Misconfigured(f"{where}: client_secret has characters that cannot stand in a header")
 
 
 def resolve(template: str, request: TokenRequest) -> tuple[str, Mapping[str, str]]:
@@ -83,3 +64,11 @@ def resolve(template: str, request: TokenRequest) -> tuple[str, Mapping[str, str
         return boundaries.resolve(template, request)
     except UrlError as exc:
         raise Misconfigured(str(exc)) from exc
+
+
+def _check_key(key: Secret, signer: Signer, where: str) -> None:
+    try:
+        signer.check(key)
+    except ValueError:
+        # The parser's own message may quote the key.
+        raise Misconfigured(f"{where} is not an RSA or EC (P-256, P-384) private key in PEM form") from None

@@ -33,7 +33,7 @@ from token_refresh.core.token_endpoint.request import (
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost
 from token_refresh.ports import HttpTransport, Signer
-from token_refresh.token_endpoint.checks import Checks, resolve
+from token_refresh.token_endpoint.checks import check, check_client, resolve
 from token_refresh.token_endpoint.dpop import DpopTransport
 
 # What an owner may be called beside the subject (OpenID Connect Core, section 5.1; GitHub's `login`).
@@ -60,16 +60,14 @@ class Exchange:
     transport: HttpTransport
     signer: Signer
     clock: Callable[[], float]
-    checks: Checks = field(init=False)
     proving: DpopTransport = field(init=False)
 
     def __post_init__(self) -> None:
-        self.checks = Checks(self.signer)
         self.proving = DpopTransport(self.transport, self.signer, self.clock)
 
     def check(self, request: TokenRequest) -> None:
         """Find whatever can be found wrong before anything is sent; raises `Misconfigured`."""
-        self.checks.check(request)
+        check(request, self.signer)
 
     def refresh(self, request: TokenRequest) -> TokenOutcome:
         """Exchange a grant once; raises `Misconfigured` and nothing else."""
@@ -107,7 +105,7 @@ class Exchange:
         `extra` holds what it says.
         """
         provider = request.provider
-        self.checks.check_client(request)
+        check_client(request, self.signer)
         url, values = resolve(provider.token_url, request)
         params = build_code_params(code, code_verifier, redirect_uri)
         question = _Question(url, params, (code, code_verifier), values=values)

@@ -21,8 +21,7 @@ from flask import Request, Response
 
 from token_refresh.core.overview.listing import Query, parse_query, select
 from token_refresh.errors import PublishError, StoreDenied, StoreError
-from token_refresh.overview import Overview, View
-from token_refresh.ports import ActionTokens
+from token_refresh.overview import View
 from token_refresh.web.responses import is_own_origin, json_answer, method_not_allowed, plain, protect, wants_json
 from token_refresh.web.status_view import StatusView
 
@@ -35,11 +34,10 @@ _READING = 2.5
 class StatusPage:
     """Answer for the status page; threads may share it."""
 
-    def __init__(self, overview: Overview, view: StatusView, actions: ActionTokens | None) -> None:
-        """`actions` None: there is no key that all instances share, and a browser's word must do."""
-        self._overview = overview
+    def __init__(self, view: StatusView) -> None:
         self._view = view
-        self._actions = actions
+        self._overview = view.overview
+        self._actions = view.actions
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="look")
 
     def answer(self, request: Request) -> Response:

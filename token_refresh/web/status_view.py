@@ -72,7 +72,10 @@ _FOLDS_OPEN: Final = ("new",)
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """Render the status page. `redirect_uri` is the one to register at providers, or empty without `consent`."""
+    """Render the status page. `redirect_uri` is the one to register at providers, or empty without `consent`.
+
+    `actions` None: there is no key that all instances share, and a browser's word must do.
+    """
 
     overview: Overview
     pages: Pages

@@ -165,8 +165,7 @@ def build_row(
     state, reason, message = _state(connection, annotated)
     due_at, too_short = None, False
     if reading.facts:
-        wanted = connection.refresh_before_expiry
-        due = margins(connection.name, wanted, provider, rules.refresh_before_expiry, reading.facts, rules.run_every)
+        due = margins(connection, provider, rules.refresh_before_expiry, reading.facts, rules.run_every)
         due_at, too_short = due.due_at, due.cannot_keep_fresh
     status = annotated if annotated and annotated.state == state else None
     late_from = due_at if due_at is not None else (connection.record.created_at or None)

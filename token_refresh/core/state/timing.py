@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from token_refresh.core.access_token import AccessTokenFacts
+from token_refresh.core.connection import Connection
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.units import DAY, HOUR, MINUTE
 
@@ -45,9 +46,8 @@ class BackOff:
     answer_since: float = 0
 
 
-def margins(  # noqa: PLR0913, PLR0917 - whose margin it may be
-    name: str,
-    own: float | None,
+def margins(
+    connection: Connection,
     provider: Provider | None,
     default: float,
     facts: AccessTokenFacts | None,
@@ -59,7 +59,7 @@ def margins(  # noqa: PLR0913, PLR0917 - whose margin it may be
     but it leaves room for a run (`run_every` + 300 s, at most half of the life). `cannot_keep_fresh`: runs that come
     every `run_every` seconds come too late for this margin (contract 3, 4).
     """
-    wanted = own or (provider.refresh_before_expiry if provider else None)
+    wanted = connection.refresh_before_expiry or (provider.refresh_before_expiry if provider else None)
     if facts is None:
         return Margins(wanted or default, 0.0)
     longest = facts.life * _OWN_MARGIN_CAP
@@ -67,7 +67,7 @@ def margins(  # noqa: PLR0913, PLR0917 - whose margin it may be
         margin = min(wanted, longest)
     else:
         margin = max(min(default, facts.life * _DEFAULT_MARGIN_CAP), min(run_every + _RUN_ALLOWANCE, longest))
-    due_at = facts.expires_at - margin * (1 + _JITTER * spread(name))
+    due_at = facts.expires_at - margin * (1 + _JITTER * spread(connection.name))
     return Margins(margin, due_at, cannot_keep_fresh=margin <= run_every)
 
 
