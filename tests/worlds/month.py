@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -267,14 +267,16 @@ class Month(MeteredWorld):
 
     def _incidents_that_do_not_end(self) -> list[str]:
         """Walk through the events: an incident begins with its cause, may be followed by a worse one, and ends once."""
-        faults, events = list[str](), self.publisher.events
-        openings = [e for e in events if e.type not in ("recovered", "consent_overdue")]
-        for event in openings:
-            before = [e for e in events[: events.index(event)] if e.subject == event.subject]
-            is_first = not open_incidents(before, event.subject)[0]
-            if event.type != "invalid_grant" and not (is_first and self._may_fail(event)):
-                faults.append(f"{event.type} of {event.subject} without a cause")
-        for name in {e.subject for e in events}:
+        faults, told = list[str](), defaultdict[str, list[Event]](list)
+        for event in self.publisher.events:
+            told[event.subject].append(event)
+        for name, events in told.items():
+            for number, event in enumerate(events):
+                if event.type in ("recovered", "consent_overdue", "invalid_grant"):
+                    continue
+                is_first = not open_incidents(events[:number], name)[0]
+                if not (is_first and self._may_fail(event)):
+                    faults.append(f"{event.type} of {name} without a cause")
             left, odd = open_incidents(events, name)
             faults += odd + ([f"{name} has not recovered from {left}"] if left and name not in self.dead else [])
         return faults
