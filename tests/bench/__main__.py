@@ -47,15 +47,24 @@ def main() -> None:
     found: list[Row] = []
     for name in names:
         with console.status(f"{name} ..."), tempfile.TemporaryDirectory() as directory:
-            found += MEASURES[name](Path(directory))
+            for row in MEASURES[name](Path(directory)):
+                found.append(row)
+                console.print(_table(row, is_first=len(found) == 1))
     if options.json:
         print(json.dumps([row._asdict() for row in found], indent=2))  # noqa: T201 - a command's output
         return
-    table = Table("", "measured", "goal", "beside", box=None, header_style="bold", pad_edge=False)
-    for row in found:
-        table.add_row(*row)
-    console.print(table)
     console.print(f"\n{rows.NOTE}", style="dim")
+
+
+def _table(row: Row, *, is_first: bool) -> Table:
+    """Return a table of one row, to be shown as soon as it is measured: all of them together take minutes."""
+    table = Table(
+        box=None, header_style="bold", pad_edge=False, show_header=is_first, expand=True, padding=(0, 2, 1, 0)
+    )
+    for heading, ratio in (("", 4), ("measured", 6), ("goal", 3), ("beside", 5)):
+        table.add_column(heading, ratio=ratio)
+    table.add_row(*row)
+    return table
 
 
 if __name__ == "__main__":
