@@ -20,6 +20,7 @@ from token_refresh.core.token_endpoint.request import (
     build_code_params,
     build_dpop_claims,
     build_refresh_params,
+    build_resource_request,
     build_service_account_claims,
     build_token_request,
     forms_of,
@@ -190,6 +191,16 @@ def test_a_service_account_asserts_itself_for_an_hour() -> None:
         "exp": 4600,
     }
     assert build_service_account_claims(ACCOUNT, URL, (), "ada@example.com", 0)["sub"] == "ada@example.com"
+
+
+def test_a_resource_is_asked_for_with_the_headers_that_name_nothing_of_a_connection() -> None:
+    headers = {"X-Version": "1", "X-Client": "{client_id}"}
+    definition = Provider("acme", "https://a.example/t", "https://a.example/t", headers=headers)
+    bare = build_resource_request(definition, "https://a.example/me", None)
+    assert bare == HttpRequest("GET", "https://a.example/me", bare.headers)
+    assert {"X-Version", "X-Client", "Authorization"} & bare.headers.keys() == {"X-Version"}
+    asked = build_resource_request(definition, "https://a.example/me", Secret("token"))
+    assert asked.headers["Authorization"] == "Bearer token"
 
 
 def test_a_client_assertion_is_short_lived_and_unique() -> None:

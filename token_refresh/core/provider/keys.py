@@ -253,7 +253,3 @@ class Keys:
         for name in variables_of(template):
             if name not in self.variables and name not in words:
                 self.wrong(where, f"{{{name}}} is not declared in variables")
-
-
-def _is_value(value: object) -> bool:
-    return isinstance(value, str) and is_variable_value(value)
