@@ -90,7 +90,7 @@ def consent(request: flask.Request) -> flask.typing.ResponseReturnValue:
 
     try:
         instance = parts()
-        return handle_consent(request, instance.reconsent, instance.pages, instance.asker)
+        return handle_consent(request, instance.reconsent, instance.pages)
     except BadEnvironment as fault:
         log.error("bad_environment: %s", fault)  # noqa: TRY400 - a person is to read it, and no traceback
     except Exception:

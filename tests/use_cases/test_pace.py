@@ -67,4 +67,4 @@ def test_a_pace_must_be_positive(rate: float) -> None:
 def test_each_key_has_a_pace_of_its_own() -> None:
     time = Time()
     paces = Paces(5, time.clock, time.sleep)
-    assert [paces.wait(host) for host in ("a", "b", "a")] == pytest.approx([0, 0, 0.2])
+    assert [paces[host].wait() for host in ("a", "b", "a")] == pytest.approx([0, 0, 0.2])

@@ -261,7 +261,7 @@ class World:
 
     def answer(self) -> Response:
         """Answer the request at hand."""
-        return handle_consent(request, self.reconsent, self.pages, self.asker)
+        return handle_consent(request, self.reconsent, self.pages)
 
     def instance(self) -> Reconsent:
         """Build the workflow as another instance would have it."""

@@ -60,15 +60,6 @@ class Session:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     has_shown: bool = False
 
-    def merged(self, project: str | None, location: str | None, *, as_json: bool) -> Session:
-        """Return the session with the options of a subcommand, which outrank those before it."""
-        return replace(
-            self,
-            project=project or self.project,
-            location=location or self.location,
-            as_json=as_json or self.as_json,
-        )
-
     @functools.cached_property
     def settings(self) -> Settings:
         """Return the settings; raises `Stop` where no project is known."""
@@ -112,8 +103,14 @@ def command(function: F) -> F:
     @click.pass_context
     @functools.wraps(function)
     def run(ctx: click.Context, /, project: str | None, location: str | None, as_json: bool, **options: Any) -> Any:  # noqa: FBT001
-        session: Session = ctx.find_object(Session) or Session()
-        session = session.merged(project, location, as_json=as_json)
+        before: Session = ctx.find_object(Session) or Session()
+        # The options of a subcommand outrank those before it.
+        session = replace(
+            before,
+            project=project or before.project,
+            location=location or before.location,
+            as_json=as_json or before.as_json,
+        )
         try:
             return function(session, **options)
         except (TokenRefreshError, PayloadError, GoogleAuthError, Stop) as fault:

@@ -234,7 +234,7 @@ class Reconsent:
         except Refused:
             self.used.forget(session.state)
             raise
-        self.paces.wait(urlsplit(case.provider.token_url).netloc)
+        self.paces[urlsplit(case.provider.token_url).netloc].wait()
         redirect_uri = self.tickets.redirect_uri
         payload, account = self.redemption.redeem(case, callback.code, callback, session, redirect_uri)
         receipt = self.progress.begin(case, account)

@@ -56,8 +56,8 @@ class Pace:
 
 
 @final
-class Paces:
-    """One pace for each key, such as a token endpoint's host."""
+class Paces(dict[str, Pace]):
+    """One pace for each key, such as a token endpoint's host, made when it is first asked for; safe for threads."""
 
     def __init__(
         self,
@@ -65,22 +65,8 @@ class Paces:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        super().__init__()
         self._arguments = (per_second, clock, sleep)
-        self._paces: dict[str, Pace] = {}
-        self._lock = threading.Lock()
 
-    def wait(self, key: str) -> float:
-        """Wait for the key's next slot; return the seconds waited."""
-        return self._of(key).wait()
-
-    def until_free(self, key: str) -> float:
-        """Return the seconds until the key's next slot."""
-        return self._of(key).until_free()
-
-    def take(self, key: str) -> None:
-        """Take the key's next slot without waiting for it."""
-        self._of(key).take()
-
-    def _of(self, key: str) -> Pace:
-        with self._lock:
-            return self._paces.setdefault(key, Pace(*self._arguments))
+    def __missing__(self, key: str) -> Pace:
+        return self.setdefault(key, Pace(*self._arguments))

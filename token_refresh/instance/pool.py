@@ -229,7 +229,7 @@ class Pool:
         """Return the seconds until the run may have the host's next slot, and let it wait for that; 0 = now."""
         if not host:
             return 0.0
-        delay, line = self._hosts.until_free(host), self._at_host.get(host, ())
+        delay, line = self._hosts[host].until_free(), self._at_host.get(host, ())
         if not delay and any(other.place.rank < run.place.rank for other in line):
             delay = _A_MOMENT
         if delay:
@@ -253,7 +253,7 @@ class Pool:
 
     def _begin(self, run: _Run, task: Task) -> None:
         if task.host:
-            self._hosts.take(task.host)
+            self._hosts[task.host].take()
             self._need_no_slot(run, task.host)
         self._need_no_thread(run)
         self._no_longer_waits(task)

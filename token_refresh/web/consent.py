@@ -28,13 +28,14 @@ _LONGEST_FORM: Final = 4096
 _MOST_LOOKS: Final = 99
 
 
-def handle_consent(request: Request, reconsent: Reconsent, pages: Pages, asker: Asker) -> Response:
+def handle_consent(request: Request, reconsent: Reconsent, pages: Pages) -> Response:
     """Answer ``GET`` and ``POST /consent/<connection>``, ``GET /callback`` and ``GET /done/<connection>``."""
+    asker = reconsent.asker
     consent, done = _CONSENT.fullmatch(request.path), _DONE.fullmatch(request.path)
     if len(request.query_string) > _LONGEST_QUERY:
         return _refuse("too_long", pages, asker)
     if consent and request.method == "POST":
-        return _post(request, consent[1], reconsent, pages, asker)
+        return _post(request, consent[1], reconsent, pages)
     if consent or done or _CALLBACK.fullmatch(request.path):
         allowed = "GET, HEAD, POST" if consent else "GET, HEAD" if done else "GET"
         if request.method not in allowed.split(", "):
@@ -56,12 +57,12 @@ def broken(pages: Pages) -> Response:
     return _refuse("broken", pages, Asker())
 
 
-def _post(request: Request, name: str, reconsent: Reconsent, pages: Pages, asker: Asker) -> Response:
+def _post(request: Request, name: str, reconsent: Reconsent, pages: Pages) -> Response:
     # These pages send no referrer, so an old browser says "null" of its own forms; the ticket is what counts there.
     if not is_same_site(request, is_null_ours=True):
-        return _refuse("cross_site", pages, asker)
+        return _refuse("cross_site", pages, reconsent.asker)
     if (request.content_length or 0) > _LONGEST_FORM:
-        return _refuse("too_long", pages, asker)
+        return _refuse("too_long", pages, reconsent.asker)
     state = request.form.get("state", "")
     if request.form.get("send") == "link":
         return _render(reconsent.send_link(name, _ticket(request), request.cookies, state=state), pages)
@@ -92,7 +93,8 @@ def _render(result: Page | Redirect, pages: Pages) -> Response:
             target = facts.get("authorization_url") or facts.get("action")
             form_to = target if isinstance(target, str) else None
             script = "done" if facts.get("next_look") is not None else ""
-            response = pages.render(view, facts, status=status, form_to=form_to or None, script=script)
+            html = pages.text(view, facts)
+            response = pages.respond(html, status=status, form_to=form_to or None, script=script)
             if result.cookie:
                 _set(response, result.cookie)
             if result.retry_after:

@@ -42,18 +42,6 @@ class Pages:
         self._script_sources = {name: _source(_read(f"{name}.js")) for name in _SCRIPTS}
         self._environment = _environment()
 
-    def render(
-        self,
-        view: str,
-        facts: Mapping[str, object],
-        *,
-        status: int = 200,
-        form_to: str | None = None,
-        script: str = "",
-    ) -> Response:
-        """Render a template; `form_to` is the URL that its form's answer redirects to."""
-        return self.respond(self.text(view, facts), status=status, form_to=form_to, script=script)
-
     def text(self, view: str, facts: Mapping[str, object]) -> str:
         """Render a template, or a part of a page."""
         return self._environment.get_template(f"{view}.html").render(facts)
@@ -61,7 +49,11 @@ class Pages:
     def respond(
         self, html: str | Iterator[str], *, status: int = 200, form_to: str | None = None, script: str = ""
     ) -> Response:
-        """Answer HTML, whole or piece by piece; `script` names the one that it has, which may ask this very host."""
+        """Answer HTML, whole or piece by piece.
+
+        `form_to` is the URL that its form's answer redirects to; `script` names the one that it has, which may ask this
+        very host.
+        """
         response = Response(html, status, content_type="text/html; charset=utf-8")
         protect(response)
         response.headers["Content-Security-Policy"] = "; ".join(
