@@ -66,8 +66,9 @@ class Books(Ledger):
         sent = Sent(member.life, token, name, self._holder(name), member.store.strikes.is_late)
         sent.is_excused = sent.is_late and not self._holds_lease(member.life, name)
         if provider.rotates:
-            sent.is_named = self._is_named(name, token)
             self._judge_sending(sent, family)
+            if not sent.is_excused and not self._is_named(name, token):
+                self.blame(f"{member.life.name} sent a token that its lease does not name")
         self._judge_version(sent)
         self._sent.append(sent)
         return sent
@@ -132,7 +133,7 @@ class Books(Ledger):
         self.stage.note(f"{member.name} publishes {event.type} for {event.subject} ({event.data.get('reason', '')})")
         self.events.append(event)
         name = event.subject
-        if event.type == EventType.REFRESH_FAILING and not self._is_in_memory_only(name):
+        if event.type == EventType.REFRESH_FAILING and not self._must_be_told(event):
             left = self._valid_until.get(member.name, {}).get(name, 0) - self.stage.clock()
             left = self._decided.get(event.id, left)
             if left > MARGIN / 2 and ("access", name + ACCESS) not in self.stage.denied:
@@ -250,6 +251,8 @@ class Books(Ledger):
             if name not in self.disabled:
                 self._judge_health(name)
             return
+        if self.excused.get(name) == BESIDE and family.alive and not self._is_known(family.tokens[-1]):
+            self.blame(f"the grant of {name} that a person has added was thrown away, and nobody knew whose it was")
         if not family.revoked_by_owner and name not in self.excused:
             where = "is not the newest version" if self._is_stored(name, family.tokens[-1]) else "is stored nowhere"
             self.blame(
@@ -261,7 +264,7 @@ class Books(Ledger):
             return
         if len(of_this) != 1:
             self.blame(f"the dead grant of {name} was reported {len(of_this)} times")
-        elif self.excused.get(name) in (LOST, DIED) and all(s.is_named for s in self._sent if s.name == name):
+        elif self.excused.get(name) in (LOST, DIED):
             reasons = {str(e.data["reason"]) for e in told if self._is_of(e, name, family)}
             if reasons != {"lost_rotation"}:
                 self.blame(f"the loss of {name} was reported as {' and '.join(sorted(reasons))}")

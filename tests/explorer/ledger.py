@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.fakes.simulated_server import Family
 from token_refresh.core.connection import LEASE, SUFFIX
-from token_refresh.core.incident.events import Event
+from token_refresh.core.incident.events import NOT_SAVED, Event
 from token_refresh.core.status import parse_lease
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
 
@@ -39,7 +39,6 @@ class Sent:
     is_late: bool = False
     is_excused: bool = False  # late, and without a lease by then: no client can look at the clock and act in one step
     is_lost: bool = False  # the call ended without the reply
-    is_named: bool = True  # the lease names its version, so that who takes over knows what may be spent
     committed: str = ""  # the refresh token that the provider issued for it, if any
     outcome: TokenOutcome | None = None
     delivered: bool = False
@@ -112,9 +111,12 @@ class Ledger:
         name = self._family(token).name.partition(",")[0]
         return self._is_stored(name, token) or bool(self._memory.get(token))
 
-    def _is_in_memory_only(self, name: str) -> bool:
-        token = self.wanted(name).tokens[-1]
-        return not self._is_stored(name, token) and bool(self._memory.get(token))
+    def _must_be_told(self, event: Event) -> bool:
+        """Tell whether it is about a grant that is in memory only, or is stored and still has to be put on top."""
+        token = self.wanted(event.subject).tokens[-1]
+        is_on_top = self._versions(event.subject)[-1].payload.decode() == token
+        is_safe = is_on_top or self._is_stored(event.subject, token) and event.data.get("reason") != NOT_SAVED
+        return not is_safe and (self._is_stored(event.subject, token) or bool(self._memory.get(token)))
 
     def _document(self, name: str) -> dict[str, Any] | None:
         versions = [v for v in self.stage.cloud.secrets[name + ACCESS].versions if v.state == "ENABLED"]

@@ -60,7 +60,7 @@ def keeps_it_to_itself(leases: Leases, held: Held) -> None:
     """Nobody is told that the only copy is here."""
 
 
-def looks_at_nothing(saver: Saver, reply: Reply) -> None:
+def looks_at_nothing(*_: object) -> None:
     """Whatever was added in between stays buried."""
 
 
@@ -136,7 +136,7 @@ DEFECTS = {
     ),
     "A5: the grant that a person adds meanwhile is buried": Defect(
         Saver,
-        "_look_between",
+        "_newest_between",
         looks_at_nothing,
         "a person adds a grant",
         frozenset(),

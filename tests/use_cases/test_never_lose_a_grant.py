@@ -123,14 +123,14 @@ def test_a_holder_frozen_while_its_answer_was_lost_sends_nothing_more(
     assert scene.newest() == family.tokens[-1]
 
 
-def a_person_adds_meanwhile(scene: Scene) -> str:
+def a_person_adds_meanwhile(scene: Scene, form: str = "{}") -> str:
     """Let a person add a grant while the next exchange is under way; returns its token."""
     theirs = scene.server.consent("x, by hand")
 
     def add(sent: Sent) -> None:
         if not sent.outcome:
             scene.on_sent = lambda _: None
-            scene.people.put("x" + SUFFIX, theirs)
+            scene.people.put("x" + SUFFIX, form.replace("{}", theirs))
 
     scene.on_sent = add
     return theirs
@@ -161,6 +161,63 @@ def test_a_grant_that_a_person_adds_is_kept_where_the_holder_dies_before_it_is_o
         scene.clock.advance(3000)
         other.run(Trigger())
     assert theirs.encode() in scene.people.payloads("x" + SUFFIX).values(), "nobody knows whose is whose"
+
+
+@pytest.mark.parametrize("call", ["send", "annotate", "add"])
+def test_and_it_is_kept_where_who_takes_over_gets_no_further_or_dies_as_well(
+    scene: Scene, one: Instance, other: Instance, call: str
+) -> None:
+    scene.consent("x")
+    theirs = a_person_adds_meanwhile(scene)
+    one.faults.fail("add", Crash(), secret_id="x" + SUFFIX, skip=1)
+    one.run(Trigger())
+    scene.clock.advance(3000)
+    if call == "send":
+        scene.server.mode = "down"
+    else:
+        other.faults.fail(call, Crash(), secret_id="x" + SUFFIX, skip=1)
+    other.run(Trigger())
+    scene.server.mode = "ok"
+    third = Instance(scene)
+    for _ in range(4):
+        scene.clock.advance(3000)
+        third.run(Trigger())
+    assert theirs.encode() in scene.people.payloads("x" + SUFFIX).values(), "nobody knows whose is whose"
+
+
+@pytest.mark.parametrize("by_hand", ["{}", '{"refresh_token": "{}"}', '{"refresh_token": "{}", "note": "n"}'], ids=str)
+def test_and_it_is_used_where_what_the_dead_holder_stored_can_be_told_from_it(
+    scene: Scene, one: Instance, other: Instance, by_hand: str
+) -> None:
+    ours = scene.consent("x", form='{"refresh_token": "{}", "note": "n"}')
+    theirs = a_person_adds_meanwhile(scene, by_hand)
+    one.faults.fail("add", Crash(), secret_id="x" + SUFFIX, skip=1)
+    one.run(Trigger())
+    assert json.loads(scene.newest())["refresh_token"] == ours.tokens[-1], "buried"
+    for _ in range(2):
+        scene.clock.advance(3000)
+        other.run(Trigger())
+    family = scene.server.family(theirs)
+    assert family
+    assert theirs in scene.sent
+    assert scene.sent.count(ours.tokens[-1]) == 0
+    assert family.tokens[-1] in scene.newest()
+    assert scene.events == []
+
+
+def test_a_grant_that_came_after_the_dead_holder_s_own_token_is_the_newer_one(
+    scene: Scene, one: Instance, other: Instance
+) -> None:
+    scene.consent("x", form='{"refresh_token": "{}"}')
+    first = a_person_adds_meanwhile(scene, '{"refresh_token": "{}", "note": "first"}')
+    one.faults.fail("add", Crash(), secret_id="x" + SUFFIX, skip=1)
+    one.run(Trigger())
+    second = scene.server.consent("x, once more")
+    scene.people.put("x" + SUFFIX, second)
+    scene.clock.advance(3000)
+    other.run(Trigger())
+    assert scene.sent[-1] == second
+    assert first not in scene.sent
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,16 @@ def test_a_stale_list_does_not_hide_that_a_client_has_recovered(world: World) ->
     assert world.events() == ["client_rejected oauth-client-google", "recovered oauth-client-google"]
 
 
+def test_a_client_that_is_refused_again_within_the_minute_has_another_incident(world: World) -> None:
+    for _ in range(2):
+        world.answers["alice-token"] = REFUSED
+        world.later(5, force=True)
+        world.healed("alice")
+        world.later(5, force=True)
+    assert world.events() == ["client_rejected oauth-client-google", "recovered oauth-client-google"] * 2
+    assert len({e.id for e in world.publisher.events}) == 4
+
+
 def test_two_instances_that_recover_the_last_connections_at_the_same_moment_tell_it(world: World) -> None:
     world.add("bob")
     world.answers |= {"alice-token": REFUSED, "bob-token": REFUSED}

@@ -98,7 +98,11 @@ class Leases:
         def changes(record: SecretRecord) -> dict[str, str | None]:
             before = lease_of(record)
             until = self.clock() + self.settings.lease_seconds
-            taken.append((before, Lease(self.holder_prefix + uuid.uuid4().hex, until, max(version, before.version))))
+            # What a dead holder has left behind is doubtful until this one has settled it, and while it does.
+            is_doubtful = before.is_abandoned(self.clock()) and version > before.version + 1
+            next_version = before.version if is_doubtful else max(version, before.version)
+            holder = self.holder_prefix + uuid.uuid4().hex
+            taken.append((before, Lease(holder, until, next_version, kept=before.kept)))
             return {LEASE: render_lease(taken[-1][1])}
 
         try:
@@ -136,8 +140,9 @@ class Leases:
 
         def changes(record: SecretRecord) -> dict[str, str | None]:
             nonlocal lease
-            version = max(held.version, lease_of(record).version)
-            lease = Lease(held.lease.holder, self.clock() + seconds, version, unsaved=unsaved)
+            seen = lease_of(record)
+            version, kept = max(held.version, seen.version), max(held.lease.kept, seen.kept)
+            lease = Lease(held.lease.holder, self.clock() + seconds, version, unsaved=unsaved, kept=kept)
             return {LEASE: render_lease(lease)}
 
         # What this instance knows of the metadata may be as old as its lease.
@@ -154,7 +159,8 @@ class Leases:
         if held.is_unsaved or held.is_over:
             return
         held.is_over = True
-        lease = Lease(held.lease.holder, self.clock(), held.version) if held.maybe_spent else Lease("", 0, held.version)
+        holder, until = (held.lease.holder, self.clock()) if held.maybe_spent else ("", 0)
+        lease = Lease(holder, until, held.version, kept=held.lease.kept)
 
         def notes(record: SecretRecord) -> dict[str, str | None]:
             return {**held.changes, LEASE: render_lease(lease), **held.on_return(record)}

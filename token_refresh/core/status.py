@@ -94,13 +94,15 @@ class Lease:
     """The annotation ``token-refresh.lease``: who may spend the refresh token, until when, and the version to spend.
 
     Released = no holder. A lease that ended without being released tells the next holder that the token may have
-    been spent. `unsaved`: the holder has a new refresh token in memory and cannot store it.
+    been spent. `unsaved`: the holder has a new refresh token in memory and cannot store it. `kept`: up to this version
+    there may be a person's grant that nobody could tell from a dead holder's; 0 = there is none.
     """
 
     holder: str = ""
     until: float = 0
     version: int = 0
     unsaved: bool = False
+    kept: int = 0
 
     @property
     def is_of_consent(self) -> bool:
@@ -174,13 +176,15 @@ def parse_lease(text: str | None) -> Lease | None:
     )
     if not (isinstance(holder, str) and isinstance(until, float) and isinstance(version, int)):
         return None
-    return Lease(holder, until, version, unsaved=data.get("unsaved") is True)
+    kept = _fit(data.get("kept", 0), "int")
+    kept = kept if isinstance(kept, int) else 0
+    return Lease(holder, until, version, unsaved=data.get("unsaved") is True, kept=kept)
 
 
 def render_lease(lease: Lease) -> str:
     """Write the annotation."""
     data: dict[str, object] = {"holder": lease.holder, "until": lease.until, "version": lease.version}
-    return json.dumps(data | ({"unsaved": True} if lease.unsaved else {}))
+    return json.dumps(data | {k: v for k, v in (("unsaved", lease.unsaved), ("kept", lease.kept)) if v})
 
 
 def _fit(value: object, kind: str) -> object | None:

@@ -78,8 +78,9 @@ class AccessTokens:
             connection = held.connection
         elif notes:
             connection = self._annotate(connection, notes)
-        rotated = current != prepared.version.number
-        self._destroy_old(prepared, before, written, rotated=rotated and not _is_in_doubt(prepared, held))
+        # What another holder has left behind when it died, or was frozen, may be a person's grant: `clean` finds it.
+        is_known = held is None or not held.was_abandoned
+        self._destroy_old(prepared, before, written, rotated=is_known and current != prepared.version.number)
         looked_at = situation.facts.refreshed_at if situation.facts else None
         return Attempt(connection, situation, judge(situation, refreshed), facts, written, end, looked_at)
 
@@ -117,19 +118,3 @@ class AccessTokens:
                 self.store.destroy(secret_id, number)
             except StoreError as fault:  # `clean` finds it
                 log.warning("could not destroy version %d of %s: %s", number, secret_id, fault)
-
-
-def _is_in_doubt(prepared: Prepared, held: Held | None) -> bool:
-    """Tell whether a version of unknown origin lies below the one that was exchanged: it may be a person's grant.
-
-    The last holder died, or was frozen, after somebody had added a version beside its own: which is whose nobody knows.
-    """
-    if held is None or not held.was_abandoned or prepared.version.number <= held.before.version + 1:
-        return False
-    log.warning(
-        "%s: versions between %d and %d were added while another holder died: they are kept, one may be a newer grant",
-        prepared.connection.secret_id,
-        held.before.version,
-        prepared.version.number,
-    )
-    return True

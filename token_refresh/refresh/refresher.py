@@ -51,8 +51,9 @@ from token_refresh.errors import (
     VersionUnusable,
 )
 from token_refresh.instance.unsaved import UnsavedReplies
-from token_refresh.ports import SecretStore, TokenEndpoint
+from token_refresh.ports import AccessedVersion, SecretStore, TokenEndpoint
 from token_refresh.refresh.attempt import Attempt, Prepared, Reply
+from token_refresh.refresh.doubt import is_in_doubt, settle
 from token_refresh.refresh.preparation import Preparation
 from token_refresh.refresh.save import Saver
 from token_refresh.settings import Settings
@@ -163,6 +164,8 @@ class Refresher:
             probe=True,
             takeover=held.was_abandoned,
         )
+        if version.number != held.lease.version:
+            version = self._named(prepared, held, version)
         # The lists may have been stale; what was written over is not.
         status = self.incidents.status_of(held.connection)
         situation = replace(prepared.situation, status=status, version=version.number)
@@ -174,6 +177,17 @@ class Refresher:
             self.preparation.check_again(newest)
         # Nothing newer was stored: the last holder may have spent this very token.
         return newest, held.was_abandoned and version.number <= held.before.version
+
+    def _named(self, prepared: Prepared, held: Held, newest: AccessedVersion) -> AccessedVersion:
+        """Let the lease name the version that may be spent; what a dead holder has left behind is settled first."""
+        held.on_return = lambda _: held.unchanged()  # until then the next holder must find the same doubt
+        if is_in_doubt(held, newest.number):
+            held.lease = replace(held.lease, kept=newest.number)
+            newest = settle(self.store, prepared.connection.secret_id, held, newest)
+        held.version = newest.number
+        self.leases.regain(held)
+        held.on_return = lambda _: {}
+        return newest
 
     def _exchange_under_lease(self, prepared: Prepared, held: Held) -> TokenOutcome:
         if not self.leases.has_time(held, for_sends=2):

@@ -24,7 +24,7 @@ from token_refresh.core.state.grant_end import GrantEnd, find_end, version_to_da
 from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
 from token_refresh.core.status import Lease, Outcome
 from token_refresh.core.token_endpoint.outcome import Refreshed, Unavailable
-from token_refresh.errors import Busy, SecretMissing, StoreError, StoreUnavailable, VersionUnusable
+from token_refresh.errors import Busy, SecretMissing, StoreError, VersionUnusable
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
 from token_refresh.refresh.access_tokens import AccessTokens
@@ -177,7 +177,7 @@ class Saver:
         with reply.lock:
             if reply.top:
                 return
-            if reply.held.lease.until - self.clock() < _SHORTEST_LEASE:
+            if self._is_ending(reply):
                 # Slow, frozen, or saved late: what was known under the old lease may be old.
                 self.leases.regain(reply.held)
                 self._look_above(reply)
@@ -186,16 +186,26 @@ class Saver:
                     self._look_above(reply)
             if not reply.own:
                 reply.own = self.store.add(reply.secret_id, reply.payload)
-                if reply.own != reply.seen + 1:
-                    self._look_between(reply)
+            if reply.seen < reply.own:
+                reply.on_top = self._newest_between(reply, reply.own) or reply.on_top
                 reply.seen = reply.own
-            if reply.on_top is not None:
-                if reply.held.lease.until <= self.clock():
-                    raise StoreUnavailable("the lease ended before another grant was put on top again")
-                log.warning("%s: a version that was added during the exchange is put on top again", reply.name)
-                reply.seen = self.store.add(reply.secret_id, reply.on_top)
-                reply.on_top = None
+            while reply.on_top is not None:
+                self._put_on_top(reply)
             reply.top = reply.seen
+
+    def _put_on_top(self, reply: Reply) -> None:
+        """Add a person's grant once more, above our own; one that came meanwhile is the next."""
+        if self._is_ending(reply):
+            self.leases.regain(reply.held)
+            self._look_above(reply)
+        if reply.on_top is not None:
+            log.warning("%s: a version that was added during the exchange is put on top again", reply.name)
+            number = self.store.add(reply.secret_id, reply.on_top)
+            reply.on_top = self._newest_between(reply, number)
+            reply.seen = number
+
+    def _is_ending(self, reply: Reply) -> bool:
+        return reply.held.lease.until - self.clock() < _SHORTEST_LEASE
 
     def _look_above(self, reply: Reply) -> None:
         """Look by number for what others have stored meanwhile; raises `Superseded`."""
@@ -209,20 +219,27 @@ class Saver:
                     reply.own = found.number
                 case "other":
                     other, reply.on_top = found.number, found.payload
+                case "spent":  # put on top again by a holder that has seen what lies below it
+                    other, reply.on_top = 0, None
         if other and not reply.own:
             raise Superseded
         if other > reply.own:  # on top already
             reply.on_top = None
 
-    def _look_between(self, reply: Reply) -> None:
-        """Look for a grant that a person added during the exchange: it is the newer one."""
-        for number in range(reply.seen + 1, reply.own):
+    def _newest_between(self, reply: Reply, number: int) -> bytes | None:
+        """Return the grant that a person added between the last look and a version of ours: it is the newer one."""
+        newest = None
+        for between in range(reply.seen + 1, number):
             try:
-                found = self.store.access(reply.secret_id, number)
+                found = self.store.access(reply.secret_id, between)
             except VersionUnusable:
                 continue
-            if reply.whose(found) == "other":
-                reply.on_top = found.payload
+            match reply.whose(found):
+                case "other":
+                    newest = found.payload
+                case "spent":  # likewise
+                    newest = None
+        return newest
 
     def _finish(self, reply: Reply) -> Attempt:
         """Publish the access token of a stored reply, if it is still good and no other holder went on meanwhile."""

@@ -121,7 +121,7 @@ class Janitor:
         # The access token was made from the newest grant: nobody will ever go back below its predecessor.
         if not versions or facts.connection_version < versions[0].number:
             return []
-        return sorted(v.number for v in versions[2:])
+        return sorted(v.number for v in versions[2:] if v.number > lease_of(connection.record).kept)
 
 
 def destroy_outlived(  # noqa: PLR0913, PLR0917 - what it takes

@@ -209,6 +209,9 @@ class Verdicts:
         status = attempt.verdict.status if attempt else None
         if attempt is None or status is None:
             return visit
+        if self.incidents.status_of(visit.connection) != attempt.situation.status:
+            log.info("the state of %s was written by another run: the next one judges it", visit.connection.name)
+            return visit
         verdict, incidents = attempt.verdict, known.incidents
         before, status = status, incidents.leave(status)
         reason = MASS if known.points_at_client(visit) else status.reason

@@ -38,6 +38,7 @@ class ClientIncidents:
         self._ended |= {s.client_event_id for s in taking_part if s.client_event_id in told_before}
         self._open = {kind: i for kind, i in self._open.items() if i not in self._ended}
         self._untold = self._ended - set(told_before)
+        self._over = {*told_before, *self._ended}
 
     @property
     def is_open(self) -> bool:
@@ -68,7 +69,7 @@ class ClientIncidents:
         if status.client_event_id:
             return status
         incident = self._open.get(_kind("", reason))
-        return join_client(status, incident) if incident else announce_client(status, reason)
+        return join_client(status, incident) if incident else announce_client(status, reason, self._over)
 
     def note(self, status: Status | None, reason: str) -> None:
         """Note what was written: the next connections join it."""

@@ -6,6 +6,7 @@ published and again after, so that a crash in between repeats an event with the 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -46,15 +47,18 @@ def announce(status: Status, event_type: str, secret_id: str) -> Status:
     return replace(status, event_id=event_id, incidents=incidents, owed=_with(status.owed, event_id))
 
 
-def announce_client(status: Status, reason: str) -> Status:
+def announce_client(status: Status, reason: str, over: Collection[str] = ()) -> Status:
     """Begin an incident of the client, with this connection as the one that reports it.
 
-    Instances that work on other connections of the client find out at the same time: the minute is precise enough.
+    Instances that work on other connections of the client find out at the same time: the minute is precise enough. But
+    what is `over` is not begun again: an incident that follows within its minute has another id.
     """
-    minute = int(status.tried_at // 60)
-    event_id = build_event_id(EventType.CLIENT_REJECTED, status.client, reason, status.client_version, minute)
-    event_id += (_MASS if reason == MASS else "") + _CLIENT
-    return join_client(replace(status, owed=_with(status.owed, event_id)), event_id)
+    for minute in itertools.count(int(status.tried_at // 60)):
+        event_id = build_event_id(EventType.CLIENT_REJECTED, status.client, reason, status.client_version, minute)
+        event_id += (_MASS if reason == MASS else "") + _CLIENT
+        if event_id not in over:
+            return join_client(replace(status, owed=_with(status.owed, event_id)), event_id)
+    raise AssertionError  # pragma: no cover - there is always another minute
 
 
 def announce_unwritten(status: Status, event_id: str, secret_id: str, now: float) -> str:
