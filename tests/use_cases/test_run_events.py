@@ -238,3 +238,18 @@ def test_the_owner_of_a_paused_connection_is_not_reminded(world: World) -> None:
     world.store.cloud.write(type(record)(record.secret_id, {"token-refresh": "enabled"}, record.annotations, ""))
     world.run()
     assert world.events() == ["invalid_grant alice", "consent_overdue alice"]
+
+
+def test_a_reminder_that_is_told_after_the_end_says_of_which_incident(world: World) -> None:
+    world.add("dead")
+    world.answers["dead-token"] = DEAD
+    world.confirmed()
+    world.publisher.down = True
+    world.later(2 * DAY)
+    world.store.put("dead-refresh-token", "second")
+    world.run()
+    world.publisher.down = False
+    world.later(10)
+    opened, overdue, recovered = world.publisher.events
+    assert [e.type for e in (opened, overdue, recovered)] == ["invalid_grant", "consent_overdue", "recovered"]
+    assert overdue.data["incident"] == recovered.data["incident"] == opened.id
