@@ -154,12 +154,13 @@ def test_parameters_have_the_names_that_the_definition_gives_them() -> None:
     assert script.form()["client_key"] == "client"
 
 
-def test_a_client_with_a_key_signs_for_the_revocation_endpoint() -> None:
+def test_a_client_with_a_key_signs_for_the_server_by_its_token_endpoint_s_url() -> None:
+    """RFC 7523, section 3; Keycloak refuses the revocation endpoint's own URL."""
     script = Script(DONE)
     client = Client("client", None, EC_KEY, "k1")
     assert revoke(script, client=client, access=None, client_auth="private_key_jwt") == Revoked()
     _, claims = claims_of(script.form()["client_assertion"], EC_KEY, "ES256")
-    assert claims["aud"] == REVOKE
+    assert claims["aud"] == provider().token_url
 
 
 def test_a_variable_is_filled_as_in_any_other_url() -> None:

@@ -152,7 +152,9 @@ def sign_client_assertion(
 ) -> Secret | None:
     """Sign what proves who the client is (RFC 7523), where that is its way; None where it is not.
 
-    The token endpoint's URL names the authorization server at its other endpoints, too (section 3).
+    `audience` is what names the authorization server, at whichever of its endpoints: the token endpoint's URL (RFC
+    7523, section 3; OpenID Connect Core, section 9). RFC 7009 and RFC 8414 name no other value for the revocation
+    endpoint, and there are servers that refuse that endpoint's own URL.
     """
     if client is None or client.private_key is None or client_auth != "private_key_jwt":
         return None

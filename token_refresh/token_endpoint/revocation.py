@@ -63,24 +63,32 @@ class Revoker:
             raise Misconfigured(f"provider {provider.name}: there is no client registration")
         own = {"client_id": quote(client.client_id, safe="")}
         url, values = resolve(fill(provider.revocation_url or "", own), request)
+        audience, _ = resolve(provider.token_url, request)
         tokens = provider.revocation.tokens
         if tokens == ACCESS_TOKEN:
             if access_token is None:
                 return NotRevoked("no_access_token")
-            ended = self._send(provider, url, access_token, ACCESS_TOKEN, client, values)
+            ended = self._send(provider, url, audience, access_token, ACCESS_TOKEN, client, values)
             return Revoked(access_token=True) if isinstance(ended, Revoked) else ended
-        ended = self._send(provider, url, grant.refresh_token, REFRESH_TOKEN, client, values)
+        ended = self._send(provider, url, audience, grant.refresh_token, REFRESH_TOKEN, client, values)
         if isinstance(ended, NotRevoked) or access_token is None or tokens == REFRESH_TOKEN:
             return ended
-        second = self._send(provider, url, access_token, ACCESS_TOKEN, client, values)
+        second = self._send(provider, url, audience, access_token, ACCESS_TOKEN, client, values)
         return Revoked(access_token=isinstance(second, Revoked))
 
     def _send(  # noqa: PLR0913, PLR0917 - the parts of a request
-        self, provider: Provider, url: str, token: Secret, hint: str, client: Client, values: Mapping[str, str]
+        self,
+        provider: Provider,
+        url: str,
+        audience: str,
+        token: Secret,
+        hint: str,
+        client: Client,
+        values: Mapping[str, str],
     ) -> Revoked | NotRevoked:
         now = self.clock()
         auth = provider.revocation.client_auth or provider.client_auth
-        assertion = sign_client_assertion(self.signer, client, auth, url, now)
+        assertion = sign_client_assertion(self.signer, client, auth, audience, now)
         request = build_revocation_request(
             provider, url, token, hint, client, values=values, client_assertion=assertion
         )
