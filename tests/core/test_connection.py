@@ -166,6 +166,9 @@ def test_an_unknown_label_value_is_a_problem_and_not_a_pause() -> None:
     assert connection is not None
     assert connection.problem is not None
     assert not connection.paused
+    assert (connection.problem or "").endswith(
+        ": gcloud secrets update gmail-alice-refresh-token --update-labels=token-refresh=enabled"
+    )
 
 
 def test_what_the_functions_write_themselves_does_not_count_as_the_user_s() -> None:

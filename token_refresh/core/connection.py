@@ -103,7 +103,10 @@ def parse_connection(record: SecretRecord) -> Connection | None:
     name = connection_name(record.secret_id)
     problems: list[str] = []
     if state not in ("enabled", "paused"):
-        problems.append(f'label "{LABEL}" is neither "enabled" nor "paused"')
+        problems.append(
+            f'label "{LABEL}" is "{state}", which is neither "enabled" nor "paused", so no scheduled run finds it: '
+            f"gcloud secrets update {record.secret_id} --update-labels={LABEL}=enabled"
+        )
     provider = record.labels.get(LABEL_PROVIDER) or "google"
     note = {k.removeprefix(PREFIX): v.strip() for k, v in record.annotations.items() if k.startswith(PREFIX)}
 
