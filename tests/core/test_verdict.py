@@ -380,3 +380,14 @@ def test_what_only_an_exchange_can_tell_is_remembered_as_such() -> None:
 def test_a_suspicion_is_of_the_client_that_was_refused_last() -> None:
     again = judge(replace(case(State.SUSPECT), client="another", confirm_after=3600), DEAD)
     assert (again.outcome, status_after(again).client) == ("suspect", "another")
+
+
+@pytest.mark.parametrize(("state", "answer"), [(State.UNAVAILABLE, SILENT), (State.REJECTED, REFUSED)])
+def test_the_refusal_of_one_version_confirms_nothing_of_the_next(state: State, answer: TokenOutcome) -> None:
+    """A new grant met a silent provider first, and was then refused once."""
+    before = case(state)
+    assert before.status
+    refused = replace(before, status=replace(before.status, version=4, refused_at=NOW - 3000))
+    between = status_after(judge(refused, answer))
+    assert (between.version, between.refused_at) == (5, 0)
+    assert judge(replace(refused, status=between), DEAD).outcome == "suspect"

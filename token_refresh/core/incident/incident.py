@@ -144,7 +144,7 @@ def incident_of(event_id: str, status: Status) -> str | None:
         case EventType.RECOVERED:
             return event_id.removeprefix(f"{EventType.RECOVERED}.")
         case EventType.CONSENT_OVERDUE:
-            return status.event_id or next(reversed(open_incidents(status)), None)  # told late, it may be over
+            return status.event_id or next(reversed([*open_incidents(status)]), None)  # told late, it may be over
         case EventType.CONSENT_EXPIRING:
             return None
         case _:

@@ -109,8 +109,8 @@ def judge_misconfigured(situation: Situation, message: str, *, needs_exchange: b
         if situation.now < previous.next_attempt_at and is_same:
             return Verdict(outcome, "misconfigured", previous, message=message)
         status = _again(situation, previous, doubling(previous.attempts + 1))
-        status = replace(status, message=message, needs_exchange=needs_exchange, version=situation.version)
-        return Verdict(outcome, "misconfigured", status, message=message)
+        status = replace(status, message=message, needs_exchange=needs_exchange)
+        return Verdict(outcome, "misconfigured", _of_version(situation, status), message=message)
     status = _enter(situation, State.MISCONFIGURED, "misconfigured", wait=doubling(1))
     status = replace(status, message=message, needs_exchange=needs_exchange)
     return Verdict(outcome, "misconfigured", status, announce=EventType.CLIENT_REJECTED, message=message)
@@ -191,9 +191,8 @@ def _judge_rejection(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
     if previous and previous.state == State.REJECTED and previous.client == s.client:
         # Still the same incident, even if the provider now words it differently.
         status = replace(
-            _again(s, previous, doubling(previous.attempts + 1)),
+            _of_version(s, _again(s, previous, doubling(previous.attempts + 1))),
             reason=reason,
-            version=s.version,
             client_version=s.client_version,
             error=detail.error or "",
             error_subtype=detail.error_subtype or "",
@@ -236,7 +235,7 @@ def _judge_silence(s: Situation, reason: str, detail: ErrorDetail, retry_after: 
         is_probe = previous.state == State.NEEDS_CONSENT and previous.version == s.version
         status = _again(s, previous, max(_until_probe(s, previous), retry_after) if is_probe else delay)
         if previous.state == State.UNAVAILABLE:
-            status = replace(status, reason=reason, version=s.version)
+            status = replace(_of_version(s, status), reason=reason)
     if status and status.state == State.UNAVAILABLE:
         status = replace(status, answer=answer, answer_since=answer_since)
     return Verdict(Outcome.UNAVAILABLE, reason, status, announce=announce, back_off=back_off, detail=detail)
@@ -282,6 +281,11 @@ def _enter(s: Situation, state: State, reason: str, *, wait: float = 0, detail: 
         client_version=s.client_version,
         client_event_id=previous.client_event_id if is_open else "",
     )
+
+
+def _of_version(s: Situation, status: Status) -> Status:
+    """Judge the version that was tried: what another one was refused for says nothing of it."""
+    return replace(status, version=s.version, refused_at=status.refused_at if status.version == s.version else 0)
 
 
 def _again(s: Situation, status: Status, delay: float) -> Status:
