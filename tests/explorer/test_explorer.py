@@ -12,11 +12,12 @@ from tests.explorer.__main__ import main, report, tell
 from tests.explorer.deviations import Fault, number_of, read_number
 from tests.explorer.explore import Search, explore, kinds_of, play
 from tests.explorer.scenes import SCENES, Scene
+from tests.worlds.depth import IN_CI
 
 SHALLOW = ((0, 0), (0, 1), (1, 0))
 A_LOT = 10.0**9
 # Twenty thousand where a change is let in, a tenth of that while one works; `make explore` goes on to two millions.
-SCHEDULES = 20_000 if os.environ.get("CI") else 2_000
+SCHEDULES = 20_000 if IN_CI else 2_000
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,8 @@ from tests.worlds.crashes import OWNER, PATIENCE, PROJECT, CrashWorld
 from tests.worlds.one_run import OneRun, Plainly
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "5"))
-CONNECTIONS = 20
+CONNECTIONS = 10
+PLAINLY = 20  # connections of the plain loop: enough that it is seen to lose some
 pytestmark = pytest.mark.timeout(120 + 12 * ROUNDS)
 
 
@@ -63,9 +64,9 @@ def ground(request: pytest.FixtureRequest, world: CrashWorld, peer: OidcProvider
     return Ground(provider, peer.token_url, environ, lambda: peer.create_grant(provider, OWNER), peer.is_alive)
 
 
-def connect(world: CrashWorld, ground: Ground, prefix: str) -> list[str]:
+def connect(world: CrashWorld, ground: Ground, prefix: str, count: int) -> list[str]:
     """Create the connections and return their names."""
-    names = [f"{prefix}-{ground.provider}-{n}" for n in range(CONNECTIONS)]
+    names = [f"{prefix}-{ground.provider}-{n}" for n in range(count)]
     labels = {"token-refresh": "enabled", "token-refresh-provider": ground.provider}
     for name in names:
         world.create(f"{name}-refresh-token", ground.create_grant(), labels=labels)
@@ -81,7 +82,7 @@ def is_usable(world: CrashWorld, ground: Ground, name: str) -> bool:
 @pytest.mark.parametrize("instances", [2, 4])
 @pytest.mark.parametrize("ground", ["strict", "grace", "oidc-provider"], indirect=True)
 def test_racing_instances_lose_no_grant(world: CrashWorld, ground: Ground, instances: int) -> None:
-    names = connect(world, ground, f"race-of-{instances}")
+    names = connect(world, ground, f"race-of-{instances}", CONNECTIONS)
     body = {"connections": names, "force": True}
     outcomes: Counter[tuple[str, str]] = Counter()
     with ExitStack() as exits:
@@ -106,7 +107,7 @@ def test_racing_instances_lose_no_grant(world: CrashWorld, ground: Ground, insta
 
 @pytest.mark.parametrize("ground", ["strict", "oidc-provider"], indirect=True)  # grace may forgive
 def test_the_plain_loop_loses_grants(world: CrashWorld, ground: Ground) -> None:
-    names = connect(world, ground, "plain")
+    names = connect(world, ground, "plain", PLAINLY)
     with ExitStack() as exits:
         loops = [exits.enter_context(Plainly(ground.environ, names, PROJECT, ground.token_url)) for _ in range(4)]
         refused = [name for loop in loops for name in loop.refused(PATIENCE)]

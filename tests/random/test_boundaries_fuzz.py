@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.use_cases.test_boundaries import consent_world, refresh
 from tests.worlds import consents
 from tests.worlds.boundaries import DEFINITIONS, Project, definitions
+from tests.worlds.depth import examples
 from token_refresh.core.connection import connection_name
 
 SECRETS = Project().secrets
@@ -98,7 +99,7 @@ def create_place(project: Project, name: str) -> None:
         project.store.create(f"{name}-access-token")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(moves=st.lists(MOVES, min_size=1, max_size=6), was_used_before=st.booleans())
 def test_whatever_is_annotated_no_secret_goes_where_the_operator_did_not_send_it(
     moves: list[tuple[str, Any, Any]], *, was_used_before: bool
@@ -135,7 +136,7 @@ CALLBACK = st.dictionaries(
 LISTS = st.sampled_from([{}, {"endpoint": ("*",)}, {"instance": ("eu", "us"), "endpoint": ("*",)}])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(CALLBACK, CALLBACK, LISTS)
 def test_whatever_a_browser_brings_no_secret_leaves_the_hosts_of_the_operator(
     callback: dict[str, str], poison: dict[str, str], learned: dict[str, tuple[str, ...]]

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import precondition, rule
 
 from tests.fakes.instance import Crash
+from tests.worlds.depth import examples
 from tests.worlds.promises import NAMES, Promises
 from token_refresh.core.connection import LEASE, STATUS
 from token_refresh.core.status import parse_lease
@@ -168,7 +169,7 @@ class TokenRefresh(Promises):
 
 TestTokenRefresh = TokenRefresh.TestCase
 TestTokenRefresh.settings = settings(
-    max_examples=int(os.environ.get("STATEFUL_EXAMPLES", "300")),
+    max_examples=int(os.environ.get("STATEFUL_EXAMPLES", "0")) or examples(300),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

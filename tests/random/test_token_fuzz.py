@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.worlds.depth import examples
 from token_refresh.core.http import HttpReply
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.table import ProviderTableError, parse_providers
@@ -76,7 +77,7 @@ def printed(outcome: TokenOutcome) -> str:
     )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(REPLIES, st.sampled_from(sorted(PROVIDERS)), st.sampled_from(GrantKind))
 def test_no_reply_raises_or_leaks(reply: HttpReply, name: str, kind: GrantKind) -> None:
     outcome = classify_reply(reply, PROVIDERS[name], dataclasses.replace(ASKED, kind=kind))
@@ -90,7 +91,7 @@ def test_no_reply_raises_or_leaks(reply: HttpReply, name: str, kind: GrantKind) 
         assert re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", outcome.reason)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(REPLIES, st.sampled_from(sorted(PROVIDERS)))
 def test_no_reply_is_dead_unless_it_says_a_word_of_the_tables(reply: HttpReply, name: str) -> None:
     provider = PROVIDERS[name]
@@ -109,7 +110,7 @@ TABLES = st.dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(TABLES)
 def test_no_definition_file_raises_anything_but_its_list_of_problems(tables: dict[str, Any]) -> None:
     try:
@@ -118,7 +119,7 @@ def test_no_definition_file_raises_anything_but_its_list_of_problems(tables: dic
         assert exc.problems  # noqa: PT017 - either way is fine, anything else is not
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.dictionaries(TEXTS, VALUES, max_size=6), STATUSES)
 def test_a_token_is_found_whatever_stands_beside_it(beside: dict[str, Any], status: int) -> None:
     body = json.dumps({**beside, "access_token": "new-access-token"}).encode()
