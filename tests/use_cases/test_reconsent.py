@@ -388,8 +388,9 @@ def test_a_provider_without_pkce_is_sent_none() -> None:
 def test_what_is_not_set_up_names_the_operator(world: World, break_it: Any) -> None:
     break_it(world)
     page = world.open()
-    assert (page.status_code, title(page)) == (500, "This connection is not set up yet")
+    assert (page.status_code, title(page)) == (200, "This connection is not set up yet")
     assert "Tell Example Inc." in page.get_data(as_text=True)
+    assert "Please name this number:" in page.get_data(as_text=True), "the operators find it in the log"
     assert "oauth-client" not in page.get_data(as_text=True)
 
 

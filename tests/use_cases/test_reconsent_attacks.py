@@ -426,11 +426,11 @@ def test_without_owner_and_subject_no_stranger_becomes_the_owner(*, tells: bool)
     world.start()
     world.store.note("owner", None)
     page = world.finish()
-    assert refused(page, 500)
+    assert refused(page, 200)
     assert "set token-refresh.owner" in page.get_data(as_text=True)
     assert world.endpoint.redeemed == []
-    assert refused(world.open(), 500)
-    assert refused(world.browser.post(world.link()), 500)
+    assert refused(world.open(), 200)
+    assert refused(world.browser.post(world.link()), 200)
     assert world.is_untouched()
 
 

@@ -281,6 +281,13 @@ def test_help_is_offered_where_there_is_somebody_to_ask(world: World) -> None:
     assert "mailto" not in world.browser.get(f"/consent/{NAME}?ticket=x").get_data(as_text=True)
 
 
+def test_without_a_name_the_contact_says_whom_to_tell(world: World) -> None:
+    world.asker = Asker("", "help@example.com")
+    world.reconsent = world.instance()
+    world.store.note("scopes", None)
+    assert "Tell help@example.com." in world.open().get_data(as_text=True)
+
+
 @pytest.mark.parametrize("contact", ["javascript:alert(1)", "data:text/html,x", "call us: 1234", "a@b c"])
 def test_a_contact_that_is_no_address_leads_nowhere(contact: str) -> None:
     assert Asker("Example", contact).contact_url == ""

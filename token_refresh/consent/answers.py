@@ -118,7 +118,7 @@ def refuse(fault: Refused | StoreError, asker: Asker, context: Context, base_url
         "action": f"{base_url}/consent/{quote(name, safe='')}" if context.state else "",
         "state": context.state,
         # Where the owner can mend it there is nothing to look up.
-        "reference": reference if refused.detail and words.status >= HTTPStatus.BAD_REQUEST else "",
+        "reference": reference if refused.detail and (words.is_ours or words.status >= HTTPStatus.BAD_REQUEST) else "",
     }
     return Page(words.status, "refused", facts, retry_after=refused.wait)
 
@@ -128,7 +128,7 @@ def _filled(words: Refusal, asker: Asker, context: Context, wait: float) -> Refu
     owner = context.connection.owner if context.connection else None
     minutes = max(round(wait / 60), 1)
     values = {
-        "asker": asker.name or _UNNAMED,
+        "asker": asker.name or asker.contact.removeprefix("mailto:") or _UNNAMED,
         "provider": provider,
         "owner": owner if owner and owner != ANYBODY else _SAME_ACCOUNT,
         "wait": "a minute" if minutes == 1 else f"{minutes} minutes",

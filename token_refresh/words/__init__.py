@@ -41,6 +41,7 @@ class Refusal:
     button: Button = Button.AGAIN
     tone: str = "warn"
     operators_hint: str = ""
+    is_ours: bool = False
 
 
 @cache
