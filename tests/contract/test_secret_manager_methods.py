@@ -26,33 +26,21 @@ Client = sm.SecretManagerServiceClient
 CALLS: dict[str, tuple[Callable[[Client], Any], Callable[[Methods], Any]]] = {
     "list": (
         lambda c: c.list_secrets(sm.ListSecretsRequest(parent=PARENT, page_size=10)),
-        lambda m: m.list(sm.ListSecretsRequest(parent=PARENT, page_size=10), PARENT),
+        lambda m: m.list(PARENT, page_size=10),
     ),
-    "get": (lambda c: c.get_secret(name=SECRET), lambda m: m.get(sm.GetSecretRequest(name=SECRET), SECRET)),
-    "update": (
-        lambda c: c.update_secret(sm.UpdateSecretRequest(CHANGE)),
-        lambda m: m.update(sm.UpdateSecretRequest(CHANGE), SECRET),
-    ),
-    "access": (
-        lambda c: c.access_secret_version(name=VERSION),
-        lambda m: m.access(sm.AccessSecretVersionRequest(name=VERSION), VERSION),
-    ),
+    "get": (lambda c: c.get_secret(name=SECRET), lambda m: m.get(SECRET)),
+    "update": (lambda c: c.update_secret(sm.UpdateSecretRequest(CHANGE)), lambda m: m.update(SECRET, **CHANGE)),
+    "access": (lambda c: c.access_secret_version(name=VERSION), lambda m: m.access(VERSION)),
     "add": (
         lambda c: c.add_secret_version(parent=SECRET, payload=PAYLOAD),
-        lambda m: m.add(sm.AddSecretVersionRequest(parent=SECRET, payload=PAYLOAD), SECRET),
+        lambda m: m.add(SECRET, payload=sm.SecretPayload.pb(PAYLOAD)),
     ),
-    "destroy": (
-        lambda c: c.destroy_secret_version(name=VERSION),
-        lambda m: m.destroy(sm.DestroySecretVersionRequest(name=VERSION), VERSION),
-    ),
+    "destroy": (lambda c: c.destroy_secret_version(name=VERSION), lambda m: m.destroy(VERSION)),
     "list_versions": (
         lambda c: c.list_secret_versions(sm.ListSecretVersionsRequest(parent=SECRET)),
-        lambda m: m.list_versions(sm.ListSecretVersionsRequest(parent=SECRET), SECRET),
+        lambda m: m.list_versions(SECRET),
     ),
-    "get_version": (
-        lambda c: c.get_secret_version(name=VERSION),
-        lambda m: m.get_version(sm.GetSecretVersionRequest(name=VERSION), VERSION),
-    ),
+    "get_version": (lambda c: c.get_secret_version(name=VERSION), lambda m: m.get_version(VERSION)),
 }
 
 

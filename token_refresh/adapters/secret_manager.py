@@ -34,6 +34,7 @@ from token_refresh.ports import AccessedVersion, VersionInfo
 _T = TypeVar("_T")
 
 _PAGE = 25_000  # https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/list
+_PAYLOAD, _SECRET = sm.SecretPayload.pb(), sm.Secret.pb()
 # Lists may be hours old, and a rotating refresh writes twice.
 _ETAGS_KEPT = 16
 # gRPC only: over REST the library raises just base classes, which cannot tell a failed etag from a bad request.
@@ -62,8 +63,7 @@ class SecretManager:
         """List the secrets that carry the label, newest first."""
         records: dict[str, SecretRecord] = {}
         for value in ("enabled", "paused"):
-            request = sm.ListSecretsRequest(parent=self._parent, filter=f"labels.{LABEL}={value}", page_size=_PAGE)
-            pages = partial(_pages, self._methods.list, request)
+            pages = partial(_pages, self._methods.list, self._parent, filter=f"labels.{LABEL}={value}")
             for secret in (
                 s for page in self._call("list secrets", "secrets.list", pages, tells=()) for s in page.secrets
             ):
@@ -79,7 +79,7 @@ class SecretManager:
             secret = self._call(
                 f"read secret {secret_id}",
                 "secrets.get",
-                lambda: self._methods.get(sm.GetSecretRequest(name=name), name),
+                lambda: self._methods.get(name),
             )
         except exceptions.NotFound:
             raise SecretMissing(f"secret {secret_id} does not exist") from None
@@ -93,7 +93,7 @@ class SecretManager:
             reply = self._call(
                 f"access secret {secret_id}",
                 "versions.access",
-                lambda: self._methods.access(sm.AccessSecretVersionRequest(name=name), name),
+                lambda: self._methods.access(name),
                 tells=_ABSENT_OR_UNUSABLE,
                 secret_id=secret_id,
             )
@@ -118,7 +118,7 @@ class SecretManager:
             reply = self._call(
                 f"access secret {secret_id}",
                 "versions.access",
-                lambda: self._methods.access(sm.AccessSecretVersionRequest(name=name), name),
+                lambda: self._methods.access(name),
                 tells=_ABSENT_OR_UNUSABLE,
             )
         except exceptions.NotFound:
@@ -130,12 +130,12 @@ class SecretManager:
     def add(self, secret_id: str, payload: bytes) -> int:
         """Add a version and return its number; raises `SecretMissing`."""
         parent = self._name(secret_id)
-        body = sm.SecretPayload(data=payload, data_crc32c=google_crc32c.value(payload))
+        body = _PAYLOAD(data=payload, data_crc32c=google_crc32c.value(payload))
         try:
             version = self._call(
                 f"add a version to secret {secret_id}",
                 "versions.add",
-                lambda: self._methods.add(sm.AddSecretVersionRequest(parent=parent, payload=body), parent),
+                lambda: self._methods.add(parent, payload=body),
                 secret_id=secret_id,
             )
         except exceptions.NotFound:
@@ -149,7 +149,7 @@ class SecretManager:
             self._call(
                 f"destroy version {version} of secret {secret_id}",
                 "versions.destroy",
-                lambda: self._methods.destroy(sm.DestroySecretVersionRequest(name=name), name),
+                lambda: self._methods.destroy(name),
                 tells=_ABSENT_OR_UNUSABLE,
             )
         except _ABSENT_OR_UNUSABLE:
@@ -161,13 +161,12 @@ class SecretManager:
         for key in (k for k, v in changes.items() if v is None):
             annotations.pop(key, None)
         name = self._name(record.secret_id)
-        secret = sm.Secret(name=name, annotations=annotations, etag=record.etag)
-        request = sm.UpdateSecretRequest(secret=secret, update_mask={"paths": ["annotations"]})
+        secret = _SECRET(name=name, annotations=annotations, etag=record.etag)
         try:
             changed = self._call(
                 f"annotate secret {record.secret_id}",
                 "secrets.update",
-                lambda: self._methods.update(request, name),
+                lambda: self._methods.update(name, secret=secret, update_mask={"paths": ["annotations"]}),
                 tells=(*_ABSENT_OR_UNUSABLE, exceptions.Conflict),
             )
         except exceptions.NotFound:
@@ -185,12 +184,11 @@ class SecretManager:
 
     def list_versions(self, secret_id: str) -> list[VersionInfo]:
         """List versions, newest first; raises `SecretMissing`."""
-        request = sm.ListSecretVersionsRequest(parent=self._name(secret_id), page_size=_PAGE)
         try:
             pages = self._call(
                 f"list versions of secret {secret_id}",
                 "versions.list",
-                lambda: _pages(self._methods.list_versions, request),
+                lambda: _pages(self._methods.list_versions, self._name(secret_id)),
             )
         except exceptions.NotFound:
             raise SecretMissing(f"secret {secret_id} does not exist") from None
@@ -208,7 +206,7 @@ class SecretManager:
             info = self._call(
                 f"read version {version} of secret {secret_id}",
                 "versions.get",
-                lambda: self._methods.get_version(sm.GetSecretVersionRequest(name=name), name),
+                lambda: self._methods.get_version(name),
             )
         except exceptions.NotFound:
             raise VersionMissing(f"secret {secret_id} has no version {version}") from None
@@ -276,12 +274,11 @@ def _checked(secret_id: str, payload: sm.SecretPayload) -> bytes:
     return bytes(payload.data)
 
 
-def _pages(method: Method, request: Any) -> list[Any]:
+def _pages(method: Method, parent: str, **fields: Any) -> list[Any]:
     """Return all pages of a list."""
-    pages: list[Any] = []
-    while not pages or request.page_token:
-        pages.append(method(request, request.parent))
-        request.page_token = pages[-1].next_page_token
+    pages = [method(parent, page_size=_PAGE, **fields)]
+    while token := pages[-1].next_page_token:
+        pages.append(method(parent, page_size=_PAGE, page_token=token, **fields))
     return pages
 
 

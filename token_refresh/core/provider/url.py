@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9_.{}-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 _PORT = re.compile(r":[0-9]+$")
 _LONGEST_HOST: Final = 253  # RFC 1035, section 2.3.4, as text
 _LONGEST_LABEL: Final = 63
+_CACHED: Final = 4096  # URLs; a refresh looks at its own three times
 _RESERVED: Final = "localhost"  # RFC 6761: never anybody else's domain
 
 
@@ -100,13 +102,20 @@ def fill_url(template: str, provider: Provider, values: Mapping[str, str]) -> st
     Who may choose which value has been decided before, by `boundaries`.
     """
     url = fill(template, values)
+    if fault := _fault_of(url):
+        raise UrlError(f"provider {provider.name}: {fault}")
+    return url
+
+
+@lru_cache(maxsize=_CACHED)
+def _fault_of(url: str) -> str | None:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if not _is_host(host):
-        raise UrlError(f"provider {provider.name}: its variables do not make a host name")
+        return "its variables do not make a host name"
     if parts.scheme != "https" and not is_loopback(host):
-        raise UrlError(f"provider {provider.name}: only https, and http for loopback")
-    return url
+        return "only https, and http for loopback"
+    return None
 
 
 def unknown_variables(provider: Provider, names: Mapping[str, str]) -> list[str]:
@@ -178,5 +187,10 @@ def _is_host(host: str) -> bool:
 def token_endpoint_host(provider: Provider, variables: Mapping[str, str]) -> str:
     """Return a name for the host of the token endpoint, good enough to pace by: what is not known stays a variable."""
     known = {**{k: v for k, v in provider.variables.items() if v}, **variables}
-    host = urlsplit(provider.refresh_url or provider.token_url).netloc
+    host = _authority_of(provider.refresh_url or provider.token_url)
     return fill(host, {name: known.get(name, f"({name})") for name in variables_of(host)})
+
+
+@lru_cache(maxsize=_CACHED)
+def _authority_of(template: str) -> str:
+    return urlsplit(template).netloc
