@@ -18,21 +18,23 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports.ba
 
 from token_refresh.settings import Settings
 
+_PASSING = (
+    exceptions.ServiceUnavailable,
+    exceptions.ResourceExhausted,
+    exceptions.TooManyRequests,
+    exceptions.InternalServerError,
+    exceptions.DeadlineExceeded,
+    exceptions.GatewayTimeout,
+)
 _RETRY = Retry(
-    predicate=if_exception_type(
-        exceptions.ServiceUnavailable,
-        exceptions.ResourceExhausted,
-        exceptions.TooManyRequests,
-        exceptions.InternalServerError,
-        exceptions.DeadlineExceeded,
-        exceptions.GatewayTimeout,
-        exceptions.Aborted,
-    ),
+    predicate=if_exception_type(*_PASSING, exceptions.Aborted),
     initial=0.1,
     maximum=2.0,
     multiplier=2.0,
     timeout=8.0,
 )
+# Two writers at once: the same request again has an etag that is old by then (https://google.aip.dev/154).
+_RETRY_UNDER_ETAG = _RETRY.with_predicate(if_exception_type(*_PASSING))
 _SECONDS: Final = 10.0
 
 # Of the resource that it is routed by, and the request's other fields, as plain messages. So is the reply: what the
@@ -50,7 +52,7 @@ class Methods:
         transport = client.transport
         self.list = _method(transport.list_secrets, sm.ListSecretsRequest, "parent")
         self.get = _method(transport.get_secret, sm.GetSecretRequest, "name")
-        self.update = _method(transport.update_secret, sm.UpdateSecretRequest, "secret.name")
+        self.update = _method(transport.update_secret, sm.UpdateSecretRequest, "secret.name", _RETRY_UNDER_ETAG)
         self.access = _method(transport.access_secret_version, sm.AccessSecretVersionRequest, "name")
         self.add = _method(transport.add_secret_version, sm.AddSecretVersionRequest, "parent")
         self.destroy = _method(transport.destroy_secret_version, sm.DestroySecretVersionRequest, "name")
@@ -58,10 +60,10 @@ class Methods:
         self.get_version = _method(transport.get_secret_version, sm.GetSecretVersionRequest, "name")
 
 
-def _method(stub: Callable[..., Any], wrapper: Any, routed_by: str) -> Method:
+def _method(stub: Callable[..., Any], wrapper: Any, routed_by: str, retry: Retry = _RETRY) -> Method:
     """Return a method that raises `google.api_core.exceptions`; see https://google.aip.dev/client-libraries/4222."""
     message = wrapper.pb()
-    call = _RETRY(grpc_helpers.wrap_errors(stub))  # type: ignore[no-untyped-call]
+    call = retry(grpc_helpers.wrap_errors(stub))  # type: ignore[no-untyped-call]
     client = DEFAULT_CLIENT_INFO.to_grpc_metadata()  # type: ignore[no-untyped-call]
 
     def invoke(resource: str, **fields: Any) -> Any:
