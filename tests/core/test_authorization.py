@@ -45,13 +45,11 @@ def build(definition: Provider, url: str = URL, **changes: Any) -> list[tuple[st
         "client_id": "id-1",
         "redirect_uri": "https://consent.example/callback",
         "scopes": ("a", "b"),
-        "state": "the-state",
-        "code_verifier": Secret("v" * 43),
-        "nonce": "the-nonce",
         "login_hint": None,
         "values": {},
     }
-    return parse_qsl(urlsplit(build_authorization_url(definition, url, **{**arguments, **changes})).query)
+    session = Session(Ticket("mail", 1), "the-state", Secret("v" * 43), "the-nonce", Cookie("name", "value", 60))
+    return parse_qsl(urlsplit(build_authorization_url(definition, url, session, **{**arguments, **changes})).query)
 
 
 def test_the_challenge_is_that_of_rfc_7636_appendix_b() -> None:

@@ -124,12 +124,10 @@ class Reconsent:
         url = build_authorization_url(
             case.provider,
             case.authorization_url,
+            session,
             client_id=case.client.client_id,
             redirect_uri=self.tickets.redirect_uri,
             scopes=requested_scopes(connection, case.provider),
-            state=session.state,
-            code_verifier=session.code_verifier,
-            nonce=session.nonce,
             login_hint=None if connection.owner == ANYBODY else connection.owner,
             values=case.values,
             prompt=prompt_for_account(case.provider) if other_account else None,

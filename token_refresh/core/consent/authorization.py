@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from token_refresh.core.connection import Connection
+from token_refresh.core.consent.session import Session
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import fill_params
 from token_refresh.core.secrecy import Secret, shown
@@ -76,13 +77,11 @@ def missing_scopes(required: Sequence[str], granted: str | None) -> tuple[str, .
 def build_authorization_url(  # noqa: PLR0913 - RFC 6749, 4.1.1; RFC 7636, 4.3; OpenID Connect Core, 3.1.2.1
     provider: Provider,
     url: str,
+    session: Session,
     *,
     client_id: str,
     redirect_uri: str,
     scopes: Sequence[str],
-    state: str,
-    code_verifier: Secret,
-    nonce: str,
     login_hint: str | None,
     values: Mapping[str, str],
     prompt: str | None = None,
@@ -99,11 +98,11 @@ def build_authorization_url(  # noqa: PLR0913 - RFC 6749, 4.1.1; RFC 7636, 4.3; 
     params["login_hint"] = login_hint or ""
     params |= fill_params(provider.authorization_params, words)
     params |= {"prompt": prompt} if prompt else {}
-    params |= {"redirect_uri": redirect_uri, "state": state}
+    params |= {"redirect_uri": redirect_uri, "state": session.state}
     if provider.pkce:
-        params |= {"code_challenge": code_challenge(code_verifier), "code_challenge_method": "S256"}
+        params |= {"code_challenge": code_challenge(session.code_verifier), "code_challenge_method": "S256"}
     if provider.openid:
-        params["nonce"] = nonce
+        params["nonce"] = session.nonce
     named = [(provider.param_names.get(name, name), value) for name, value in params.items() if value]
     scheme, netloc, path, query, _ = urlsplit(url)
     fixed = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in dict(named)]
