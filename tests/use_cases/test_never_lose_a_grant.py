@@ -321,6 +321,24 @@ def test_a_stale_latest_does_not_bring_an_old_grant_back(scene: Scene, one: Inst
     assert len(scene.sent) > 2
 
 
+def test_nor_does_it_where_an_old_memory_does_not_know_better(scene: Scene, one: Instance, other: Instance) -> None:
+    """The other one has used the newer grant: readers find its token, and not one of the grant that it has replaced."""
+    scene.consent("x", "google")
+    scene.clock.advance(86_400)
+    one.run(Trigger())
+    scene.clock.advance(3000)
+    theirs = scene.server.consent("x, again")
+    scene.people.put("x" + SUFFIX, theirs)
+    other.run(Trigger(("x",), versions={"x": 2}, force=True))
+    scene.cloud.stale["latest"] = 3600
+    assert rows(one, Trigger(force=True)) == {"x": "refreshed: refreshed"}
+    payloads = scene.people.payloads("x-access-token")
+    assert json.loads(payloads[max(payloads)])["connection_version"] == "2"
+    scene.clock.advance(300)
+    one.run(Trigger(force=True))
+    assert scene.sent[-2:] == [theirs, theirs]
+
+
 @pytest.mark.parametrize("until", [9e15, SETTINGS.run_every * 100 + 1_800_000_000.0])
 def test_a_lease_with_an_absurd_end_blocks_nobody(scene: Scene, one: Instance, until: float) -> None:
     scene.consent("x")

@@ -108,7 +108,8 @@ def test_an_instance_with_an_old_memory_does_not_destroy_what_others_have_destro
         world.store.add("good-access-token", b"{}")
     world.calls()
     world.later(LIFE - 900)
-    assert world.calls() == ["list_connections", "access", "add", *["destroy"] * 4]
+    looks = ["access"]  # whether one of the others has used a newer grant
+    assert world.calls() == ["list_connections", "access", "add", *["destroy"] * 4, *looks]
 
 
 def test_a_run_looks_at_each_connection_a_few_times_whatever_their_number(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.memory import Memory, StoredToken
 from token_refresh.connections.swap import swap
-from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document
+from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document, parse_facts
 from token_refresh.core.connection import ACCESS_TOKEN, Connection
 from token_refresh.core.state.grant_end import GrantEnd
 from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
@@ -82,7 +83,21 @@ class AccessTokens:
         is_known = held is None or not held.was_abandoned
         self._destroy_old(prepared, before, written, rotated=is_known and current != prepared.version.number)
         looked_at = situation.facts.refreshed_at if situation.facts else None
-        return Attempt(connection, situation, judge(situation, refreshed), facts, written, end, looked_at)
+        attempt = Attempt(connection, situation, judge(situation, refreshed), facts, written, end, looked_at)
+        return replace(attempt, overtaken_by=self._newer_below(connection, before, written, current))
+
+    def _newer_below(self, connection: Connection, before: StoredToken, written: int, current: int) -> int:
+        """Return the version of the newer grant that the last access token was made of; 0 = it was not.
+
+        Versions count up by one: if somebody has written since this instance looked, what it remembers is old, and so
+        may be `latest`, by which it found its grant. Only then does the question cost an access.
+        """
+        if connection.is_text or not before.version or written == before.version + 1:
+            return 0
+        with suppress(StoreError):
+            facts = parse_facts(self.store.access(connection.access_token_secret_id, written - 1).payload)
+            return facts.connection_version if facts and facts.connection_version > current else 0
+        return 0
 
     def _has_run_out(self, prepared: Prepared, refreshed: Refreshed) -> bool:
         """Tell whether a token was so long on its way (slow, or frozen) that it has run out there."""

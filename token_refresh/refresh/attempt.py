@@ -53,6 +53,7 @@ class Attempt:
     end: GrantEnd | None = None
     looked_at: float | None = None  # when the end was last looked at
     failed_at_store: bool = False
+    overtaken_by: int = 0  # the version of a newer grant, whose access token lies below the one just written
 
 
 class Superseded(Exception):

@@ -84,6 +84,10 @@ class Refresher:
         attempt = self._attempt(connection, situation, until)
         if attempt.verdict.outcome == Outcome.REJECTED and self._has_newer_client(attempt):
             attempt = self._attempt(attempt.connection, attempt.situation, until)
+        if attempt.overtaken_by:
+            log.warning("%s: an older grant was exchanged than the stored token's: once more", connection.secret_id)
+            newer = replace(attempt.situation, lowest_version=attempt.overtaken_by)
+            attempt = self._attempt(attempt.connection, newer, until)
         if attempt.verdict.outcome != Outcome.DEFERRED:
             self.memory.remember_failure(connection.secret_id, attempt.verdict.back_off)
         self.memory.clients[connection.secret_id] = attempt.situation.client
