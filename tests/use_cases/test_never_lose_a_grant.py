@@ -234,6 +234,31 @@ def test_whatever_exception_an_add_raises_it_is_tried_again(scene: Scene, one: I
     assert scene.newest() == family.tokens[-1]
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_who_is_frozen_in_an_add_that_took_effect_keeps_no_lease_for_what_is_stored(
+    scene: Scene, one: Instance, other: Instance, *, goes_on: bool
+) -> None:
+    family = scene.consent("x")
+
+    strike, frozen = one.faults.strike, [600]
+
+    def freeze(operation: str, secret_id: str, when: str) -> None:
+        if (operation, secret_id, when) == ("add", "x" + SUFFIX, "after") and frozen:
+            scene.clock.advance(frozen.pop())
+            if goes_on:
+                other.run(Trigger())
+            raise StoreUnavailable("time ran out")
+        strike(operation, secret_id, when)
+
+    setattr(one.faults, "strike", freeze)  # noqa: B010 - a fake
+    one.run(Trigger())
+    assert rows(other)["x"].split(":")[0] == "fresh"
+    payloads = scene.people.payloads("x-access-token")
+    newest = max(scene.people.payloads("x" + SUFFIX))
+    assert json.loads(payloads[max(payloads)])["connection_version"] == str(newest)
+    assert (family.alive, scene.newest(), scene.events) == (True, family.tokens[-1], [])
+
+
 def test_a_payload_that_cannot_be_written_again_is_found_before_anything_is_sent(scene: Scene, one: Instance) -> None:
     scene.consent("x", form=r'{"refresh_token": "{}", "note": "\ud83d"}')
     assert rows(one) == {"x": "misconfigured: misconfigured"}

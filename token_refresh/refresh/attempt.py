@@ -79,6 +79,7 @@ class Reply:
     top: int = 0
     on_top: bytes | None = None
     is_failing: bool = False
+    is_outdone: bool = False  # another holder, or a person, has gone on from it
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property

@@ -163,8 +163,9 @@ class Saver:
             except Exception as fault:
                 self._say(reply, fault)
                 self.unsaved.note_failure(reply.secret_id)
+                was_frozen = not until and reply.held.lease.until <= self.clock()  # the add may have taken effect
                 until = until or reply.held.lease.until  # a holder that was slow has got the lease again by now
-                if isinstance(fault, Busy) or self.clock() + delay >= until:
+                if isinstance(fault, Busy) or not was_frozen and self.clock() + delay >= until:
                     raise
             self.sleep(delay)
             delay = min(delay * 2, _LONGEST_RETRY)
@@ -224,7 +225,7 @@ class Saver:
         if other and not reply.own:
             raise Superseded
         if other > reply.own:  # on top already
-            reply.on_top = None
+            reply.on_top, reply.is_outdone = None, True
 
     def _newest_between(self, reply: Reply, number: int) -> bytes | None:
         """Return the grant that a person added between the last look and a version of ours: it is the newer one."""
@@ -245,6 +246,8 @@ class Saver:
         """Publish the access token of a stored reply, if it is still good and no other holder went on meanwhile."""
         self._release(reply)
         held, prepared = reply.held, reply.prepared
+        if reply.is_outdone:
+            return prepared.concluded(Verdict(Outcome.DEFERRED, "newer_version", prepared.situation.status))
         if held.lease.until <= self.clock():
             try:
                 self.leases.regain(held)
