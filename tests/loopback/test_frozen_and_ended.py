@@ -6,6 +6,7 @@ grant can be kept: before the exchange, and once the new refresh token is on its
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -57,6 +58,13 @@ class Ground:
     def is_over(self, name: str) -> bool:
         return bool(self.world.lease(name)["until"] < time.time())
 
+    def has_old_on_top(self, name: str) -> bool:
+        """Tell whether the lease names an older version than the newest, or the newest access token is made of one."""
+        newest = max(self.world.payloads(f"{name}-refresh-token"))
+        documents = self.world.payloads(f"{name}-access-token")
+        made_of = json.loads(documents[max(documents)])["connection_version"]
+        return made_of != str(newest) or self.world.lease(name) != {"holder": "", "until": 0, "version": newest}
+
     def assert_kept(self, name: str) -> None:
         newest = list(self.world.payloads(f"{name}-refresh-token").values())[-1].decode()
         assert self.peer.is_alive(newest), f"the grant of {name} was lost"
@@ -73,12 +81,17 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         world.scan()
 
 
+# The first two fail without `Leases.is_ours` (what is released is somebody else's lease), the third without the look at
+# `Reply.is_outdone`. The last has not been seen to fail without one guard alone, and neither has a grant been lost at the
+# first: its look by number and its look at the lease's end are each enough.
 FREEZES = {
     "before-the-exchange": Fault("AccessSecretVersion", "before-the-exchange-refresh-token", calls=(2,)),
-    "stored-and-not-told": Fault("AddSecretVersion", "stored-and-not-told-refresh-token", when="after"),
-    "before-the-access-token": Fault("AddSecretVersion", "before-the-access-token-access-token"),
+    "before-the-access-token": Fault("AddSecretVersion", "before-the-access-token-access-token", calls=(1,)),
+    "stored-and-not-told": Fault("AddSecretVersion", "stored-and-not-told-refresh-token", calls=(1,), when="after"),
     "before-the-release": Fault("UpdateSecret", "before-the-release-refresh-token", calls=(2,)),
 }
+# These calls come back only when another holder has gone on: what they do then must do no harm.
+LATE = ("stored-and-not-told", "before-the-release")
 
 
 def test_who_is_stopped_past_its_lease_loses_no_grant(ground: Ground) -> None:
@@ -93,8 +106,9 @@ def test_who_is_stopped_past_its_lease_loses_no_grant(ground: Ground) -> None:
         for name, fault in FREEZES.items():
             wait_until(lambda fault=fault: fault.hits > 0, f"the call of {name}")  # type: ignore[misc]
             frozen[name].signal(signal.SIGSTOP)
-        faults.clear()
-        for name in frozen:
+        for name in sorted(frozen, key=lambda name: name not in LATE):
+            if name not in LATE:
+                faults.clear()
             wait_until(lambda name=name: ground.is_over(name), f"the end of the lease of {name}")  # type: ignore[misc]
             with ground.run(name) as other:
                 assert ground.outcome(other) in ("refreshed", "fresh"), name
@@ -102,6 +116,7 @@ def test_who_is_stopped_past_its_lease_loses_no_grant(ground: Ground) -> None:
             run.signal(signal.SIGCONT)
         for run in frozen.values():
             ground.outcome(run)
+    assert [name for name in frozen if ground.has_old_on_top(name)] == []
     for name in frozen:
         ground.assert_kept(name)
         assert ground.world.status(name) is None
