@@ -123,6 +123,28 @@ class TokenRefresh(Promises):
         self.instances[who].faults.fail(operation, Crash(), when=when, skip=skip)
         self.may_repeat = True
 
+    @rule(
+        who=st.integers(0, 1),
+        operation=st.just("add"),
+        when=st.sampled_from(("before", "after")),
+        skip=st.integers(0, 3),
+        times=st.sampled_from((1, 10_000)),
+        kind=st.sampled_from(("foreseen", "a defect", "of Google's library")),
+    )
+    def a_write_fails_when_all_are_due(  # noqa: PLR0913, PLR0917 - a fault's fields
+        self, who: int, operation: str, when: str, skip: int, times: int, kind: str
+    ) -> None:
+        self.clock.advance(3000)
+        self.a_call_will_fail(who, operation, when, skip, times, kind)
+        self.run(who, force=False, clean=False, names=None)
+
+    @precondition(lambda self: not self.cloud.stale)
+    @rule(who=st.integers(0, 1), after=st.integers(0, 40), name=st.sampled_from(NAMES))
+    def a_person_adds_a_grant_when_all_are_due(self, who: int, after: int, name: str) -> None:
+        self.clock.advance(3000)
+        self.a_person_will_add_a_grant_in_between(who, after, name)
+        self.run(who, force=False, clean=False, names=None)
+
     @rule(who=st.integers(0, 1))
     def an_instance_is_replaced(self, who: int) -> None:
         self.excused_losses |= self.instances[who].unsaved.keys()
