@@ -103,7 +103,10 @@ def due(directory: Path) -> Iterator[Row]:
 
 def cpu(directory: Path) -> Iterator[Row]:
     """Measure the processor time of one refresh; the loops with two client libraries make the same reads and writes."""
-    with scene(directory, connections=DUE, token_seconds=0.0) as s:
+    with (
+        scene(directory, connections=DUE, token_seconds=0.0) as s,
+        scene(directory, connections=CPU_SAMPLE, token_seconds=0.0) as theirs,  # who writes into ours costs it a look
+    ):
         for _ in range(3):  # until previous versions are destroyed
             _due(s)
 
@@ -114,7 +117,7 @@ def cpu(directory: Path) -> Iterator[Row]:
 
         def loop(exchange: Exchange | None = None) -> float:
             before = time.process_time()
-            _plain(s, CPU_SAMPLE, exchange)
+            _plain(theirs, CPU_SAMPLE, exchange)
             return (time.process_time() - before) / CPU_SAMPLE
 
         os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"  # loopback
