@@ -63,11 +63,9 @@ class SecretManager:
         """List the secrets that carry the label, newest first."""
         records: dict[str, SecretRecord] = {}
         for value in ("enabled", "paused"):
-            pages = partial(_pages, self._methods.list, self._parent, filter=f"labels.{LABEL}={value}")
-            for secret in (
-                s for page in self._call("list secrets", "secrets.list", pages, tells=()) for s in page.secrets
-            ):
-                record = self._record(secret)
+            list_ = partial(_pages, self._methods.list, self._parent, filter=f"labels.{LABEL}={value}")
+            pages = self._call("list secrets", "secrets.list", list_, tells=())
+            for record in (self._record(secret) for page in pages for secret in page.secrets):
                 if record.labels.get(LABEL) in ("enabled", "paused"):
                     records[record.secret_id] = record
         return list(records.values())

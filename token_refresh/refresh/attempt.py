@@ -13,6 +13,7 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.grant_end import GrantEnd, consent_to_keep
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import Verdict
+from token_refresh.core.status import Outcome
 from token_refresh.core.token_endpoint.outcome import Refreshed
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.ports import AccessedVersion
@@ -39,6 +40,10 @@ class Prepared:
     def concluded(self, verdict: Verdict) -> Attempt:
         """Return the attempt that ended with a verdict and no new access token."""
         return Attempt(self.connection, self.situation, verdict, self.situation.facts)
+
+    def outdone(self) -> Attempt:
+        """Leave it to the next run, which exchanges the newer grant that was stored meanwhile."""
+        return self.concluded(Verdict(Outcome.DEFERRED, "newer_version", self.situation.status))
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,14 +247,14 @@ class Saver:
         self._release(reply)
         held, prepared = reply.held, reply.prepared
         if reply.is_outdone:
-            return prepared.concluded(Verdict(Outcome.DEFERRED, "newer_version", prepared.situation.status))
+            return prepared.outdone()
         if held.lease.until <= self.clock():
             try:
                 self.leases.regain(held)
             except Busy:
                 return prepared.concluded(Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
             if next(read_above(self.store, reply.secret_id, reply.top), None):
-                return prepared.concluded(Verdict(Outcome.DEFERRED, "newer_version", prepared.situation.status))
+                return prepared.outdone()
         return self.access_tokens.write(prepared, reply.refreshed, held, reply.own, reply.end, reply.received_at)
 
     def _release(self, reply: Reply) -> None:
@@ -268,8 +268,7 @@ class Saver:
         log.warning("%s: a newer grant was stored meanwhile; the reply to the old one is dropped", reply.name)
         reply.top = reply.seen
         self._release(reply)
-        verdict = Verdict(Outcome.DEFERRED, "newer_version", reply.prepared.situation.status)
-        return reply.prepared.concluded(verdict)
+        return reply.prepared.outdone()
 
     def _keep(self, reply: Reply) -> Attempt:
         """Keep a reply that could not be stored, and say so at once: the operator must hear of it now."""

@@ -62,7 +62,7 @@ class Report:
             document["destroyed"] = self.destroyed
         return document
 
-    def log(self, began: float, now: float) -> None:
+    def log(self, now: float) -> None:
         """Write a line for each connection that something happened to, and one for the run."""
         for visit in self.visits:
             self._log_visit(visit, now)
@@ -75,7 +75,7 @@ class Report:
             "is_carried_out": not self.run.trigger.dry_run and not is_outage(self.visits),
             "counts": counts,
             "deferred": counts.get(Outcome.DEFERRED, 0),
-            "duration_seconds": round(now - began, 3),
+            "duration_seconds": round(now - self.run.began, 3),
         }
         if self.run.is_whole:
             fields |= self._standing(now)

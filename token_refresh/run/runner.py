@@ -82,7 +82,7 @@ class Runner:
         report = Report(run, [*visits, *run.unread], incidents.status_of, memory.margins, self.settings)
         if trigger.clean and not trigger.dry_run:
             report.destroyed = self.janitor.clean([v.connection for v in visits], run.ends)
-        report.log(run.began, self.clock())
+        report.log(self.clock())
         if is_outage(report.visits):
             raise StoreUnavailable("every connection failed at Secret Manager: try again")
         return report

@@ -19,7 +19,7 @@ from token_refresh.core.incident.events import NOT_SAVED
 from token_refresh.core.state.policy import Decision, attempt, decide, needs_newest, wait
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import judge, judge_misconfigured, judge_waiting
-from token_refresh.core.status import Lease, Outcome, State, Status, lease_of, parse_lease, parse_status
+from token_refresh.core.status import Outcome, State, Status, lease_of, parse_lease, parse_status
 from token_refresh.core.token_endpoint.outcome import Unavailable
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import (
@@ -110,15 +110,8 @@ class Visitor:
             visit = Visit(connection, situation, self._decide(connection, situation))
             if trigger.dry_run and not connection.paused:
                 return self._check(visit)
-        except StoreDenied as fault:
-            return self._denied(connection, situation or self._first_sight(connection, trigger), str(fault))
-        except StoreError as fault:
-            seen = situation or self._first_sight(connection, trigger)
-            return self._failed(connection, seen, "secret_manager", str(fault))
         except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
-            log_defect(connection, fault)
-            seen = situation or self._first_sight(connection, trigger)
-            return self._failed(connection, seen, "internal_error", "")
+            return self._could_not_look(connection, situation or self._first_sight(connection, trigger), fault)
         if situation.status and situation.status.message and not visit.decision.attempt:
             return replace(visit, message=situation.status.message)
         return visit
@@ -163,6 +156,14 @@ class Visitor:
         situation = Situation(name=name, now=self.clock(), is_unread=True)
         return Visit(connection, situation, decision, message=str(fault), failed_at_store=True)
 
+    def _could_not_look(self, connection: Connection, situation: Situation, fault: Exception) -> Visit:
+        if isinstance(fault, StoreDenied):
+            return self._denied(connection, situation, str(fault))
+        if isinstance(fault, StoreError):
+            return self._failed(connection, situation, "secret_manager", str(fault))
+        log_defect(connection, fault)
+        return self._failed(connection, situation, "internal_error", "")
+
     def _denied(self, connection: Connection, situation: Situation, message: str) -> Visit:
         """Judge a permission that is missing: the operator's to mend, and no outage."""
         verdict = judge_misconfigured(situation, message)
@@ -194,12 +195,11 @@ class Visitor:
     def _sight(self, connection: Connection, trigger: Trigger) -> Situation:
         """Return what is known, and what the stored access token tells."""
         status, facts = self.incidents.status_of(connection), None
-        lease = lease_of(connection.record)
         if not connection.paused or self.memory.is_known(connection):
             facts = self.memory.facts(connection)
         # A lease that names a newer version means that a newer access token exists, or is coming; and a state that
         # only this instance remembers may be over.
-        if facts and not connection.paused and lowest_version(lease, connection, trigger) > facts.connection_version:
+        if facts and not connection.paused and lowest_version(connection, trigger) > facts.connection_version:
             facts = self.memory.reread(connection)
         if status and self.incidents.is_unwritten(connection):
             facts = self.memory.reread(connection)
@@ -218,7 +218,6 @@ class Visitor:
         is_unread: bool = False,
     ) -> Situation:
         client = status.client if status and status.client else connection.client_secret_id
-        lease = lease_of(connection.record)
         margins = self.memory.margins(connection, facts)
         return Situation(
             name=connection.name,
@@ -231,8 +230,8 @@ class Visitor:
             client=self.memory.clients.get(connection.secret_id) or client,
             margin=margins.margin,
             due_at=margins.due_at,
-            lowest_version=lowest_version(lease, connection, trigger),
-            was_consenting=lease.is_of_consent,
+            lowest_version=lowest_version(connection, trigger),
+            was_consenting=lease_of(connection.record).is_of_consent,
             version=(status.version if status else 0) or (facts.connection_version if facts else 0),
             force=trigger.force,
         )
@@ -294,6 +293,6 @@ class Visitor:
         return newest, client
 
 
-def lowest_version(lease: Lease, connection: Connection, trigger: Trigger) -> int:
+def lowest_version(connection: Connection, trigger: Trigger) -> int:
     """Return the version of the connection secret that exists at least: named by the trigger, or by the lease."""
-    return max(trigger.versions.get(connection.name, 0), lease.version)
+    return max(trigger.versions.get(connection.name, 0), lease_of(connection.record).version)
