@@ -6,15 +6,16 @@ import itertools
 import random
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.fakes.instance import FrozenClock
-from tests.fakes.virtual_time import VirtualCrew, VirtualTime
+from tests.worlds.pool import NEVER, Stage, nothing
+from token_refresh.errors import Busy
+from token_refresh.instance.claims import Claims
 from token_refresh.instance.crew import Alone, Crew, Threads
 from token_refresh.instance.lanes import Task
 from token_refresh.instance.ledger import Ledger
@@ -22,70 +23,6 @@ from token_refresh.instance.pace import Paces
 from token_refresh.instance.pool import Pool
 from token_refresh.instance.quota import Priority, Quota
 from token_refresh.instance.unsaved import UnsavedReplies
-
-NEVER = float("inf")
-
-
-def nothing() -> None:
-    return
-
-
-@dataclass
-class Stage:
-    """A pool by virtual time: `began` and `ended` say when each task did, in seconds after the beginning."""
-
-    threads: int = 4
-    writes_per_minute: float = 1e9
-    per_second: float = 1e9
-    time: VirtualTime = field(default_factory=VirtualTime)
-    began: dict[str, float] = field(default_factory=dict)
-    ended: dict[str, float] = field(default_factory=dict)
-    tasks: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.start = self.time()
-        self.crew = VirtualCrew(self.threads, self.time)
-        self.writes = Quota(self.writes_per_minute, self.time, self.time.sleep)
-        self.ledger = Ledger()
-        self.unsaved: UnsavedReplies[Any] = UnsavedReplies()
-        hosts = Paces(self.per_second, self.time, self.time.sleep)
-        self.pool = Pool(self.crew, self.writes, hosts, self.unsaved, self.ledger, self.time)
-
-    @property
-    def now(self) -> float:
-        return self.time() - self.start
-
-    def task(self, key: str, seconds: float = 0.0, *, host: str = "", writes: int = 0, single: bool = False) -> Task:
-        def work() -> str:
-            self.began[key] = self.now
-            self.time.sleep(seconds)
-            for _ in range(writes):
-                self.ledger.note_write()
-            self.ended[key] = self.now
-            return key
-
-        self.tasks.append(key)
-        return Task(key, host, writes, single, work)
-
-    def run(
-        self,
-        *tasks: Task,
-        at: float = 0.0,
-        priority: Priority = Priority.DUE,
-        until: float = NEVER,
-        hand_over: Callable[[str], None] = lambda _: None,
-    ) -> Callable[[], None]:
-        """Return a program that runs the tasks from a moment on."""
-
-        def program() -> None:
-            self.time.sleep(at)
-            for task, _ in self.pool.run(tasks, priority, self.start + until):
-                hand_over(task.key)
-
-        return program
-
-    def use_up_the_burst(self) -> None:
-        assert self.writes.take(int(self.writes_per_minute / 6), Priority.NAMED, within=0)
 
 
 def test_who_hands_over_a_result_keeps_no_place_in_the_quota_s_line() -> None:
@@ -456,9 +393,9 @@ def test_a_map_s_fault_is_the_caller_s() -> None:
 
 
 def test_one_connection_is_worked_on_by_one_run() -> None:
-    pool = Stage().pool
-    pool.claim("c")
-    with pytest.raises(Exception, match="another run is working on c"):
-        pool.claim("c")
-    pool.release("c")
-    pool.claim("c")
+    claims = Claims()
+    claims.claim("c")
+    with pytest.raises(Busy, match="another run is working on c"):
+        claims.claim("c")
+    claims.release("c")
+    claims.claim("c")

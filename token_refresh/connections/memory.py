@@ -127,10 +127,10 @@ class Memory:
         stored = self._access_tokens.get(connection.access_token_secret_id)
         return stored.previous_ends if stored and stored.previous == version else None
 
-    def forget_outlived(self, connection: Connection) -> None:
-        """Note that the version before the newest is destroyed."""
+    def forget_outlived(self, connection: Connection, version: int) -> None:
+        """Note that the version before the newest is destroyed, if it still is the one before."""
         stored = self._access_tokens.get(connection.access_token_secret_id)
-        if stored:
+        if stored and stored.previous == version:
             self._access_tokens[connection.access_token_secret_id] = replace(stored, previous=0)
 
     def forget_access_token(self, connection: Connection) -> None:

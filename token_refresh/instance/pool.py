@@ -1,16 +1,17 @@
 """One pool of threads for the instance, and the one place that says who may begin next.
 
-    for task, result in pool.run(tasks, Priority.DUE, until=deadline):
+    for task, result in pool.run(tasks, Priority.DUE, until=deadline, beside=others):
         ...                               # in the order in which they end; result None = not begun until then
 
-The caller's thread hands out its tasks: it waits for the quota, for a host's pace and for a free thread, so that no
-thread of the pool ever waits for another one.
+The caller's thread hands out its tasks: it waits for the quota, a host's pace and a free thread, so that no thread of
+the pool ever waits for another one.
 
 1. Whether a task may begin is decided, and what it needs is taken, under one lock: no other run comes in between.
-2. A run stands in a line, for the quota, a thread or a host's next slot, only while that is what it waits for: not
-   while it hands over a result. At the quota and at a host the contract's order holds.
+2. A run stands in a line (quota, thread, a host's next slot) only while that is what it waits for: not while it hands
+   over a result. At the quota and at a host the contract's order holds.
 3. One host has at most a quarter of the threads while a task of another one waits, in this run or another.
 4. A task that ends wakes every run; whose turn it is of those that can use the free thread, say the `Turns`.
+5. What is `beside` begins while none of the tasks can: a run of its own, last in each line, that leaves them enough.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar, cast, final
 
-from token_refresh.errors import Busy
 from token_refresh.instance.crew import Crew
 from token_refresh.instance.lanes import Lanes, Task
 from token_refresh.instance.ledger import Ledger
@@ -52,6 +52,11 @@ class _Run:
     hosts: set[str] = field(default_factory=set)  # whose next slot it waits for
     ended: list[tuple[Task, Any, BaseException | None]] = field(default_factory=list)
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether anything has not begun, has not ended, or has not been handed over."""
+        return bool(self.lanes or self.turn.under_way or self.ended)
+
 
 @final
 class Pool:
@@ -78,7 +83,6 @@ class Pool:
         self._single_use = 0
         self._at_host: dict[str, set[_Run]] = {}  # runs that wait for a host's next slot
         self._turns = Turns()
-        self._working: set[str] = set()
 
     def map(
         self,
@@ -117,56 +121,56 @@ class Pool:
         """Let no wait for the quota end later (epoch seconds) in what this thread does, and in the tasks it runs."""
         return self._ledger.of_run(until)
 
-    def claim(self, key: str) -> None:
-        """Make sure that no other run of this instance works on the same connection; raises `Busy`."""
-        with self._crew.lock:
-            if key in self._working:
-                raise Busy(f"another run is working on {key}")
-            self._working.add(key)
-
-    def release(self, key: str) -> None:
-        """Let other runs work on the connection."""
-        with self._crew.lock:
-            self._working.discard(key)
-
-    def run(self, tasks: Iterable[Task], priority: Priority, until: float) -> Iterator[tuple[Task, Any]]:
+    def run(
+        self, tasks: Sequence[Task], priority: Priority, until: float, beside: Sequence[Task] = ()
+    ) -> Iterator[tuple[Task, Any]]:
         """Carry out tasks, first things first; yield each with its result as it ends.
 
-        Nothing is begun after `until` (epoch seconds): what is left comes with None. A task must not use the pool: it
-        would wait for the thread that it has. Raises `RuntimeError` then.
+        Nothing is begun after `until` (epoch seconds): what is left comes with None. What is `beside` has no result,
+        and does not begin when all tasks have ended. A task must not use the pool: it would wait for the thread that
+        it has. Raises `RuntimeError` then.
         """
         self._require_outside()
-        run = _Run(Lanes(tasks), self._writes.place(priority), Turn(priority), until, self._ledger.until)
-        return self._carry_out(run)
+        run = self._open(tasks, self._writes.place(priority), until)
+        last = self._writes.place(Priority.DESTROY, leaves=max((task.writes for task in tasks), default=0))
+        return self._carry_out(run, self._open(beside, last, until))
 
-    def _carry_out(self, run: _Run) -> Iterator[tuple[Task, Any]]:
+    def _open(self, tasks: Sequence[Task], place: Place, until: float) -> _Run:
+        return _Run(Lanes(tasks), place, Turn(place.priority), until, self._ledger.until)
+
+    def _carry_out(self, run: _Run, beside: _Run) -> Iterator[tuple[Task, Any]]:
         with self._crew.lock:
             for host, number in run.lanes.hosts():
-                self._waiting[host] += number
+                self._count_waiting(run, host, number)
         try:
-            while run.lanes or run.turn.under_way or run.ended:
-                for task, result, fault in self._go_on(run):
+            while run.is_open or beside.turn.under_way:
+                if not run.is_open:
+                    beside.lanes.drain()
+                for task, result, fault in self._go_on(run, beside):
                     if fault is not None:
                         raise fault
                     yield task, result
         finally:
             with self._crew.lock:
                 self._give_up(run, run.lanes.drain())
-                self._step_back(run)
+                self._step_back(run, beside)
 
-    def _go_on(self, run: _Run) -> list[tuple[Task, Any, BaseException | None]]:
+    def _go_on(self, run: _Run, beside: _Run) -> list[tuple[Task, Any, BaseException | None]]:
         """Begin a task, or wait until one may begin or has ended; return what has ended."""
         with self._crew.lock:
-            task, delay = self._next(run)
+            begins, (task, delay) = run, self._next(run)
             if task is None and not run.ended:
-                # Who stands behind others for a thread is woken by them, even if nothing is under way yet.
-                self._crew.wait(delay, is_idle=not self._under_way.total() and not run.turn.is_waiting)
+                begins, (task, sooner) = beside, self._next(beside)
+                if task is None:
+                    # Who stands behind others for a thread is woken by them, even if nothing is under way yet.
+                    is_behind = run.turn.is_waiting or beside.turn.is_waiting
+                    self._crew.wait(min(delay, sooner), is_idle=not (is_behind or self._under_way.total()))
         if task is not None:
-            self._crew.start(partial(self._work, run, task))
+            self._crew.start(partial(self._work, begins, task))
         with self._crew.lock:
-            ended, run.ended = run.ended, []
-            if ended:
-                self._step_back(run)
+            ended = [*run.ended, *(end for end in beside.ended if end[2])]  # of those beside only what they raised
+            run.ended, beside.ended = [], []
+            self._step_back(*((run, beside) if ended else ()))
             return ended
 
     def _next(self, run: _Run) -> tuple[Task | None, float]:
@@ -215,11 +219,12 @@ class Pool:
         self._need_no_slot(run)
         return False
 
-    def _step_back(self, run: _Run) -> None:
+    def _step_back(self, *runs: _Run) -> None:
         """Stand in no line."""
-        self._writes.leave(run.place)
-        self._need_no_thread(run)
-        self._need_no_slot(run)
+        for run in runs:
+            self._writes.leave(run.place)
+            self._need_no_thread(run)
+            self._need_no_slot(run)
 
     def _need_no_thread(self, run: _Run) -> None:
         if self._turns.leave(run.turn):
@@ -247,16 +252,15 @@ class Pool:
                 self._at_host.pop(each, None)
 
     def _has_room(self, host: str) -> bool:
-        if not host or len(self._waiting) < 2:  # noqa: PLR2004 - no other host waits
-            return True
-        return self._under_way[host] < max(self._crew.size // _HOST_SHARE, 1)
+        is_alone = not host or len(self._waiting) < 2  # noqa: PLR2004 - no other host waits
+        return is_alone or self._under_way[host] < max(self._crew.size // _HOST_SHARE, 1)
 
     def _begin(self, run: _Run, task: Task) -> None:
         if task.host:
             self._hosts[task.host].take()
             self._need_no_slot(run, task.host)
         self._need_no_thread(run)
-        self._no_longer_waits(task)
+        self._count_waiting(run, task.host, -1)
         self._under_way[task.host] += 1
         self._single_use += task.is_single_use
         self._turns.begin(run.turn)
@@ -264,13 +268,15 @@ class Pool:
     def _give_up(self, run: _Run, tasks: Iterable[Task]) -> None:
         """Let tasks end that have not begun."""
         for task in tasks:
-            self._no_longer_waits(task)
+            self._count_waiting(run, task.host, -1)
             run.ended.append((task, None, None))
 
-    def _no_longer_waits(self, task: Task) -> None:
-        self._waiting[task.host] -= 1
-        if not self._waiting[task.host]:
-            del self._waiting[task.host]
+    def _count_waiting(self, run: _Run, host: str, number: int) -> None:
+        """Count tasks that wait for a host; what goes last leaves no host fewer threads."""
+        if run.place.priority < Priority.DESTROY:
+            self._waiting[host] += number
+            if not self._waiting[host]:
+                del self._waiting[host]
 
     def _work(self, run: _Run, task: Task) -> None:
         result, fault = None, None

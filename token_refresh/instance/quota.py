@@ -33,10 +33,11 @@ class Priority(IntEnum):
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A place in the line; `number` says who came first, `calls` what is wanted."""
+    """A place in the line; `number` says who came first, `calls` what is wanted, `leaves` what must be left then."""
 
     priority: Priority
     number: int
+    leaves: int = 0
     calls: int = 0
     is_waiting: bool = False
 
@@ -73,11 +74,14 @@ class Quota:
         self._places = 0
         self._lock = threading.Lock()
 
-    def place(self, priority: Priority) -> Place:
-        """Return a place in the line, to be left when there is nothing more to ask for."""
+    def place(self, priority: Priority, leaves: int = 0) -> Place:
+        """Return a place in the line, to be left when there is nothing more to ask for.
+
+        Nothing is taken from it that would leave the bucket with less than `leaves`.
+        """
         with self._lock:
             self._places += 1
-            return Place(priority, self._places)
+            return Place(priority, self._places, leaves)
 
     def try_take(self, place: Place, calls: int) -> float:
         """Take `calls` if it is this place's turn; return 0, or the seconds after which to ask again."""
@@ -89,7 +93,7 @@ class Quota:
                 self._line.append(place)
             rank = self._rank(place)
             ahead = [p.calls for p in self._line if self._rank(p) < rank]
-            missing = min(calls, self._burst) - self._level
+            missing = min(calls + place.leaves, self._burst) - self._level
             if not ahead:
                 return max(missing / self._rate, _SHORTEST) if missing > 0 else self._grant(place)
             return min(max((missing + sum(ahead)) / self._rate, _SHORTEST), _LONGEST)

@@ -11,6 +11,7 @@ from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Leases
 from token_refresh.connections.memory import Memory
 from token_refresh.core.provider.definition import Provider
+from token_refresh.instance.claims import Claims
 from token_refresh.instance.crew import Alone, Crew, Threads
 from token_refresh.instance.ledger import Reservations
 from token_refresh.instance.pace import Paces
@@ -79,4 +80,6 @@ def build_runner(
     janitor = Janitor(store.patient(), memory, incidents, reservations, clock)
     revocations = Revocations(store, directory, visitor, preparation, leases, outside.revoker, clock)
     matcher = SignalMatcher(store, memory, pool.map)
-    return Runner(directory, visitor, verdicts, saver, unsaved, pool, janitor, revocations, matcher, settings, clock)
+    return Runner(
+        directory, visitor, verdicts, saver, unsaved, pool, Claims(), janitor, revocations, matcher, settings, clock
+    )

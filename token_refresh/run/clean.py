@@ -21,9 +21,9 @@ from token_refresh.core.units import DAY
 from token_refresh.errors import QuotaExceeded, StoreError, StoreUnavailable, VersionUnusable
 from token_refresh.instance.lanes import Task
 from token_refresh.instance.ledger import Reservations
-from token_refresh.instance.pool import Pool
 from token_refresh.instance.quota import Priority
 from token_refresh.ports import SecretStore, VersionInfo
+from token_refresh.refresh.refresher import log_defect
 
 log = logging.getLogger("token_refresh")
 
@@ -124,25 +124,29 @@ class Janitor:
         return sorted(v.number for v in versions[2:] if v.number > lease_of(connection.record).kept)
 
 
-def destroy_outlived(  # noqa: PLR0913, PLR0917 - what it takes
-    connections: Iterable[Connection], memory: Memory, store: SecretStore, pool: Pool, now: float, until: float
-) -> None:
-    """Destroy what this instance knows to have run out; what is not begun until then is left to the next run."""
+def destroy_outlived(
+    connections: Iterable[Connection], memory: Memory, store: SecretStore, clock: Callable[[], float]
+) -> list[Task]:
+    """Return what destroys the access tokens that this instance knows to have run out."""
 
     def destroy(connection: Connection, version: int) -> None:
+        if memory.outlived(connection, now) != version:  # another run was faster
+            return
         try:
             store.destroy(connection.access_token_secret_id, version)
         except StoreError as fault:
             log.warning("could not destroy version %d of %s: %s", version, connection.access_token_secret_id, fault)
             if isinstance(fault, StoreUnavailable):  # the next run tries again; anything else is left to `clean`
                 return
-        memory.forget_outlived(connection)
+        except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
+            log_defect(connection, fault)
+            return
+        memory.forget_outlived(connection, version)
 
+    now = clock()
     found = [(c, memory.outlived(c, now)) for c in connections if not c.problem]
-    tasks = [
+    return [
         Task(c.access_token_secret_id, "", 1, is_single_use=False, work=partial(destroy, c, version))
         for c, version in found
         if version
     ]
-    for _ in pool.run(tasks, Priority.DESTROY, until):
-        pass

@@ -23,6 +23,7 @@ from token_refresh.core.state.policy import Decision, wait
 from token_refresh.core.status import Outcome, State
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import Busy, StoreError, StoreUnavailable, UnknownConnection
+from token_refresh.instance.claims import Claims
 from token_refresh.instance.lanes import Task
 from token_refresh.instance.pool import Pool
 from token_refresh.instance.quota import Priority
@@ -51,6 +52,7 @@ class Runner:
     saver: Saver
     unsaved: UnsavedReplies[Reply]
     pool: Pool
+    claims: Claims
     janitor: Janitor
     revocations: Revocations
     matcher: SignalMatcher
@@ -69,7 +71,7 @@ class Runner:
                 return self._run(trigger, run)
         finally:
             for key in list(run.claimed):
-                self.pool.release(key)
+                self.claims.release(key)
 
     def _run(self, trigger: Trigger, run: Run) -> Report:
         saved = {} if trigger.dry_run else self._save_first()
@@ -94,22 +96,22 @@ class Runner:
         visits = [v.came_to(saved[v.connection.secret_id]) if v.connection.secret_id in saved else v for v in looks]
         if not run.trigger.dry_run:
             visits = self._carry_out(visits, run)
-            memory, store = self.visitor.memory, self.visitor.store
-            destroy_outlived((v.connection for v in visits), memory, store, self.pool, self.clock(), run.until)
+            for _ in self.pool.run(self._outlived(visits), Priority.DESTROY, run.until):
+                pass
         return visits
 
     def _revoke(self, connection: Connection, run: Run) -> Visit:
         left = wait(Outcome.DEFERRED, "run_seconds")
         if self.clock() < run.until:
             try:
-                self.pool.claim(connection.secret_id)
+                self.claims.claim(connection.secret_id)
             except Busy:
                 left = wait(Outcome.BUSY, "in_progress")
             else:
                 try:
                     return self.revocations.revoke(connection, run.trigger)
                 finally:
-                    self.pool.release(connection.secret_id)
+                    self.claims.release(connection.secret_id)
         return self.visitor.look(connection, run.trigger).decided(left)
 
     # -- before anything else ------------------------------------------------------------------------------------------
@@ -172,7 +174,9 @@ class Runner:
                 waited = self.verdicts.settle(self.visitor.wait(visit) if visit.attempt is None else visit)
                 done[visit.connection.secret_id] = waited
                 self._record(attempts.end(waited), done, run)
-        for task, result in self.pool.run(self._tasks(due, run), run.priority, run.until):
+        # While the due wait for a host's pace, what has run out is destroyed: else it would pile up behind them.
+        beside = self._outlived(v for v in visits if not v.decision.attempt)
+        for task, result in self.pool.run(self._tasks(due, run), run.priority, run.until, beside):
             visit = result or done[task.key].decided(self._deferred())
             done[task.key] = visit
             self._record(attempts.end(visit), done, run)
@@ -185,6 +189,9 @@ class Runner:
         reason = NOT_SAVED if self.unsaved.may_spend() is None else "run_seconds"
         return wait(Outcome.DEFERRED, reason)
 
+    def _outlived(self, visits: Iterable[Visit]) -> list[Task]:
+        return destroy_outlived((v.connection for v in visits), self.visitor.memory, self.visitor.store, self.clock)
+
     def _tasks(self, due: Iterable[Visit], run: Run) -> list[Task]:
         providers = self.visitor.memory.providers
         in_order = sorted(due, key=lambda v: urgency(v, run))
@@ -194,7 +201,7 @@ class Runner:
         """Attempt one connection, unless another run is at it, or was faster."""
         key = visit.connection.secret_id
         try:
-            self.pool.claim(key)
+            self.claims.claim(key)
         except Busy:
             return visit.decided(wait(Outcome.BUSY, "in_progress"))
         run.claimed.add(key)
@@ -238,7 +245,7 @@ class Runner:
         key = visit.connection.secret_id
         if key in run.claimed:
             run.claimed.discard(key)
-            self.pool.release(key)
+            self.claims.release(key)
 
     def _neighbours(self, client: str, own: Sequence[Visit], run: Run) -> list[Connection]:
         """Return the client's other connections, where the verdicts depend on them; else those that are in trouble."""
