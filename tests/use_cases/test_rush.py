@@ -6,6 +6,7 @@ with ten thousand.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 
@@ -134,3 +135,20 @@ def test_an_instance_that_follows_another_spends_no_second_burst() -> None:
     world.start_instance()
     world.run()
     assert world.cloud.refused == 0
+
+
+def test_what_has_run_out_is_destroyed_while_the_due_wait_for_their_host() -> None:
+    """Four and a half hundred refreshes at five a second leave three writes a second: enough for 250 versions."""
+    world = MeteredWorld()
+    early = world.add(250, versions=0)
+    for name in early:
+        document = {"expires_at": world.time() + 800, "refreshed_at": world.time() - 2800, "connection_version": "1"}
+        world.store.put(f"{name}-access-token", json.dumps(document))
+    world.run()
+    world.time.advance(900)
+    world.add(450, prefix="late", versions=0)
+    began = world.time()
+    assert world.run().document()["counts"] == {"refreshed": 450, "fresh": 250}
+    assert [len(world.store.payloads(f"{name}-access-token")) for name in early] == [1] * 250
+    assert world.time() - began == pytest.approx(450 / 5, abs=2), "nobody who is due waited for that"
+    check(world)
