@@ -103,7 +103,7 @@ class Parts:
             time.monotonic,
         )
         runner = build_runner(outside, self.providers, self.settings)
-        on_termination(runner.saver.end_all)
+        on_termination(runner.saver.end, lambda: runner.unsaved.all().values())
         return runner
 
     @cached_property

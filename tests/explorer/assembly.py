@@ -58,7 +58,11 @@ def assemble(  # noqa: PLR0913, PLR0917 - what an instance is made of
         ticket = Ticket(connection_name, connection.consents)
         return saver.put(connection, NewGrant(ticket, redeem().encode(), Account(), 0, rotates=True))
 
-    return Parts(runner, consent, runner.saver.end_all)
+    def end() -> None:
+        for reply in runner.unsaved.all().values():
+            runner.saver.end(reply)
+
+    return Parts(runner, consent, end)
 
 
 class Lock:

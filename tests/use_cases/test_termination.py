@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+
 import pytest
 
 from tests.worlds.runs import World
 from token_refresh.errors import StoreUnavailable
+from token_refresh.instance.termination import on_termination
 from token_refresh.refresh import save
 
 
@@ -20,11 +25,16 @@ def deny_adds(world: World, times: int = -1) -> None:
     world.store.faults.fail("add", StoreUnavailable("denied"), secret_id="x-refresh-token", times=times)
 
 
+def end_process(world: World) -> None:
+    for reply in world.runner.unsaved.all().values():
+        world.runner.saver.end(reply)
+
+
 def test_the_only_copy_is_stored_when_the_process_ends_and_the_lease_names_it(world: World) -> None:
     deny_adds(world)
     assert world.run() == {"x": "unavailable: rotated_token_not_saved"}
     world.store.faults.active.clear()
-    world.runner.saver.end_all()
+    end_process(world)
     assert world.store.payloads("x-refresh-token")[2].startswith(b"rotating-")
     assert world.lease("x") == {"holder": "", "until": 0, "version": 2}
 
@@ -32,7 +42,7 @@ def test_the_only_copy_is_stored_when_the_process_ends_and_the_lease_names_it(wo
 def test_what_cannot_be_stored_then_has_its_lease_ended_and_not_released(world: World) -> None:
     deny_adds(world)
     world.run()
-    world.runner.saver.end_all()
+    end_process(world)
     lease = world.lease("x") or {}
     assert lease["holder"], "the next holder must know that the token may be spent"
     assert lease["until"] == world.clock()
@@ -50,7 +60,7 @@ def test_a_thread_in_the_middle_of_the_add_releases_nothing_that_is_not_stored(
         if operation == "add" and len(world.store.calls) > before:
             world.store.on_call = lambda _: None
             world.clock.advance(slow)
-            world.runner.saver.end_all()
+            end_process(world)
             leases.append(world.lease("x") or {})
 
     world.store.on_call = end
@@ -60,3 +70,51 @@ def test_a_thread_in_the_middle_of_the_add_releases_nothing_that_is_not_stored(
         assert lease["holder"], "ended: nobody knows whether the add under way takes effect"
     else:
         assert lease == {"holder": "", "until": 0, "version": 3}, "two copies of one token do no harm"
+
+
+def test_who_still_tries_when_the_lease_has_been_ended_does_not_mark_it_again(world: World) -> None:
+    deny_adds(world)
+    world.run()
+    ended = []
+
+    def end_meanwhile(operation: str) -> None:
+        if operation == "get":
+            world.store.on_call = lambda _: None
+            end_process(world)
+            ended.append(world.lease("x"))
+
+    world.store.on_call = end_meanwhile
+    world.run()
+    (lease,) = ended
+    assert world.lease("x") == lease, "marked, it would hold up others for three runs, and this instance is gone"
+    assert "unsaved" not in (lease or {})
+
+
+# -- the signal ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server_was_told() -> Iterator[list[int]]:
+    """Stand for the server that carries the function: it has a handler of its own."""
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    yield told
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_none_waits_for_another_one_and_a_second_signal_begins_nothing_anew(server_was_told: list[int]) -> None:
+    together = threading.Barrier(3)
+    done: list[str] = []
+
+    def work(thing: str) -> None:
+        together.wait(10)
+        done.append(thing)
+        together.wait(10)
+
+    on_termination(work, lambda: ["a", "b"])
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+    together.wait(10)
+    together.wait(10)
+    assert sorted(done) == ["a", "b"]
+    assert len(server_was_told) == 2

@@ -133,6 +133,8 @@ class Leases:
 
     def _renew(self, held: Held, seconds: float, *, unsaved: bool) -> None:
         def may_take(record: SecretRecord) -> bool:
+            if held.is_over:  # ended with the process: who comes too late must not hold it up again
+                return False
             lease = lease_of(record)
             return lease.holder == held.lease.holder or not lease.is_held(self.clock())
 

@@ -12,29 +12,36 @@ import ctypes
 import logging
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 log = logging.getLogger("token_refresh")
 
 _Pending = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _kept: list[Any] = []  # what C calls must not be collected
+T = TypeVar("T")
 
 
-def on_termination(work: Callable[[], None]) -> None:
-    """Do something once SIGTERM arrives, beside what the server does then; the process ends after it."""
+def on_termination(work: Callable[[T], None], things: Callable[[], Iterable[T]]) -> None:
+    """Do something for each of the things once SIGTERM arrives, beside what the server does then.
+
+    For all at once, since ten seconds are too few for one after the other; and once, however often the signal comes.
+    The process ends after it.
+    """
 
     def install(_: object = None) -> int:
         before = signal.getsignal(signal.SIGTERM)
+        # Not in the handler itself: it interrupts the main thread anywhere, locks held.
+        worker = threading.Thread(target=_do_all, args=(work, things), name="token-refresh-termination")
 
         def handle(number: int, frame: FrameType | None) -> None:
-            # Not in the handler itself: it interrupts the main thread anywhere, locks held.
-            worker = threading.Thread(target=work, name="token-refresh-termination")
-            worker.start()
+            is_first = worker.ident is None
+            if is_first:
+                worker.start()
             if callable(before):
                 before(number, frame)
-            elif before == signal.SIG_DFL:
+            elif is_first and before == signal.SIG_DFL:
                 signal.signal(number, signal.SIG_DFL)
                 threading.Thread(target=_end_after, args=(worker, number)).start()
 
@@ -48,6 +55,14 @@ def on_termination(work: Callable[[], None]) -> None:
     _kept.append(pending)
     if ctypes.pythonapi.Py_AddPendingCall(pending, None):
         log.warning("SIGTERM cannot be handled: what is not stored when it comes is lost with the process")
+
+
+def _do_all(work: Callable[[T], None], things: Callable[[], Iterable[T]]) -> None:
+    threads = [threading.Thread(target=work, args=(thing,)) for thing in things()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def _end_after(worker: threading.Thread, number: int) -> None:

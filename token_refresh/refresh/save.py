@@ -34,7 +34,7 @@ log = logging.getLogger("token_refresh")
 
 _FIRST_RETRY: Final = 0.25  # s, of a rotated token that could not be stored; doubles
 _LONGEST_RETRY: Final = 5.0
-_END_PATIENCE: Final = 2.0  # s, of the ten that a process has to end
+_END_PATIENCE: Final = 0.5  # s, of the ten that a process has to end; a call to the store takes eight at most
 _SHORTEST_LEASE: Final = 1.0  # s, that must be left of a lease to add a version under it
 
 
@@ -130,17 +130,16 @@ class Saver:
         finally:
             self.leases.give_back(reply.held)
 
-    def end_all(self) -> None:
-        """Try once more to store each reply, since the process ends; what cannot be stored has its lease ended."""
-        for reply in self.unsaved.all().values():
-            try:
-                self._save_at_the_end(reply)
-            except Exception as fault:  # noqa: BLE001 - there is no other chance
-                self._say(reply, fault)
-                self.leases.end(reply.held)
-            else:
-                self._release(reply)
-                self.leases.give_back(reply.held)
+    def end(self, reply: Reply) -> None:
+        """Try once more to store a reply, since the process ends; where it cannot be stored, its lease is ended."""
+        try:
+            self._save_at_the_end(reply)
+        except Exception as fault:  # noqa: BLE001 - there is no other chance
+            self._say(reply, fault)
+            self.leases.end(reply.held)
+        else:
+            self._release(reply)
+            self.leases.give_back(reply.held)
 
     def _save_at_the_end(self, reply: Reply) -> None:
         """Store a reply although another thread may be in the middle of it: two copies of one token do no harm."""
