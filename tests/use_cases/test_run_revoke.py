@@ -125,6 +125,13 @@ def test_others_of_the_same_client_and_account_are_named(world: World) -> None:
     assert revoke(world, "alice")["message"] == "same client and account: alice-calendar"
 
 
+def test_so_they_are_where_the_payload_tells_whose_account_it_is(world: World) -> None:
+    world.add("mail", '{"refresh_token": "mail-token", "sub": "18"}')
+    world.add("mail-calendar", annotations={"token-refresh.subject": "18"})
+    assert revoke(world, "mail", dry_run=True)["message"] == "same client and account: mail-calendar"
+    assert revoke(world, "mail")["message"] == "same client and account: mail-calendar"
+
+
 def test_nothing_tells_of_a_bare_token_that_was_destroyed(world: World) -> None:
     world.add("job", annotations={"token-refresh.format": "text"})
     world.run()

@@ -15,7 +15,7 @@ from token_refresh.connections.directory import Directory
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.connection import ACCESS_TOKEN, STATUS, Connection
-from token_refresh.core.grant import PayloadError, parse_grant
+from token_refresh.core.grant import Grant, PayloadError, RefreshTokenGrant, parse_grant
 from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.policy import wait
@@ -61,7 +61,7 @@ class Revocations:
             if impossible:
                 return _left(visit, Outcome.MISCONFIGURED, "misconfigured", impossible.message)
             if trigger.dry_run:
-                return _left(visit, Outcome.PLANNED, "revoke", self._words(connection))
+                return _left(visit, Outcome.PLANNED, "revoke", self._words(connection, prepared.request.grant))
             with self.leases.held(connection, prepared.version.number) as held:
                 ended = self._revoke_under_lease(visit, prepared, held)
             return self._written(replace(ended, connection=held.connection))
@@ -95,7 +95,7 @@ class Revocations:
         held.changes |= {STATUS: render_status(verdict.status), ACCESS_TOKEN: None}
         log.info("the grant of %s was revoked at the provider", connection.name)
         self._destroy_access_tokens(connection)
-        attempt = Attempt(connection, situation, replace(verdict, message=self._words(connection)))
+        attempt = Attempt(connection, situation, replace(verdict, message=self._words(connection, request.grant)))
         return visit.came_to(attempt)
 
     def _written(self, visit: Visit) -> Visit:
@@ -127,8 +127,10 @@ class Revocations:
             log.error("could not destroy the access tokens in %s: %s", secret_id, fault)  # noqa: TRY400 - no traceback
         self.visitor.memory.forget_access_token(connection)
 
-    def _words(self, connection: Connection) -> str:
+    def _words(self, connection: Connection, grant: Grant | None) -> str:
         """Name the other connections of the same client and account: a provider may have ended them, too."""
+        if connection.subject is None and isinstance(grant, RefreshTokenGrant):
+            connection = replace(connection, subject=grant.sub)
         try:
             others = self._same_account(connection, self.directory.list())
         except StoreError:
