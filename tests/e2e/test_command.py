@@ -287,11 +287,19 @@ def test_a_dry_refresh_publishes_nothing(world: World, run: Command, name: str) 
     assert not world.versions(f"{name}-access-token")
 
 
-def test_a_grant_is_not_revoked_without_a_yes(run: Command, world: World) -> None:
+def test_a_person_at_a_terminal_is_asked_before_a_grant_is_revoked(
+    world: World, run: Command, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = world.declare(name)
     url = world.stack.functions["refresh_http"].url
-    done = run("revoke", "x", "--url", url, stdin=b"")
-    assert done.exit_code == 2
-    assert "--yes" in done.output
+    with monkeypatch.context() as terminal:
+        terminal.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True, raising=False)
+        asked = run("revoke", name, "--url", url, stdin=b"n\n")
+    assert asked.exit_code == 1
+    assert f"Revoke the grant of {name}?" in asked.output
+    assert world.stack.authorization_server.is_alive(token)
+    assert run.json("revoke", name, "--url", url)["counts"] == {"revoked": 1}, "a script says what it wants"
+    assert not world.stack.authorization_server.is_alive(token)
 
 
 def test_revoke_ends_the_grant_at_the_provider_and_destroys_its_access_tokens(

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import click
 
 from token_refresh.cli.service import call
-from token_refresh.cli.session import UNREACHABLE, WRONG_USE, Session, Stop, command, write_moment, write_table
+from token_refresh.cli.session import UNREACHABLE, Session, Stop, command, write_moment, write_table
 from token_refresh.connections.directory import find_connection
 from token_refresh.core.overview.row import Row
 from token_refresh.errors import StoreDenied
@@ -73,14 +73,12 @@ def refresh_connections(
 @click.command("revoke")
 @click.argument("name")
 @click.option("--url", envvar=_REFRESH_URL, required=True, help=f"URL of refresh_http ({_REFRESH_URL}).")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask; without a terminal nobody is asked anyway.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @command
 def revoke_connection(session: Session, name: str, url: str, yes: bool, dry_run: bool) -> None:  # noqa: FBT001
     """Revoke a connection's grant at the provider and destroy its access tokens; its owner must consent anew."""
-    if not (yes or dry_run):
-        if not sys.stdin.isatty():
-            raise Stop("say --yes: a grant that is revoked does not come back", WRONG_USE)
+    if sys.stdin.isatty() and not (yes or dry_run):
         click.confirm(f"Revoke the grant of {name}? Jobs that use it fail at once.", abort=True, err=True)
     _run_by_http(session, url, {"revoke": [name], **({"dry_run": True} if dry_run else {})})
 
