@@ -232,4 +232,7 @@ def test_a_secret_is_masked_in_every_form_in_which_it_may_come_back() -> None:
     secret = Secret('a+b/c "d"')
     text = 'plain a+b/c "d", form a%2Bb%2Fc+%22d%22, url a%2Bb%2Fc%20%22d%22, json a+b/c \\"d\\"'
     assert redact(text, forms_of([secret, None])) == "plain ***, form ***, url ***, json ***"
+    text = 'net a%2bb%2fc+%22d%22, url a%2Bb/c%20%22d%22, json a+b\\/c \\"d\\"'
+    assert redact(text, forms_of([secret])) == "net ***, url ***, json ***"
+    assert redact("bad secret: s3cret", forms_of([Secret("s3cret\n")])) == "bad secret: ***", "as pasted"
     assert basic_credentials(CLIENT).reveal() in {form.reveal() for form in forms_of([basic_credentials(CLIENT)])}

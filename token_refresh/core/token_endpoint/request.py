@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote, quote_plus, urlencode
@@ -140,13 +141,22 @@ def needs_client_secret(provider: Provider) -> bool:
 
 
 def forms_of(secrets: Iterable[Secret | None]) -> tuple[Secret, ...]:
-    """Return each secret in every form in which a provider may send it back: as it is, URL-encoded, JSON-escaped."""
+    """Return each secret in every form in which a provider may send it back: as it is, URL-encoded, JSON-escaped.
+
+    With or without white space around it, and percent-encoded as others do it: .NET in lower case, and not every "/".
+    """
     forms: set[str] = set()
     for secret in secrets:
         if secret is not None:
-            value = secret.reveal()
-            forms |= {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]}
+            for value in {secret.reveal(), secret.reveal().strip()}:
+                encoded = {quote(value, safe=""), quote_plus(value), quote(value), quote_plus(value, safe="/")}
+                escaped = json.dumps(value)[1:-1]
+                forms |= {value, escaped, escaped.replace("/", "\\/"), *encoded, *map(_in_lower_case, encoded)}
     return tuple(Secret(form) for form in forms)
+
+
+def _in_lower_case(encoded: str) -> str:
+    return re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), encoded)
 
 
 def basic_credentials(client: Client) -> Secret:
