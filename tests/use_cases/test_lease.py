@@ -221,6 +221,15 @@ def test_a_new_refresh_token_that_cannot_be_stored_is_loud_and_kept_until_it_is(
     assert scene.publisher.types() == ["refresh_failing", "recovered"]
 
 
+def test_what_is_stored_late_is_healthy_from_then_on() -> None:
+    scene = Scene()
+    scene.store.faults.fail("add", secret_id=GRANT, times=10_000)
+    outcome(scene.runner)
+    scene.store.faults.active.clear()
+    assert outcome(scene.runner, Trigger()) == ("refreshed", "refreshed")
+    assert outcome(scene.runner, Trigger()) == ("fresh", "not_due"), "nothing is left of the failure to wait for"
+
+
 def test_a_newer_grant_ends_what_could_not_be_stored_and_is_exchanged_by_the_next_run() -> None:
     scene = Scene()
     scene.store.faults.fail("add", secret_id=GRANT, times=10_000)

@@ -121,7 +121,10 @@ class Runner:
         self.unsaved.begin_run()
         failing = self.saver.failing()
         late = self.pool.map_within(self.saver.save_late, failing, self.settings.http_timeout)
-        return {reply.secret_id: attempt for reply, attempt in late if attempt is not None}
+        saved = {reply.secret_id: attempt for reply, attempt in late if attempt is not None}
+        for secret_id, attempt in saved.items():
+            self.visitor.memory.remember_failure(secret_id, attempt.verdict.back_off)
+        return saved
 
     def _choose(self, trigger: Trigger, run: Run) -> list[Connection]:
         if trigger.signals:
