@@ -78,6 +78,7 @@ class Overview:
         settings: Settings,
         clock: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -85,6 +86,7 @@ class Overview:
         self._links = links
         self._clock = clock
         self._monotonic = monotonic
+        self._sleep = sleep
         self.rules = Rules(settings.refresh_before_expiry, settings.run_every)
         self.place = Place(settings.project, settings.location)
         self._readings = Readings(store, max(1, int(settings.refresh_workers)), clock, monotonic)
@@ -103,6 +105,8 @@ class Overview:
         with self._lock:
             if self._last and self._is_good_enough(*self._last, arrived, may_be_old=may_be_old, seconds=seconds):
                 return self._last[1]
+            if self._last and not may_be_old:
+                self._wait_for_room()
             self._begun += 1
             now, connections = self._list(anew=not may_be_old)
             if seconds is not None and len(connections) > _MANY:
@@ -187,18 +191,19 @@ class Overview:
             return False
         if number > arrived:
             return True  # made while this one waited for it
-        is_recent = self._clock() - view.at <= FRESH_SECONDS
-        return is_recent and (may_be_old or not self._is_allowed())
+        return may_be_old and self._clock() - view.at <= FRESH_SECONDS
 
-    def _is_allowed(self) -> bool:
-        """Tell whether a view may be made anew: the project's quota of metadata reads is shared with the refresher."""
+    def _wait_for_room(self) -> None:
+        """Wait, a second at most, until a view may be made anew: the refresher needs the quota of metadata reads, too.
+
+        An old view would be no answer: who has just declared a connection would be told that there is none. Those who
+        ask meanwhile share the view that is made then.
+        """
         now = self._monotonic()
-        self._allowance = min(_BURST, self._allowance + now - self._allowed_at)
+        self._allowance = min(_BURST, self._allowance + now - self._allowed_at) - 1
         self._allowed_at = now
-        if self._allowance < 1:
-            return False
-        self._allowance -= 1
-        return True
+        if self._allowance < 0:
+            self._sleep(-self._allowance)
 
     def _grant_end(self, row: Row, grant: Versions) -> float | None:
         """Return the end of a refresh token whose life counts from its issue: the creation of its version."""
