@@ -14,6 +14,7 @@ from token_refresh.core.incident.incident import (
     announce_client,
     announce_unwritten,
     build_event,
+    carry,
     end_client_incident,
     event_type_of,
     forget,
@@ -30,6 +31,7 @@ from token_refresh.core.incident.incident import (
     rename,
     settle,
     severity_of,
+    told_beside,
 )
 from token_refresh.core.status import State, Status
 
@@ -167,6 +169,29 @@ def test_a_state_that_cannot_be_written_has_one_event_a_day() -> None:
     assert announce_unwritten(again, again.event_id, "alice", midday) == ids[0]
     client = announce_client(REFUSED, "invalid_client")
     assert is_of_client(announce_unwritten(client, client.client_event_id, "alice", midday))
+
+
+def test_what_was_told_beside_a_status_is_ended_with_it() -> None:
+    written = announce(replace(DEAD, since=NOW - 99), "refresh_failing", "alice")
+    kept = settle(announce(written, "invalid_grant", "alice"), written.event_id)
+    other = announce(replace(DEAD, since=NOW + 99), "invalid_grant", "alice")
+    told = told_beside(settle(kept, kept.event_id), written, other)
+    assert dict(open_incidents(told)) == {kept.event_id: "revoked_or_expired"}, "the rest is written"
+    assert told_beside(other, other).incidents == ()
+    carried = carry(other, told)
+    assert set(open_incidents(carried)) == {kept.event_id, other.event_id}
+    assert carried.owed == other.owed
+    assert len(recover(carried, NOW).owed) == 3
+    over = recover(replace(other, owed=()), NOW)
+    assert carry(over, told).owed == (*over.owed, f"recovered.{kept.event_id}"), "it is healthy: at once"
+
+
+def test_what_may_not_have_been_told_is_told_unless_its_grant_was_replaced() -> None:
+    kept = announce(DEAD, "invalid_grant", "alice")
+    told, other = told_beside(kept), replace(DEAD, since=NOW + 99)
+    assert carry(other, told).owed == (kept.event_id,)
+    replaced = replace(other, version=6)
+    assert carry(replaced, told) == replaced
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from token_refresh.connections.swap import swap
+from token_refresh.connections.unwritten import Unwritten
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import CONSENTS, LEASE, STATUS, Connection, SecretRecord
 from token_refresh.core.incident.events import Event, EventType, build_event_id
 from token_refresh.core.incident.incident import (
     announce_unwritten,
     build_event,
+    open_incidents,
     owe,
     recover,
     remind,
@@ -27,15 +29,13 @@ from token_refresh.core.incident.incident import (
 )
 from token_refresh.core.incident.moments import render_moment
 from token_refresh.core.status import State, Status, lease_of, parse_status, render_status
-from token_refresh.core.units import DAY, HOUR, MINUTE
+from token_refresh.core.units import DAY, HOUR
 from token_refresh.errors import Contended, PublishError, SecretMissing, StoreDenied, StoreError, StoreRefused
-from token_refresh.instance.recent import RecentKeys
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore
 
 log = logging.getLogger("token_refresh")
 
 _LASTING = (StoreDenied, StoreRefused, SecretMissing)
-_LASTS = 15 * MINUTE  # after which a fault that might pass is one that does not
 
 
 class Incidents:
@@ -48,30 +48,27 @@ class Incidents:
         self.publisher = publisher
         self.links = links
         self.clock = clock
-        # Statuses that could not be written, with the annotation that stands there instead.
-        self._unwritten: dict[str, tuple[str | None, Status | None]] = {}
-        self._unwritten_since: dict[str, float] = {}
-        self._recent = RecentKeys(DAY, clock)
+        self.unwritten = Unwritten(clock)
+        self._told: set[str] = set()  # ids of events: several connections may know of one incident
 
     def status_of(self, connection: Connection) -> Status | None:
         """Return the connection's status: what it carries, or what could not be written."""
-        text = connection.record.annotations.get(STATUS)
-        unwritten = self._unwritten.get(connection.secret_id) if self._unwritten else None
-        if unwritten and unwritten[0] == text:
-            return unwritten[1]
-        return parse_status(text) if text else None
+        return self.unwritten.status_of(connection)
 
     def write(self, connection: Connection, status: Status | None) -> Connection | None:
         """Replace the status (None removes it); None when another writer judged first. Raises `StoreError`."""
         before = connection.record.annotations.get(STATUS)
         text = render_status(status) if status else None
         if text == before:
-            self.forget_unwritten(connection)
+            self.unwritten.forget(connection)
             return connection
         changes = {STATUS: text}
         record = swap(self.store, connection.record, lambda _: changes, lambda r: r.annotations.get(STATUS) == before)
-        self.forget_unwritten(connection)
-        return replace(connection, record=record) if record else None
+        self.unwritten.note_end_of_fault(connection)
+        if record is None:
+            return None
+        self.unwritten.forget(connection)
+        return replace(connection, record=record)
 
     def record(
         self,
@@ -87,13 +84,12 @@ class Incidents:
             written = self.write(connection, status)
         except StoreError as fault:
             log.error("the state of %s cannot be written: %s", connection.name, fault)  # noqa: TRY400 - no traceback
-            since = self._unwritten_since.setdefault(connection.secret_id, self.clock())
-            has_lasted = self.clock() - since >= _LASTS and not isinstance(fault, Contended)
+            has_lasted = self.unwritten.has_lasted(connection) and not isinstance(fault, Contended)
             if isinstance(fault, _LASTING) or has_lasted:
                 return self._publish_unwritten(connection, status, facts, description, affected)
             if status.owed:  # what is told must be written first: the next run decides it again
                 raise
-            self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), status)
+            self.unwritten.keep(connection, status)
             return connection
         if written is None:
             log.info("the state of %s was written by another run", connection.name)
@@ -126,8 +122,8 @@ class Incidents:
             return self.write(connection, kept) or connection
         except _LASTING as fault:
             log.error("the state of %s cannot be written: %s", connection.name, fault)  # noqa: TRY400 - no traceback
-            self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), kept)
-        except StoreError as fault:  # published again by a later run, with the same id
+            self.unwritten.keep(connection, kept)
+        except StoreError as fault:  # noted by a later run; another instance may publish it again, with the same id
             log.warning("could not note what was published for %s: %s", connection.name, fault)
         return connection
 
@@ -156,6 +152,7 @@ class Incidents:
             if not self.publish(self._build(event_id, connection, ended, facts)):
                 break
             published.add(event_id)
+        untold = tuple(i for i in ended.owed if i not in published)
 
         def changes(record: SecretRecord) -> dict[str, str | None]:
             seen = parse_status(record.annotations.get(STATUS))
@@ -171,9 +168,10 @@ class Incidents:
             record = swap(self.store, connection.record, changes, is_older)
         except _LASTING as fault:
             log.error("the state of %s cannot be written: %s", connection.name, fault)  # noqa: TRY400 - no traceback
-            self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), None)
+            self.unwritten.keep(connection, replace(ended, owed=untold) if untold else None)
             return connection
-        self.forget_unwritten(connection)
+        if record or not untold:
+            self.unwritten.forget(connection)
         return replace(connection, record=record) if record else connection
 
     def remind(self, connection: Connection, status: Status, facts: AccessTokenFacts | None) -> Connection:
@@ -200,12 +198,15 @@ class Incidents:
             self.write(connection, owe(status, event_id))
 
     def publish(self, event: Event) -> bool:
-        """Publish an event and log it; False when the topic did not take it."""
+        """Publish an event, if this instance has not yet, and log it; False when the topic did not take it."""
+        if event.id in self._told:
+            return True
         try:
             self.publisher.publish(event)
         except PublishError as fault:
             log.error("event %s of %s is owed: %s", event.type, event.subject, fault)  # noqa: TRY400 - no traceback
             return False
+        self._told.add(event.id)
         fields = {"event": "published", "type": event.type, "subject": event.subject, "id": event.id}
         if event.data.get("reason"):
             fields["reason"] = str(event.data["reason"])
@@ -220,36 +221,24 @@ class Incidents:
         description: str | None,
         affected: Sequence[str],
     ) -> Connection:
-        """Publish what a status owes that only this instance remembers: once a day, with ids that others share."""
-        left = status
+        """Publish what a status owes that only this instance remembers; what it opens once a day, with a shared id.
+
+        The day is that of the last refresh, which all instances know. What was owed before has its id already.
+        """
+        left, before = status, self.status_of(connection)
+        opens = {status.client_event_id, *open_incidents(status)}.difference(before.owed if before else ())
+        moment = facts.refreshed_at if facts else self.clock()
         for event_id in status.owed:
-            shared = announce_unwritten(status, event_id, connection.secret_id, self.clock())
-            if not self._recent.add(shared) or self.publish(
-                self._build(shared, connection, status, facts, description, affected)
-            ):
-                left = rename(left, event_id, shared)
-            else:
-                self._recent.forget(shared)
-        self._unwritten[connection.secret_id] = (connection.record.annotations.get(STATUS), left)
+            shared = event_id
+            if event_id in opens:
+                shared = announce_unwritten(status, event_id, connection.secret_id, moment)
+            left = owe(rename(left, event_id, shared), shared)
+        self.unwritten.keep(connection, left)  # before its events are published, as it would be written
+        for event_id in left.owed:
+            if self.publish(self._build(event_id, connection, left, facts, description, affected)):
+                left = settle(left, event_id)
+        self.unwritten.keep(connection, left)
         return connection
-
-    def is_unwritten(self, connection: Connection) -> bool:
-        """Tell whether only this instance knows the connection's status."""
-        return connection.secret_id in self._unwritten
-
-    def end_unwritten(self, connection: Connection, facts: AccessTokenFacts) -> None:
-        """End a state that only this instance knows: another one has refreshed the connection meanwhile."""
-        status = self.status_of(connection)
-        self.forget_unwritten(connection)
-        if status is None or status.owed:  # nothing was told
-            return
-        for event_id in recover(status, self.clock()).owed:
-            self.publish(self._build(event_id, connection, status, facts))
-
-    def forget_unwritten(self, connection: Connection) -> None:
-        """Forget what could not be written: it was written now, or is over."""
-        self._unwritten.pop(connection.secret_id, None)
-        self._unwritten_since.pop(connection.secret_id, None)
 
     def _build(  # noqa: PLR0913, PLR0917 - an event's data has many sources
         self,

@@ -201,10 +201,10 @@ class Visitor:
         # only this instance remembers may be over.
         if facts and not connection.paused and lowest_version(connection, trigger) > facts.connection_version:
             facts = self.memory.reread(connection)
-        if status and self.incidents.is_unwritten(connection):
+        if status and connection in self.incidents.unwritten:
             facts = self.memory.reread(connection)
             if facts and facts.refreshed_at > status.tried_at:
-                self.incidents.end_unwritten(connection, facts)
+                self.incidents.unwritten.end(connection)
                 status = self.incidents.status_of(connection)
         return self._situation(connection, trigger, status, facts)
 

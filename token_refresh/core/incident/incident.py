@@ -61,11 +61,14 @@ def announce_client(status: Status, reason: str, over: Collection[str] = ()) -> 
     raise AssertionError  # pragma: no cover - there is always another minute
 
 
-def announce_unwritten(status: Status, event_id: str, secret_id: str, now: float) -> str:
-    """Return the id of an event whose state cannot be written: made of version, state and UTC day (contract 5)."""
+def announce_unwritten(status: Status, event_id: str, secret_id: str, moment: float) -> str:
+    """Return the id of an event whose state cannot be written: made of version, state and UTC day.
+
+    The `moment` is one that all instances know, so that whoever tells the same incident gives it the same id.
+    """
     event_type, mark = event_type_of(event_id), (_MASS if is_mass(event_id) else "")
     subject = status.client if is_of_client(event_id) else secret_id
-    fixed = build_event_id(event_type, subject, status.version, status.state, int(now // DAY))
+    fixed = build_event_id(event_type, subject, status.version, status.state, int(moment // DAY))
     return fixed + mark + (_CLIENT if is_of_client(event_id) else "")
 
 
@@ -111,6 +114,26 @@ def rename(status: Status, event_id: str, told: str) -> Status:
         client_event_id=told if status.client_event_id == event_id else status.client_event_id,
         incidents=tuple(told + i.removeprefix(event_id) if i.startswith(event_id) else i for i in status.incidents),
     )
+
+
+def told_beside(status: Status, *written: Status | None) -> Status:
+    """Return the status with only what no written one knows of its incidents; what is owed may have been told."""
+    known = {i for w in written if w for i in (w.client_event_id, *open_incidents(w))}
+    told = {status.client_event_id: status.reason, **open_incidents(status)}
+    if status.state == State.HEALTHY:  # some of its ends may have been told
+        told = {i: reason for i, reason in told.items() if recovered_id(i) in status.owed}
+    told = {i: reason for i, reason in told.items() if i and i not in known}
+    incidents, owed = tuple(f"{i} {reason}" for i, reason in told.items()), tuple(i for i in status.owed if i in told)
+    return replace(status, event_id="", client_event_id="", incidents=incidents, owed=owed)
+
+
+def carry(status: Status, told: Status) -> Status:
+    """Let a status end what was told beside it: with its own incidents, or at once if it is healthy."""
+    if status.version != told.version:  # its grant was replaced: what is owed is not told any more
+        told = forget(told, told.owed)
+    owed = (recover(told, told.since) if status.state == State.HEALTHY else told).owed
+    incidents = (*told.incidents, *status.incidents)[-_MOST_OPEN:]
+    return replace(status, incidents=incidents, owed=tuple(dict.fromkeys((*status.owed, *owed))))
 
 
 def recover(status: Status, now: float) -> Status:
