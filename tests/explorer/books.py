@@ -132,6 +132,7 @@ class Books(Ledger):
     def note_event(self, member: Member, event: Event) -> None:
         self.stage.note(f"{member.name} publishes {event.type} for {event.subject} ({event.data.get('reason', '')})")
         self.events.append(event)
+        self._tellers.setdefault(event.id, set()).add(member.life)
         name = event.subject
         if event.type == EventType.REFRESH_FAILING and not self._must_be_told(event):
             left = self._valid_until.get(member.name, {}).get(name, 0) - self.stage.clock()
@@ -161,6 +162,11 @@ class Books(Ledger):
                 self.excused[sent.name] = DIED
         for holders in self._memory.values():
             holders.discard(life)
+        notes = [self._notes(name).get(STATUS, "") for name in self._grants]
+        for event_id, lives in self._tellers.items():
+            if lives == {life} and not any(event_id in text for text in notes):
+                self.forgotten.add(event_id)
+            lives.discard(life)
         self.note_beside(life)
 
     def note_beside(self, life: Life) -> None:
@@ -284,5 +290,5 @@ class Books(Ledger):
         is_open, faults = open_incidents(self.events, name)
         for fault in faults:
             self.blame(fault)
-        if is_open:
+        if is_open := is_open - self.forgotten:
             self.blame(f"nobody heard that {name} has recovered from {' and '.join(sorted(is_open))}")

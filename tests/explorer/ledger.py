@@ -54,6 +54,8 @@ class Ledger:
     disabled: set[str] = field(default_factory=set)
     excused: dict[str, str] = field(default_factory=dict)  # by connection: why its grant could not be kept
     events: list[Event] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)  # incidents that nobody alive knows of, and no status
+    _tellers: dict[str, set[Life]] = field(default_factory=dict)  # by event
     _grants: dict[str, list[tuple[int, str]]] = field(default_factory=dict)  # by connection: version, first token
     _sent: list[Sent] = field(default_factory=list)
     _memory: dict[str, set[Life]] = field(default_factory=dict)  # by refresh token: who has been told it

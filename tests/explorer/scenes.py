@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.explorer.scheduler import Actor
 from tests.explorer.stage import Stage
-from token_refresh.core.connection import STATUS
+from token_refresh.core.connection import STATUS, SUFFIX
 from token_refresh.core.trigger import Trigger
 
 TICK: Final = Trigger()
@@ -143,6 +143,23 @@ def an_owner_revokes_and_consents(stage: Stage) -> Sequence[Actor]:
     )
 
 
+def a_state_cannot_be_written(stage: Stage) -> Sequence[Actor]:
+    """The provider is silent, and the store takes no status of A; by the time that B ticks, it does again."""
+    stage.mode = "down"
+    stage.denied.add(("annotate", f"x{SUFFIX}"))
+
+    def meets_silence() -> None:
+        assert stage.scheduler
+        for seconds in (300, 960):
+            stage.scheduler.sleep(seconds)
+            stage.a.run(TICK)
+
+    first = Actor("A", meets_silence, stage.a)
+    person = Actor("person", stage.person_allows, None, first)
+    other = Actor("B", lambda: stage.b.run(TICK), stage.b, person)
+    return (first, person, other, Actor("provider", stage.provider_answers, None, other))
+
+
 def an_old_memory(stage: Stage) -> Sequence[Actor]:
     """B remembers a token that A has replaced since."""
 
@@ -183,4 +200,5 @@ SCENES: Final = (
     Scene("an owner revokes and consents", "strict", an_owner_revokes_and_consents),
     Scene("an old memory", "google", an_old_memory, warm=True),
     Scene("an old memory, a strict provider", "strict", an_old_memory, warm=True),
+    Scene("a state cannot be written", "google", a_state_cannot_be_written, warm=True),
 )

@@ -99,6 +99,14 @@ class Stage:
         record = self.cloud.secrets[name + SUFFIX].record
         self.cloud.write(replace(record, labels={**record.labels, LABEL: state}))
 
+    def person_allows(self, name: str = "x") -> None:
+        self.step("lets the instances write again", f"metadata of {name}{SUFFIX}")
+        self.denied.clear()
+
+    def provider_answers(self) -> None:
+        self.step("the provider answers again", "provider")
+        self.mode = "ok"
+
     def owner_revokes(self, name: str = "x") -> None:
         self.step("the owner revokes the grant at the provider", "provider")
         self.server.revoke(self.books.wanted(name).tokens[-1])

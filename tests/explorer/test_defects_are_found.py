@@ -16,11 +16,12 @@ from tests.explorer.explore import Found, Search
 from tests.explorer.scenes import SCENES
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Held, Leases
-from token_refresh.core.connection import Connection
+from token_refresh.connections.unwritten import Unwritten
+from token_refresh.core.connection import STATUS, Connection
 from token_refresh.core.state import verdict
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import Verdict
-from token_refresh.core.status import lease_of
+from token_refresh.core.status import Status, lease_of, parse_status
 from token_refresh.core.token_endpoint.outcome import ErrorDetail
 from token_refresh.errors import Busy, StoreError
 from token_refresh.refresh import refresher
@@ -54,6 +55,12 @@ def adds_without_looking(saver: Saver, reply: Reply) -> None:
 
 def always_has_time(leases: Leases, held: Held, *, for_sends: int = 1) -> bool:
     return for_sends == 1 or _has_time(leases, held, for_sends=for_sends)
+
+
+def sees_what_stands_there(unwritten: Unwritten, connection: Connection) -> Status | None:
+    text = connection.record.annotations.get(STATUS)
+    kept = unwritten._kept.get(connection.secret_id)
+    return kept[1] if kept and kept[0] == text else parse_status(text)
 
 
 def keeps_it_to_itself(leases: Leases, held: Held) -> None:
@@ -176,6 +183,14 @@ DEFECTS = {
         "two ticks, a provider that never rotates",
         frozenset({Fault.LYING}),
         "was asked for a grant that lives",
+    ),
+    "what was told of a state that could not be written is hidden by another instance's": Defect(
+        Unwritten,
+        "status_of",
+        sees_what_stands_there,
+        "a state cannot be written",
+        frozenset(),
+        "nobody heard that x has recovered",
     ),
     "a lost rotation is called something else": Defect(
         refresher,

@@ -43,7 +43,7 @@ class World(Protocol):
 
     def hear(self, event: Event) -> None: ...
 
-    def note_crash(self) -> None: ...
+    def note_crash(self, dead: Instance) -> None: ...
 
 
 class Instance:
@@ -77,7 +77,7 @@ class Instance:
         except (StoreUnavailable, ValueError, FailedPrecondition):
             pass  # the caller is answered 500 or 503
         except Crash:
-            self.world.note_crash()
+            self.world.note_crash(self)
             self.start()
 
 
@@ -112,4 +112,5 @@ class WatchedPublisher(FakePublisher):
         if self.down:
             raise PublishError("cannot publish: the topic is down")
         self._watch(event)
+        self.events.append(event)
         self.faults.strike("publish", event.subject, "after")

@@ -23,7 +23,7 @@ from token_refresh.core.connection import LEASE, STATUS
 from token_refresh.core.status import parse_lease
 from token_refresh.core.trigger import Trigger
 from token_refresh.core.units import DAY
-from token_refresh.errors import PublishError, StoreUnavailable
+from token_refresh.errors import PublishError, StoreDenied, StoreUnavailable
 
 pytestmark = pytest.mark.timeout(int(os.environ.get("STATEFUL_SECONDS", "300")))
 
@@ -108,7 +108,9 @@ class TokenRefresh(Promises):
         if operation == "exchange" and (when == "after" or kind == "foreseen"):
             return
         error: Exception = PublishError("no answer") if operation == "publish" else StoreUnavailable("injected")
-        if kind != "foreseen":
+        if kind == "denied":
+            error = StoreDenied("injected")
+        elif kind != "foreseen":
             error = ValueError("injected") if kind == "a defect" else FailedPrecondition("injected")  # type: ignore[no-untyped-call]
         self.instances[who].faults.fail(operation, error, when=when, skip=skip, times=times)
         self.may_repeat = True
@@ -125,16 +127,17 @@ class TokenRefresh(Promises):
 
     @rule(
         who=st.integers(0, 1),
-        operation=st.just("add"),
+        operation=st.sampled_from(("add", "annotate")),
         when=st.sampled_from(("before", "after")),
         skip=st.integers(0, 3),
         times=st.sampled_from((1, 10_000)),
-        kind=st.sampled_from(("foreseen", "a defect", "of Google's library")),
+        kind=st.sampled_from(("foreseen", "denied", "a defect", "of Google's library")),
+        seconds=st.sampled_from((3000, 3300)),
     )
     def a_write_fails_when_all_are_due(  # noqa: PLR0913, PLR0917 - a fault's fields
-        self, who: int, operation: str, when: str, skip: int, times: int, kind: str
+        self, who: int, operation: str, when: str, skip: int, times: int, kind: str, seconds: float
     ) -> None:
-        self.clock.advance(3000)
+        self.clock.advance(seconds)
         self.a_call_will_fail(who, operation, when, skip, times, kind)
         self.run(who, force=False, clean=False, names=None)
 
@@ -148,6 +151,7 @@ class TokenRefresh(Promises):
     @rule(who=st.integers(0, 1))
     def an_instance_is_replaced(self, who: int) -> None:
         self.excused_losses |= self.instances[who].unsaved.keys()
+        self.note_end(self.instances[who])
         self.instances[who].start()
 
     @rule(

@@ -55,7 +55,7 @@ class Scene:
     def hear(self, event: Event) -> None:
         self.events.append(event)
 
-    def note_crash(self) -> None:
+    def note_crash(self, dead: Instance) -> None:
         """It is what the test wants."""
 
 
