@@ -1,4 +1,4 @@
-"""The explorer can be trusted: it is deterministic, and overlooks nothing that it says it has seen."""
+"""The explorer can be trusted: it is deterministic, and says how far it came."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from tests.explorer.__main__ import main, report, tell
 from tests.explorer.deviations import Fault, number_of, read_number
-from tests.explorer.explore import Search, explore, kinds_of, play
+from tests.explorer.explore import Search, explore, play
 from tests.explorer.scenes import SCENES, Scene
 from tests.worlds.depth import IN_CI
 
-SHALLOW = ((0, 0), (0, 1), (1, 0))
 A_LOT = 10.0**9
-# Twenty thousand where a change is let in, a tenth of that while one works; `make explore` goes on to two millions.
-SCHEDULES = 20_000 if IN_CI else 2_000
+# Twenty thousand where a change is let in, fifty of each scene while one works (the defects of
+# test_defects_are_found.py need no more); `make explore` goes on to two millions.
+SCHEDULES = 20_000 if IN_CI else 1_000
 
 
 @pytest.fixture(autouse=True)
@@ -50,17 +50,6 @@ def test_the_quiet_day_leaves_out_only_what_finds_nothing_to_do() -> None:
             for step in range(0, 12, 4):
                 short, whole = (play(scene, ((step, fault),), whole=w) for w in (False, True))
                 assert bool(short.faults) == bool(whole.faults)
-
-
-def test_nothing_is_overlooked_where_schedules_are_cut_short() -> None:
-    """States that were explored before are not explored again; without that the same faults are found."""
-    index = next(i for i, s in enumerate(SCENES) if s.provider == "google")
-    quick, careful = (Search(index, SCENES[index], (*SHALLOW, (2, 0), (1, 1))) for _ in range(2))
-    careful.is_thorough = True
-    found, everything = quick.explore(10**6, A_LOT), careful.explore(10**6, A_LOT)
-    assert found.merged
-    assert everything.schedules > found.schedules
-    assert {k.faults for k in kinds_of(everything.failures)} == {k.faults for k in kinds_of(found.failures)}
 
 
 @pytest.mark.timeout(1200)
