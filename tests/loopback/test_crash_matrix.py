@@ -12,7 +12,7 @@ import pytest
 
 from tests.worlds.crash_points import check_thrift, crash, is_commit_to_write, new_cell, record_points, run_on
 from tests.worlds.crash_scenes import SCENES, Scene, is_lost
-from tests.worlds.crashes import GRACE, CrashWorld
+from tests.worlds.crashes import GRACE, PATIENCE, CrashWorld
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -23,6 +23,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashWorld]:
         yield world
         world.scan()
         assert world.canary.known > 20
+
+
+def test_a_run_takes_the_time_of_its_calls_and_loads_nothing_of_ours(world: CrashWorld) -> None:
+    """Hundreds of them are started: see worlds/warm.py."""
+    cell = new_cell(world, SCENES[0], "strict")
+    with world.start(cell.name) as run:
+        assert run.answer(PATIENCE)[0] == 200
+        assert run.loaded(PATIENCE) == []
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    ["tests.worlds.one_run", "flask", "main", "google.cloud.pubsub_v1", "tests.baselines.plain_loop"]
-)
+_CONTEXT.set_forkserver_preload(["tests.worlds.warm"])
 
 
 class _Child:
@@ -79,6 +77,11 @@ class OneRun(_Child):
         status, text = self.receive(seconds)
         return status, json.loads(text)
 
+    def loaded(self, seconds: float = 60) -> list[str]:
+        """Wait for its last word, after all answers: the modules of ours that it had to load."""
+        modules: list[str] = self.receive(seconds)
+        return modules
+
 
 class Plainly(_Child):
     """The plain loop under way, over the same connections."""
@@ -130,13 +133,17 @@ def carry_out(  # noqa: PLR0913, PLR0917 - a process's arguments
     import flask  # noqa: PLC0415 - this process's, and loaded already
 
     import main  # noqa: PLC0415
-    from token_refresh import wiring  # noqa: PLC0415
+    from token_refresh import providers, wiring  # noqa: PLC0415
 
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG)
+    there = set(sys.modules)
     wiring.time = _Hurry(later)  # type: ignore[attr-defined, assignment]
+    # Those of PROVIDERS_FILE are enough: to read a hundred others takes longer than a run.
+    providers.BUILT_IN = Path(os.devnull)  # type: ignore[misc]
     app = flask.Flask("one-run")
     for _ in range(times):
         with app.test_request_context("/", method="POST", data=json.dumps(body).encode()):
             reply = app.make_response(main.refresh_http(flask.request))
         answers.send((reply.status_code, reply.get_data(as_text=True)))
+    answers.send(sorted(name for name in set(sys.modules) - there if name.startswith("token_refresh")))
     answers.close()
