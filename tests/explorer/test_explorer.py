@@ -45,7 +45,7 @@ def test_a_schedule_is_played_the_same_way_each_time(index: int) -> None:
 
 
 def test_the_quiet_day_leaves_out_only_what_finds_nothing_to_do() -> None:
-    for scene in SCENES[::3]:
+    for scene in SCENES[:: 3 if IN_CI else 7]:
         for fault in (Fault.CRASH_AFTER, Fault.LONG_FREEZE_BEFORE, Fault.DENIED):
             for step in range(0, 12, 4):
                 short, whole = (play(scene, ((step, fault),), whole=w) for w in (False, True))
@@ -60,9 +60,9 @@ def test_no_schedule_loses_a_grant_or_cries_wolf() -> None:
 
 
 def test_it_says_how_far_it_came() -> None:
-    found = Search(0, SCENES[0]).explore(400, A_LOT)
-    assert found.schedules == 400
-    assert sum(found.done.values()) == 400
+    found = Search(0, SCENES[0]).explore(100, A_LOT)
+    assert found.schedules == 100
+    assert sum(found.done.values()) == 100
     assert found.left[1, 1] > 0
 
 

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.worlds.depth import IN_CI
 from tests.worlds.runs import DAY, LIFE, World
 
 TICK = 300.0
 MINUTES = 60.0
 PERIOD = 2700  # s between two refreshes of a connection
 CLIENT = "oauth-client-google"
+COUNTS = [*([1000] if IN_CI else []), 100, 20]
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +56,7 @@ def told(world: World) -> list[str]:
 
 
 @pytest.mark.parametrize("minutes", [10, 15])
-@pytest.mark.parametrize("count", [1000, 100, 20, 4])
+@pytest.mark.parametrize("count", [*COUNTS, 4])
 def test_no_owner_is_asked_where_the_provider_heals(count: int, minutes: int) -> None:
     world, names = steady(count)
     world.dying(*names)
@@ -69,7 +71,7 @@ def test_no_owner_is_asked_where_the_provider_heals(count: int, minutes: int) ->
     assert all(world.token(name)["expires_at"] > world.clock() for name in names)
 
 
-@pytest.mark.parametrize("count", [1000, 100, 20])
+@pytest.mark.parametrize("count", COUNTS)
 def test_where_it_does_not_heal_the_operator_hears_it_once_and_owners_after_an_hour(count: int) -> None:
     world, names = steady(count)
     world.dying(*names)
