@@ -63,20 +63,20 @@ class Parts:
     @cached_property
     def endpoint(self) -> Exchange:
         """Return the exchange at token endpoints."""
-        from token_refresh.adapters.http import RequestsTransport
+        from token_refresh.adapters.http import PooledTransport
         from token_refresh.adapters.signing import KeySigner
         from token_refresh.token_endpoint.exchange import Exchange
 
-        return Exchange(RequestsTransport(self.settings.http_timeout), KeySigner(), time.time)
+        return Exchange(PooledTransport(self.settings.http_timeout), KeySigner(), time.time)
 
     @cached_property
     def revoker(self) -> Revoker:
         """Return the revocation of grants."""
-        from token_refresh.adapters.http import RequestsTransport
+        from token_refresh.adapters.http import PooledTransport
         from token_refresh.adapters.signing import KeySigner
         from token_refresh.token_endpoint.revocation import Revoker
 
-        return Revoker(RequestsTransport(self.settings.http_timeout), KeySigner(), time.time)
+        return Revoker(PooledTransport(self.settings.http_timeout), KeySigner(), time.time)
 
     @cached_property
     def tickets(self) -> Tickets:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from token_refresh.adapters.http import RequestsTransport
+from token_refresh.adapters.http import PooledTransport
 from token_refresh.core.provider.table import parse_providers
 from token_refresh.providers.__main__ import main
 from token_refresh.providers.discover import DiscoveryError, build_definition, discover, propose_name
@@ -70,7 +70,7 @@ def metadata(issuer: str = "{origin}", **more: Any) -> dict[str, Any]:
 
 
 def found(issuer: str, name: str = "acme") -> Provider:
-    transport = RequestsTransport(5)
+    transport = PooledTransport(5)
     try:
         text = discover(issuer, transport, name=name, today=TODAY)
     finally:

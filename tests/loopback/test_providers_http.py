@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from token_refresh.adapters.http import RequestsTransport
+from token_refresh.adapters.http import PooledTransport
 from token_refresh.core.http import MAX_REPLY_BYTES, HttpReply, HttpRequest
 from token_refresh.errors import NotSent, ReplyLost
 
@@ -87,8 +87,8 @@ def serving(script: Callable[[socket.socket], None]) -> Iterator[Server]:
 
 
 @pytest.fixture
-def transport() -> Iterator[RequestsTransport]:
-    transport = RequestsTransport(PATIENCE)
+def transport() -> Iterator[PooledTransport]:
+    transport = PooledTransport(PATIENCE)
     yield transport
     transport.close()
 
@@ -133,7 +133,7 @@ def dripping(head: bytes) -> Callable[[socket.socket], None]:
     return script
 
 
-def test_a_reply_has_lower_case_headers_and_all_of_its_body(transport: RequestsTransport) -> None:
+def test_a_reply_has_lower_case_headers_and_all_of_its_body(transport: PooledTransport) -> None:
     with serving(answering(OK)) as server:
         reply = transport.send(request(server.port))
     assert reply == HttpReply(200, {"content-length": "2", "x-one": "1"}, b"{}")
@@ -147,7 +147,7 @@ def test_what_is_sent_is_what_was_asked_for() -> None:
         connection.sendall(OK)
 
     with serving(script) as server:
-        RequestsTransport(PATIENCE).send(request(server.port))
+        PooledTransport(PATIENCE).send(request(server.port))
     head, _, body = seen[0].partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert lines[0] == "POST /token?refresh_token=canary-1234 HTTP/1.1"
@@ -156,14 +156,14 @@ def test_what_is_sent_is_what_was_asked_for() -> None:
     assert not any(line.lower().startswith(("cookie", "authorization")) for line in lines)
 
 
-def test_connections_are_kept_alive(transport: RequestsTransport) -> None:
+def test_connections_are_kept_alive(transport: PooledTransport) -> None:
     with serving(answering(OK)) as server:
         for _ in range(5):
             transport.send(request(server.port))
         assert server.connections == 1
 
 
-def test_threads_share_the_pool(transport: RequestsTransport) -> None:
+def test_threads_share_the_pool(transport: PooledTransport) -> None:
     replies: list[HttpReply] = []
     with serving(answering(OK)) as server:
         threads = [
@@ -177,14 +177,14 @@ def test_threads_share_the_pool(transport: RequestsTransport) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_an_answer(transport: RequestsTransport, status: int) -> None:
+def test_a_redirect_is_an_answer(transport: PooledTransport, status: int) -> None:
     reply = f"HTTP/1.1 {status} Go\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".encode()
     with serving(answering(reply)) as server:
         assert transport.send(request(server.port)).status == status
         assert server.connections == 1
 
 
-def test_a_refused_connection_sent_nothing(transport: RequestsTransport) -> None:
+def test_a_refused_connection_sent_nothing(transport: PooledTransport) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(NotSent) as caught:
@@ -192,12 +192,12 @@ def test_a_refused_connection_sent_nothing(transport: RequestsTransport) -> None
     assert str(caught.value) == "no connection to 127.0.0.1"
 
 
-def test_a_name_that_does_not_resolve_sent_nothing(transport: RequestsTransport) -> None:
+def test_a_name_that_does_not_resolve_sent_nothing(transport: PooledTransport) -> None:
     with pytest.raises(NotSent):
         transport.send(HttpRequest("POST", "http://nobody.invalid/token"))
 
 
-def test_a_connection_that_does_not_open_in_time_sent_nothing(transport: RequestsTransport) -> None:
+def test_a_connection_that_does_not_open_in_time_sent_nothing(transport: PooledTransport) -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -215,7 +215,7 @@ def test_a_connection_that_does_not_open_in_time_sent_nothing(transport: Request
                 filler.close()
 
 
-def test_a_tls_handshake_that_fails_sent_nothing(transport: RequestsTransport) -> None:
+def test_a_tls_handshake_that_fails_sent_nothing(transport: PooledTransport) -> None:
     def script(connection: socket.socket) -> None:
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -224,7 +224,7 @@ def test_a_tls_handshake_that_fails_sent_nothing(transport: RequestsTransport) -
         transport.send(request(server.port, "https"))
 
 
-def test_a_tls_handshake_that_hangs_sent_nothing(transport: RequestsTransport) -> None:
+def test_a_tls_handshake_that_hangs_sent_nothing(transport: PooledTransport) -> None:
     began = time.monotonic()
     with serving(sleeping_until_closed) as server, pytest.raises(NotSent):
         transport.send(request(server.port, "https"))
@@ -232,7 +232,7 @@ def test_a_tls_handshake_that_hangs_sent_nothing(transport: RequestsTransport) -
 
 
 def test_a_certificate_that_nobody_vouches_for_gets_nothing(
-    transport: RequestsTransport, self_signed: tuple[str, str]
+    transport: PooledTransport, self_signed: tuple[str, str]
 ) -> None:
     seen: list[bytes] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -259,7 +259,7 @@ def secure(self_signed: tuple[str, str], script: Callable[[socket.socket], None]
 
 
 def test_a_trusted_certificate_carries_requests_and_is_kept_alive(self_signed: tuple[str, str]) -> None:
-    transport = RequestsTransport(5, ca_bundle=self_signed[0])
+    transport = PooledTransport(5, ca_bundle=self_signed[0])
     with serving(secure(self_signed, answering(OK))) as server:
         assert [transport.send(request(server.port, "https")).body for _ in range(3)] == [b"{}"] * 3
         assert server.connections == 1
@@ -267,7 +267,7 @@ def test_a_trusted_certificate_carries_requests_and_is_kept_alive(self_signed: t
 
 
 def test_a_slow_drip_over_tls_ends_in_time(self_signed: tuple[str, str]) -> None:
-    transport = RequestsTransport(PATIENCE, ca_bundle=self_signed[0])
+    transport = PooledTransport(PATIENCE, ca_bundle=self_signed[0])
     script = secure(self_signed, dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"))
     began = time.monotonic()
     with serving(script) as server, pytest.raises(ReplyLost):
@@ -292,7 +292,7 @@ def test_a_slow_drip_over_tls_ends_in_time(self_signed: tuple[str, str]) -> None
     ],
 )
 def test_after_the_request_anything_may_have_happened(
-    transport: RequestsTransport, script: Callable[[socket.socket], None]
+    transport: PooledTransport, script: Callable[[socket.socket], None]
 ) -> None:
     began = time.monotonic()
     with serving(script) as server:
@@ -305,7 +305,7 @@ def test_after_the_request_anything_may_have_happened(
     assert caught.value.__suppress_context__
 
 
-def test_a_kept_connection_that_dies_under_a_request_is_not_tried_again(transport: RequestsTransport) -> None:
+def test_a_kept_connection_that_dies_under_a_request_is_not_tried_again(transport: PooledTransport) -> None:
     requests: list[bytes] = []
 
     def script(connection: socket.socket) -> None:
@@ -320,7 +320,7 @@ def test_a_kept_connection_that_dies_under_a_request_is_not_tried_again(transpor
         assert (server.connections, len(requests)) == (1, 2)
 
 
-def test_a_kept_connection_that_is_closed_already_is_replaced(transport: RequestsTransport) -> None:
+def test_a_kept_connection_that_is_closed_already_is_replaced(transport: PooledTransport) -> None:
     closed = threading.Event()
 
     def script(connection: socket.socket) -> None:
@@ -338,7 +338,7 @@ def test_a_kept_connection_that_is_closed_already_is_replaced(transport: Request
 
 
 def test_more_than_a_mebibyte_is_cut_and_not_read_on() -> None:
-    transport = RequestsTransport(5)
+    transport = PooledTransport(5)
     big = b"x" * (3 * MAX_REPLY_BYTES)
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(big)}\r\n\r\n".encode()
     with serving(answering(head + big)) as server:
@@ -352,7 +352,7 @@ def test_a_mebibyte_is_read_whole() -> None:
     body = b"x" * MAX_REPLY_BYTES
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with serving(answering(head + body)) as server:
-        reply = RequestsTransport(5).send(request(server.port))
+        reply = PooledTransport(5).send(request(server.port))
     assert (reply.too_large, len(reply.body)) == (False, MAX_REPLY_BYTES)
 
 
@@ -360,11 +360,11 @@ def test_a_small_reply_that_unpacks_without_end_is_cut() -> None:
     body = gzip.compress(b"x" * (64 * MAX_REPLY_BYTES))
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with serving(answering(head + body)) as server:
-        reply = RequestsTransport(5).send(request(server.port))
+        reply = PooledTransport(5).send(request(server.port))
     assert (reply.too_large, len(reply.body)) == (True, MAX_REPLY_BYTES)
 
 
-def test_a_packed_reply_is_unpacked(transport: RequestsTransport) -> None:
+def test_a_packed_reply_is_unpacked(transport: PooledTransport) -> None:
     body = gzip.compress(b"{}")
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with serving(answering(head + body)) as server:
@@ -372,7 +372,7 @@ def test_a_packed_reply_is_unpacked(transport: RequestsTransport) -> None:
 
 
 def test_the_environment_adds_neither_credentials_nor_a_proxy(
-    transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch
+    transport: PooledTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -380,7 +380,7 @@ def test_the_environment_adds_neither_credentials_nor_a_proxy(
         assert transport.send(request(server.port)).status == 200
 
 
-def test_no_log_line_quotes_the_url(transport: RequestsTransport, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_log_line_quotes_the_url(transport: PooledTransport, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     defective = b"HTTP/1.1 200 OK\r\nno colon here\r\nContent-Length: 2\r\n\r\n{}"
     for reply in (OK, defective, b"nonsense\r\n\r\n"):

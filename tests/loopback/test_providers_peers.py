@@ -19,7 +19,7 @@ from infra.local.demo.browser import Browser
 from infra.local.processes.process import free_port
 from tests.fakes.token_requests import build_token_request
 from tests.peers.oidc_provider import OidcProvider, why_missing
-from token_refresh.adapters.http import RequestsTransport
+from token_refresh.adapters.http import PooledTransport
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant
 from token_refresh.core.provider.definition import Provider
@@ -55,7 +55,7 @@ def django() -> Iterator[AuthorizationServer]:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[Exchange]:
-    transport = RequestsTransport(10)
+    transport = PooledTransport(10)
     yield Exchange(transport, KeySigner(), time.time)
     transport.close()
 

@@ -23,7 +23,7 @@ from tests.loopback.test_providers_peers import (
     refreshed,
 )
 from tests.peers.authlib_server import LIFE, AuthlibServer
-from token_refresh.adapters.http import RequestsTransport
+from token_refresh.adapters.http import PooledTransport
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, ClientCredentialsGrant, RefreshTokenGrant
 from token_refresh.core.secrecy import Secret
@@ -61,7 +61,7 @@ def authlib() -> Iterator[AuthlibServer]:
 
 @pytest.fixture
 def revoker() -> Iterator[Revoker]:
-    transport = RequestsTransport(10)
+    transport = PooledTransport(10)
     yield Revoker(transport, KeySigner(), time.time)
     transport.close()
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from tests.fakes.token_requests import build_token_request
-from token_refresh.adapters.http import RequestsTransport
+from token_refresh.adapters.http import PooledTransport
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, RefreshTokenGrant
 from token_refresh.core.provider.url import fill
@@ -78,7 +78,7 @@ def test_a_built_in_provider_is_asked_to_revoke_as_it_wants(name: str) -> None:
     provider = PROVIDERS[name]
     way, path = provider.revocation, urlsplit(provider.revocation_url or "").path
     client = Client("client-1", Secret(SECRET), variables=dict.fromkeys(provider.variables, "acme"))
-    transport = RequestsTransport(5)
+    transport = PooledTransport(5)
     with endpoint() as (origin, seen):
         here = dataclasses.replace(provider, revocation_url=f"{origin}{path}")
         request = build_token_request(here, RefreshTokenGrant(Secret(REFRESH)), client)

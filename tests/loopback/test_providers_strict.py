@@ -17,7 +17,7 @@ import pytest
 
 from tests.core.test_token_replies import recorded
 from tests.fakes.token_requests import build_token_request
-from token_refresh.adapters.http import RequestsTransport
+from token_refresh.adapters.http import PooledTransport
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, ClientCredentialsGrant, RefreshTokenGrant
 from token_refresh.core.provider.url import fill
@@ -170,7 +170,7 @@ def refresh(provider: Provider, origin: str, refresh_token: str) -> TokenOutcome
         token_url=f"{origin}{urlsplit(provider.token_url).path}",
         refresh_url=f"{origin}{urlsplit(provider.refresh_url).path}",
     )
-    transport = RequestsTransport(5)
+    transport = PooledTransport(5)
     endpoint = Exchange(transport, KeySigner(), time.time)
     try:
         client = Client(CLIENT_ID, Secret(CLIENT_SECRET), variables=dict.fromkeys(provider.variables, "acme"))

@@ -39,6 +39,20 @@ def test_who_hands_over_a_result_keeps_no_place_in_the_quota_s_line() -> None:
     assert stage.began["second"] == pytest.approx(101)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_who_came_first_keeps_its_turn_at_a_host_after_it_has_handed_over(seed: int) -> None:
+    """Its tasks end between two slots; whoever looks first at the moment of the next one, it is not the other's."""
+    stage, dice = Stage(threads=16, per_second=0.5), random.Random(seed)
+    lengths = (0.2, 0.5, 1.0, 1.9, 3.1)
+    own = [stage.task(f"a{n}", dice.choice(lengths), host="h") for n in range(5)]
+    elsewhere = [stage.task(f"x{n}", dice.choice(lengths), host="i") for n in range(5)]
+    later = stage.run(
+        *(stage.task(f"b{n}", dice.choice(lengths), host="h") for n in range(5)), at=dice.choice((0, 1, 2))
+    )
+    stage.time.play(stage.run(*own, *elsewhere), later)
+    assert max(stage.began[f"a{n}"] for n in range(5)) < min(stage.began[f"b{n}"] for n in range(5))
+
+
 def test_who_waits_for_a_thread_keeps_no_place_in_the_quota_s_line() -> None:
     stage = Stage(threads=2, writes_per_minute=60)
     stage.use_up_the_burst()

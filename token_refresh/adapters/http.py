@@ -1,4 +1,4 @@
-"""HTTP to providers on requests: one send, no redirect, bounded in time and size, honest about what may have left.
+"""HTTP to providers on urllib3: one send, no redirect, bounded in time and size, honest about what may have left.
 
 Whether a request can have reached the provider decides whether a single-use refresh token may be spent. So it is not
 guessed from the exception's type (a TLS failure may be a handshake's or a reply's): the connection itself notes the
@@ -15,11 +15,10 @@ import time
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
+import certifi
+from urllib3 import PoolManager, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util import Timeout
 
 from token_refresh.core.http import MAX_REPLY_BYTES, HttpReply, HttpRequest
 from token_refresh.errors import NotSent, ReplyLost
@@ -99,13 +98,7 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-
-
-class RequestsTransport:
+class PooledTransport:
     """Send requests to providers, keeping connections alive; safe for threads.
 
     `timeout` (s) bounds an exchange from the look-up of the name to the last byte. Proxies, netrc and cookies of the
@@ -117,9 +110,8 @@ class RequestsTransport:
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.ERROR)
         self._timeout = timeout
-        self._verify = ca_bundle or True
-        # An adapter without its session: no cookies, no redirects, no netrc.
-        self._adapter = _Adapter(pool_connections=connections, pool_maxsize=connections)
+        self._pools = PoolManager(connections, maxsize=connections, ca_certs=ca_bundle or certifi.where())
+        self._pools.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def send(self, request: HttpRequest) -> HttpReply:
         """Send a request once.
@@ -132,7 +124,7 @@ class RequestsTransport:
         _attempt.sent = False
         try:
             return self._exchange(request)
-        except Exception:  # noqa: BLE001 - urllib3, http.client, ssl and requests raise what they like
+        except Exception:  # noqa: BLE001 - urllib3, http.client and ssl raise what they like
             # Only the moment counts; and their texts quote the URL, so they are not chained.
             if _attempt.sent:
                 raise ReplyLost(f"no complete reply from {host}") from None
@@ -140,26 +132,32 @@ class RequestsTransport:
 
     def close(self) -> None:
         """Close idle connections."""
-        self._adapter.close()
+        self._pools.clear()
 
     def _exchange(self, request: HttpRequest) -> HttpReply:
-        prepared = requests.PreparedRequest()
-        prepared.prepare(request.method, request.url, headers=dict(request.headers), data=request.body or None)
-        timeout: Any = Timeout(total=self._timeout)
-        response = self._adapter.send(prepared, stream=True, timeout=timeout, verify=self._verify)
+        response = self._pools.urlopen(
+            request.method,
+            request.url,
+            body=request.body or None,
+            headers=dict(request.headers),
+            timeout=Timeout(total=self._timeout),
+            redirect=False,
+            retries=False,
+            preload_content=False,
+        )
         body = bytearray()
         whole = False
         try:
             while len(body) <= MAX_REPLY_BYTES:
-                chunk = response.raw.read(_CHUNK, decode_content=True)
+                chunk = response.read(_CHUNK, decode_content=True)
                 if not chunk:
                     whole = True
                     break
                 body += chunk
         finally:
             if whole:
-                response.raw.release_conn()
+                response.release_conn()
             else:
-                response.raw.close()
+                response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpReply(response.status_code, headers, bytes(body[:MAX_REPLY_BYTES]), too_large=not whole)
+        return HttpReply(response.status, headers, bytes(body[:MAX_REPLY_BYTES]), too_large=not whole)

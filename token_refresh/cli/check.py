@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from token_refresh.adapters.http import RequestsTransport
+from token_refresh.adapters.http import PooledTransport
 from token_refresh.cli.look import find_row
 from token_refresh.cli.session import UNREACHABLE, Session, Stop, command
 from token_refresh.core import boundaries
@@ -115,7 +115,7 @@ def _read_token(session: Session, connection: Connection) -> tuple[Secret, str]:
 
 
 def _send(url: str, provider: Provider, token: Secret | None) -> HttpReply:
-    with closing(RequestsTransport(_SECONDS)) as transport:
+    with closing(PooledTransport(_SECONDS)) as transport:
         try:
             return transport.send(build_resource_request(provider, url, token))
         except TransportError as fault:

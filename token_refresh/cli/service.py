@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from token_refresh.adapters.http import RequestsTransport
+from token_refresh.adapters.http import PooledTransport
 from token_refresh.cli.session import UNREACHABLE, WRONG_USE, Stop
 from token_refresh.core.http import HttpReply, HttpRequest
 from token_refresh.core.json_object import read_object
@@ -33,7 +33,7 @@ def call(url: str, *, body: Mapping[str, object] | None = None) -> tuple[int, di
     if body is not None:
         headers["Content-Type"] = "application/json"
         data = json.dumps(body).encode()
-    with closing(RequestsTransport(_SECONDS)) as transport:
+    with closing(PooledTransport(_SECONDS)) as transport:
         try:
             reply = transport.send(HttpRequest("POST" if body is not None else "GET", url, headers, data))
         except TransportError as fault:

@@ -16,7 +16,7 @@ the pool ever waits for another one.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -36,6 +36,7 @@ _Out = TypeVar("_Out")
 
 _HOST_SHARE: Final = 4  # one host takes at most this part of the threads while others wait
 _CHUNK: Final = 50  # items of a `map` that make a task
+_LEFT_TO_OTHERS: Final = 7  # writes that the largest refresh needs: what is destroyed does not make it wait
 _A_MOMENT: Final = 0.05  # s, that a host's slot is left to a run that goes first
 _NEVER: Final = float("inf")
 
@@ -49,7 +50,7 @@ class _Run:
     turn: Turn
     until: float
     writes_until: float
-    hosts: set[str] = field(default_factory=set)  # whose next slot it waits for
+    is_at_hosts: bool = False  # it would take a host's slot: it waits for nothing else
     ended: list[tuple[Task, Any, BaseException | None]] = field(default_factory=list)
 
     @property
@@ -81,7 +82,7 @@ class Pool:
         self._under_way = Counter[str]()  # tasks by host
         self._waiting = Counter[str]()  # likewise, of all runs
         self._single_use = 0
-        self._at_host: dict[str, set[_Run]] = {}  # runs that wait for a host's next slot
+        self._at_host = defaultdict[str, set[_Run]](set)  # runs that wait for a host's next slot
         self._turns = Turns()
 
     def map(
@@ -131,12 +132,11 @@ class Pool:
         it has. Raises `RuntimeError` then.
         """
         self._require_outside()
-        run = self._open(tasks, self._writes.place(priority), until)
-        last = self._writes.place(Priority.DESTROY, leaves=max((task.writes for task in tasks), default=0))
-        return self._carry_out(run, self._open(beside, last, until))
+        return self._carry_out(self._open(tasks, priority, until), self._open(beside, Priority.DESTROY, until))
 
-    def _open(self, tasks: Sequence[Task], place: Place, until: float) -> _Run:
-        return _Run(Lanes(tasks), place, Turn(place.priority), until, self._ledger.until)
+    def _open(self, tasks: Sequence[Task], priority: Priority, until: float) -> _Run:
+        place = self._writes.place(priority, _LEFT_TO_OTHERS if priority == Priority.DESTROY else 0)
+        return _Run(Lanes(tasks), place, Turn(priority), until, self._ledger.until)
 
     def _carry_out(self, run: _Run, beside: _Run) -> Iterator[tuple[Task, Any]]:
         with self._crew.lock:
@@ -176,7 +176,7 @@ class Pool:
     def _next(self, run: _Run) -> tuple[Task | None, float]:
         """Take a task that may begin now, and all that it needs; else return the seconds after which to look again."""
         now, lanes = self._clock(), run.lanes
-        may_spend = self._may_spend()
+        may_spend, run.is_at_hosts = self._may_spend(), True
         if now >= run.until:
             self._give_up(run, lanes.drain())
         elif may_spend is None:  # not any more in this run
@@ -190,12 +190,13 @@ class Pool:
         while lane := lanes.first(may_spend=bool(may_spend)):
             task = lane.task
             if not self._has_room(task.host):
+                self._need_no_slot(run, task.host)
                 lanes.park(lane)
             elif delay := self._until_slot(run, task.host):
                 lanes.delay(lane, now + delay)
             elif delay := self._writes.try_take(run.place, task.writes) if task.writes else 0.0:
                 self._need_no_thread(run)
-                self._need_no_slot(run)
+                run.is_at_hosts = False
                 return None, min(delay, run.until - now)
             else:
                 self._begin(run, lanes.take(lane))
@@ -216,7 +217,7 @@ class Pool:
         if self._turns.may_take(run.turn, self._crew.size - self._under_way.total()):
             return True
         self._writes.leave(run.place)
-        self._need_no_slot(run)
+        run.is_at_hosts = False
         return False
 
     def _step_back(self, *runs: _Run) -> None:
@@ -224,7 +225,7 @@ class Pool:
         for run in runs:
             self._writes.leave(run.place)
             self._need_no_thread(run)
-            self._need_no_slot(run)
+            run.is_at_hosts = False
 
     def _need_no_thread(self, run: _Run) -> None:
         if self._turns.leave(run.turn):
@@ -235,21 +236,17 @@ class Pool:
         if not host:
             return 0.0
         delay, line = self._hosts[host].until_free(), self._at_host.get(host, ())
-        if not delay and any(other.place.rank < run.place.rank for other in line):
+        if not delay and any(other.is_at_hosts and other.place.rank < run.place.rank for other in line):
             delay = _A_MOMENT
         if delay:
-            self._at_host.setdefault(host, set()).add(run)
-            run.hosts.add(host)
+            self._at_host[host].add(run)
         return delay
 
-    def _need_no_slot(self, run: _Run, host: str | None = None) -> None:
-        """Wait for a host's next slot no longer, or (None) for that of any host."""
-        for each in list(run.hosts) if host is None else [host]:
-            run.hosts.discard(each)
-            line = self._at_host.get(each, set())
-            line.discard(run)
-            if not line:
-                self._at_host.pop(each, None)
+    def _need_no_slot(self, run: _Run, host: str) -> None:
+        """Wait for a host's next slot no longer."""
+        self._at_host[host].discard(run)
+        if not self._at_host[host]:
+            del self._at_host[host]
 
     def _has_room(self, host: str) -> bool:
         is_alone = not host or len(self._waiting) < 2  # noqa: PLR2004 - no other host waits
@@ -268,6 +265,7 @@ class Pool:
     def _give_up(self, run: _Run, tasks: Iterable[Task]) -> None:
         """Let tasks end that have not begun."""
         for task in tasks:
+            self._need_no_slot(run, task.host)
             self._count_waiting(run, task.host, -1)
             run.ended.append((task, None, None))
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from token_refresh.adapters.http import RequestsTransport
+from token_refresh.adapters.http import PooledTransport
 from token_refresh.core.grant import Client, RefreshTokenGrant
 from token_refresh.core.http import HttpRequest
 from token_refresh.core.provider.definition import Provider
@@ -88,7 +88,7 @@ def check_file(file: Path) -> tuple[int, list[str]]:
 def discover_issuer(issuer: str, name: str | None) -> tuple[int, list[str]]:
     """Write a definition from an issuer's metadata; the number is the exit code."""
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    with closing(RequestsTransport(_TIMEOUT)) as transport:
+    with closing(PooledTransport(_TIMEOUT)) as transport:
         try:
             return 0, discover(issuer, transport, name=name, today=today).splitlines()
         except DiscoveryError as fault:
