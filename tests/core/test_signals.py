@@ -151,6 +151,11 @@ def test_an_event_that_names_nothing_is_refused(events: dict[str, object]) -> No
     assert caught.value.code == "invalid_request"
 
 
+def test_an_event_that_names_nothing_does_not_take_others_with_it() -> None:
+    found = read({f"{RISC}sessions-revoked": {}, f"{OAUTH}tokens-revoked": {"subject": ACCOUNT}})
+    assert found.signals == (Signal(GOOGLE, "sub", ACCOUNT["sub"]),)
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{}", b"a.b", b"a.b.c.d", b"a b.c.d", "é.b.c".encode(), b"\xff.b.c", b"a." + b"b" * MAX_BODY + b".c"],

@@ -98,9 +98,18 @@ def read_events(claims: Mapping[str, object], issuer: str, audiences: Collection
     if not isinstance(events, dict) or not events:
         # An ID token of the same issuer for the same client ends here.
         raise SetError(INVALID_REQUEST, "the token has no events")
-    signals = [_read_event(kind, event, issuer) for kind, event in events.items()]
-    kept = tuple(dict.fromkeys(signal for signal in signals if signal))
-    return SecurityEvents(jti, kept[:MAX_SIGNALS], tuple(_short_name(kind) for kind in events)[:MAX_SIGNALS])
+    signals = dict[Signal, None]()
+    faults = list[SetError]()
+    for kind, event in events.items():
+        try:
+            signal = _read_event(kind, event, issuer)
+        except SetError as fault:
+            faults.append(fault)
+        else:
+            signals |= {signal: None} if signal else {}
+    if faults and not signals:  # beside others an unusable event is no reason to lose them
+        raise faults[0]
+    return SecurityEvents(jti, tuple(signals)[:MAX_SIGNALS], tuple(_short_name(kind) for kind in events)[:MAX_SIGNALS])
 
 
 def parse_signals(value: object) -> tuple[Signal, ...]:
