@@ -213,3 +213,43 @@ def test_what_is_owed_by_a_status_that_was_written_keeps_its_name(world: Two) ->
     world.use(world.b)
     world.run()
     assert len(world.told()) == 1
+
+
+def test_what_could_not_be_written_is_written_by_the_first_run_that_may(world: Two) -> None:
+    """Nothing is due for hours, but this instance alone knows of an open incident: it would take it with it."""
+    world.answers["alice-token"] = DEAD
+    world.refuse("alice")
+    world.later(3000)
+    for _ in range(20):
+        world.later(900)
+    assert (world.events(), world.status("alice")) == (["invalid_grant alice"], None)
+    world.allow()
+    asked = len(world.exchange.sent)
+    assert world.later(60) == {"alice": "needs_consent: revoked_or_expired"}
+    assert (world.status("alice") or {})["state"] == "needs_consent"
+    assert len(world.exchange.sent) == asked, "nothing was sent for it"
+    world.use((world.new_instance(), world.store))
+    world.healed("alice")
+    world.later(DAY)
+    assert world.is_all_over("alice")
+
+
+def test_one_refusal_a_run_is_enough_to_leave_the_others_to_the_next_one(world: Two) -> None:
+    names = ["bert", "carl", "dora"]
+    for name in names:
+        world.add(name)
+    world.run()
+    world.refuse(*names)
+    for name in names:
+        world.answers[f"{name}-token"] = SILENT
+    for _ in range(5):
+        world.later(900)
+    assert [e.subject for e in world.told()] == names
+    world.calls()
+    assert world.later(1)["bert"].startswith("unavailable")
+    assert world.calls().count("annotate") == 1
+    world.allow()
+    world.refuse("carl")
+    for _ in range(2):
+        world.later(1)
+    assert [name for name in names if world.status(name)] == ["bert", "dora"], "whoever is refused holds up no other"

@@ -29,6 +29,15 @@ class Unwritten:
         """Tell whether only this instance knows the connection's status."""
         return connection.secret_id in self._kept
 
+    def ids(self) -> list[str]:
+        """Return the secrets whose status is kept, the one that was refused last at the end."""
+        return list(self._kept)
+
+    def postpone(self, connection: Connection) -> None:
+        """Let the others be written first the next time."""
+        if kept := self._kept.pop(connection.secret_id, None):
+            self._kept[connection.secret_id] = kept
+
     def status_of(self, connection: Connection) -> Status | None:
         """Return the connection's status: what it carries, or what could not be written."""
         text = connection.record.annotations.get(STATUS)
