@@ -28,7 +28,6 @@ from token_refresh.core.token_endpoint.request import (
     build_resource_request,
     build_service_account_claims,
     build_token_request,
-    forms_of,
 )
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost
@@ -134,7 +133,7 @@ class Exchange:
         known = [*question.secrets, client_assertion]
         if client is not None:
             known += [client.client_secret, basic_credentials(client)]
-        asked = Asked(now, forms_of(known), question.sent, question.kind)
+        asked = Asked(now, tuple(known), question.sent, question.kind)
         try:
             if client is None or client.dpop_private_key is None:
                 reply = self.transport.send(request)

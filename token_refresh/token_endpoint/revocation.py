@@ -16,7 +16,7 @@ from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import fill
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.classify import Asked
-from token_refresh.core.token_endpoint.request import basic_credentials, forms_of
+from token_refresh.core.token_endpoint.request import basic_credentials
 from token_refresh.core.token_endpoint.revocation import (
     ACCESS_TOKEN,
     REFRESH_TOKEN,
@@ -92,7 +92,7 @@ class Revoker:
         request = build_revocation_request(
             provider, url, token, hint, client, values=values, client_assertion=assertion
         )
-        known = forms_of([token, assertion, client.client_secret, basic_credentials(client)])
+        known = (token, assertion, client.client_secret, basic_credentials(client))
         try:
             reply = self.transport.send(request)
         except NotSent:

@@ -39,6 +39,7 @@ from token_refresh.core.token_endpoint.outcome import (
     UnknownOutcome,
 )
 from token_refresh.core.token_endpoint.reply import parse_body, parse_refreshed
+from token_refresh.core.token_endpoint.request import forms_of
 
 
 class GrantKind(enum.Enum):
@@ -79,7 +80,7 @@ class Asked:
     """What the judgement must know of the question: sent at `now`, with these secrets, on behalf of whom."""
 
     now: float
-    secrets: tuple[Secret, ...] = ()
+    secrets: tuple[Secret | None, ...] = ()
     sent: Secret | None = None
     kind: GrantKind = GrantKind.OWNER
 
@@ -93,7 +94,7 @@ def classify_reply(reply: HttpReply, provider: Provider, asked: Asked) -> TokenO
         if refreshed is not None:
             return refreshed
     words = read_error(data or {}, reply.status)
-    detail = _detail(words, asked.secrets, reply.status)
+    detail = _detail(words, forms_of(asked.secrets), reply.status)
     status = f"http_{reply.status}"
     retry_after = parse_retry_after(reply.headers.get("retry-after"), asked.now)
     if reply.status in _MAYBE:
