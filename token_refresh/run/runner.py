@@ -95,7 +95,8 @@ class Runner:
         looks = self._look(chosen, run.trigger, run)
         visits = [v.came_to(saved[v.connection.secret_id]) if v.connection.secret_id in saved else v for v in looks]
         if not run.trigger.dry_run:
-            visits = self.verdicts.write_unwritten(self._carry_out(visits, run), run.until)
+            refused = self.visitor.incidents.unwritten.ids()
+            visits = self.verdicts.write_unwritten(self._carry_out(visits, run), refused, run.until)
             for _ in self.pool.run(self._outlived(visits), Priority.DESTROY, run.until):
                 pass
         return visits

@@ -144,16 +144,19 @@ class Verdicts:
             _say(connection, fault)
         return visit if connection is visit.connection else replace(visit, connection=connection)
 
-    def write_unwritten(self, visits: list[Visit], until: float) -> list[Visit]:
-        """Write the statuses that this instance alone knows, and would take with it; a refusal leaves the others."""
-        unwritten, numbers = self.incidents.unwritten, dict[str, int]()
-        if ids := unwritten.ids():
-            numbers = {v.connection.secret_id: number for number, v in enumerate(visits)}
-        for number in [numbers[i] for i in ids if i in numbers]:
+    def write_unwritten(self, visits: list[Visit], refused: Sequence[str], until: float) -> list[Visit]:
+        """Write the statuses that this instance alone knows, and would take with it.
+
+        They are those of the secrets that were `refused` in former runs; another refusal leaves the others to the next.
+        """
+        numbers = {v.connection.secret_id: number for number, v in enumerate(visits)} if refused else {}
+        unwritten = self.incidents.unwritten
+        for number in [numbers[i] for i in refused if i in numbers]:
             connection = visits[number].connection
             try:
-                if self.clock() < until and (now := self.incidents.write(connection, unwritten.status_of(connection))):
-                    visits[number] = replace(visits[number], connection=now)
+                if connection in unwritten and self.clock() < until:
+                    written = self.incidents.write(connection, unwritten.status_of(connection))
+                    visits[number] = replace(visits[number], connection=written or connection)
             except StoreError as fault:
                 _say(connection, fault)
                 unwritten.postpone(connection)
