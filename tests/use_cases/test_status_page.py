@@ -165,6 +165,8 @@ def test_a_store_that_is_down_is_503(world: World) -> None:
     ("accept", "kind"),
     [
         ("application/json", "application/json"),
+        ("application/json; charset=utf-8", "application/json"),
+        ("text/html;q=0.9, application/json;charset=utf-8", "application/json"),
         ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
         ("*/*", "text/html"),
         ("", "text/html"),

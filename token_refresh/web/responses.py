@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import flask
 from flask import Request, Response
+from werkzeug.datastructures import MIMEAccept
 
 # A year: owners come back after months.
 _HSTS: Final = "max-age=31536000"
@@ -44,8 +45,8 @@ def protect_every_answer() -> None:
 
 def wants_json(request: Request) -> bool:
     """Tell whether the caller prefers JSON to HTML."""
-    offers = ["text/html", "application/json"]
-    return request.accept_mimetypes.best_match(offers, default="text/html") == "application/json"
+    plain = MIMEAccept([(kind.partition(";")[0].strip(), quality) for kind, quality in request.accept_mimetypes])
+    return plain.best_match(["text/html", "application/json"], default="text/html") == "application/json"
 
 
 def json_answer(data: object, status: int) -> Response:
