@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -297,3 +298,26 @@ def test_the_text_form_keeps_its_facts_with_the_release_in_one_write() -> None:
     facts = json.loads(scene.store.annotations(GRANT)[ACCESS_TOKEN])
     assert facts == {"expires_at": START + 7200, "refreshed_at": START + 3600, "connection_version": "2"}
     assert [operation for operation, _ in scene.store.calls].count("annotate") == 2
+
+
+def test_who_ends_with_the_process_does_not_rely_on_a_thread_in_the_middle_of_the_release(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    outcome(scene.runner)
+    leases = scene.runner.saver.leases
+    (connection,) = scene.runner.directory.list()
+
+    class Killed(BaseException):
+        pass
+
+    def end_in_the_middle(operation: str, *_: str) -> None:
+        if operation == "annotate":
+            monkeypatch.undo()
+            leases.give_back(held)  # by the thread that SIGTERM has started
+            raise Killed
+
+    with suppress(Killed), leases.held(connection, 1) as held:
+        assert scene.lease() == held.lease
+        monkeypatch.setattr(scene.store.faults, "strike", end_in_the_middle)
+    assert scene.lease() == Lease("", 0, 2)

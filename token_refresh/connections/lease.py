@@ -45,7 +45,8 @@ class Held:
     was_abandoned: bool = False
     maybe_spent: bool = False
     is_unsaved: bool = False
-    is_over: bool = False
+    is_over: bool = False  # no more to be renewed
+    is_given_back: bool = False
     changes: dict[str, str | None] = field(default_factory=dict)
     on_return: Callable[[SecretRecord], Mapping[str, str | None]] = lambda _: {}
 
@@ -157,8 +158,11 @@ class Leases:
         held.is_unsaved = unsaved
 
     def give_back(self, held: Held) -> None:
-        """Release the lease, or end it where a token may be spent; an unsaved one stays marked."""
-        if held.is_unsaved or held.is_over:
+        """Release the lease, or end it where a token may be spent; an unsaved one stays marked.
+
+        Another thread may be in the middle of it; as the process may end with this one, it is done once more then.
+        """
+        if held.is_unsaved or held.is_given_back:
             return
         held.is_over = True
         holder, until = (held.lease.holder, self.clock()) if held.maybe_spent else ("", 0)
@@ -175,10 +179,11 @@ class Leases:
         else:
             if record:
                 held.connection = replace(held.connection, record=record)
+        held.is_given_back = True
 
     def end(self, held: Held) -> None:
         """End the lease now, without releasing it: the instance goes, and its token may be spent."""
-        held.is_unsaved, held.is_over, held.maybe_spent = False, False, True
+        held.is_unsaved, held.is_given_back, held.maybe_spent = False, False, True
         self.give_back(held)
 
     @staticmethod
