@@ -7,13 +7,14 @@ goes on with the status that stands there then, and ends with it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from token_refresh.core.connection import STATUS, Connection
 from token_refresh.core.incident.incident import carry, recover, told_beside
 from token_refresh.core.status import Status, parse_status
 from token_refresh.core.units import MINUTE
 
-_LASTS = 15 * MINUTE  # after which a fault that might pass is one that does not
+_LASTS: Final = 15 * MINUTE  # after which a fault that might pass is one that does not
 
 
 class Unwritten:

@@ -105,8 +105,9 @@ def read_events(claims: Mapping[str, object], issuer: str, audiences: Collection
             signal = _read_event(kind, event, issuer)
         except SetError as fault:
             faults.append(fault)
-        else:
-            signals |= {signal: None} if signal else {}
+            continue
+        if signal:
+            signals[signal] = None
     if faults and not signals:  # beside others an unusable event is no reason to lose them
         raise faults[0]
     return SecurityEvents(jti, tuple(signals)[:MAX_SIGNALS], tuple(_short_name(kind) for kind in events)[:MAX_SIGNALS])

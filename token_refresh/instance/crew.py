@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol, TypeVar, final
 
@@ -69,14 +69,7 @@ class Threads(Crew):
 
     def map_within(self, work: Callable[[_In], _Out], items: Sequence[_In], seconds: float) -> list[tuple[_In, _Out]]:
         """See `Crew`; each item has a thread of its own."""
-        ended: list[tuple[_In, _Out]] = []
-        threads = [threading.Thread(target=lambda i=item: ended.append((i, work(i))), daemon=True) for item in items]
-        until = time.monotonic() + seconds
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(max(until - time.monotonic(), 0))
-        return list(ended)
+        return side_by_side(work, items, seconds)
 
 
 @final
@@ -104,6 +97,18 @@ class Alone(Crew):
         """See `Crew`; one after the other, and none is begun later."""
         until = self._clock() + seconds
         return [(item, work(item)) for item in items if self._clock() < until]
+
+
+def side_by_side(work: Callable[[_In], _Out], items: Iterable[_In], seconds: float) -> list[tuple[_In, _Out]]:
+    """Do something for each item, in a thread of its own; return what has ended within so many seconds."""
+    ended: list[tuple[_In, _Out]] = []
+    threads = [threading.Thread(target=lambda i=item: ended.append((i, work(i))), daemon=True) for item in items]
+    until = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(until - time.monotonic(), 0))
+    return list(ended)
 
 
 def _sleep_without(lock: threading.RLock, sleep: Sleep, seconds: float) -> None:

@@ -170,13 +170,14 @@ class Pool:
         with self._crew.lock:
             ended = [*run.ended, *(end for end in beside.ended if end[2])]  # of those beside only what they raised
             run.ended, beside.ended = [], []
-            self._step_back(*((run, beside) if ended else ()))
+            if ended:
+                self._step_back(run, beside)
             return ended
 
     def _next(self, run: _Run) -> tuple[Task | None, float]:
         """Take a task that may begin now, and all that it needs; else return the seconds after which to look again."""
-        now, lanes = self._clock(), run.lanes
-        may_spend, run.is_at_hosts = self._may_spend(), True
+        now, lanes, may_spend = self._clock(), run.lanes, self._may_spend()
+        run.is_at_hosts = True
         if now >= run.until:
             self._give_up(run, lanes.drain())
         elif may_spend is None:  # not any more in this run

@@ -14,10 +14,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+from token_refresh.instance.crew import side_by_side
 
 log = logging.getLogger("token_refresh")
 
+_LONGEST: Final = 60.0  # s; a platform waits for ten
 _Pending = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _kept: list[Any] = []  # what C calls must not be collected
 T = TypeVar("T")
@@ -33,7 +36,9 @@ def on_termination(work: Callable[[T], None], things: Callable[[], Iterable[T]])
     def install(_: object = None) -> int:
         before = signal.getsignal(signal.SIGTERM)
         # Not in the handler itself: it interrupts the main thread anywhere, locks held.
-        worker = threading.Thread(target=_do_all, args=(work, things), name="token-refresh-termination")
+        worker = threading.Thread(
+            target=lambda: side_by_side(work, things(), _LONGEST), name="token-refresh-termination"
+        )
 
         def handle(number: int, frame: FrameType | None) -> None:
             is_first = worker.ident is None
@@ -55,14 +60,6 @@ def on_termination(work: Callable[[T], None], things: Callable[[], Iterable[T]])
     _kept.append(pending)
     if ctypes.pythonapi.Py_AddPendingCall(pending, None):
         log.warning("SIGTERM cannot be handled: what is not stored when it comes is lost with the process")
-
-
-def _do_all(work: Callable[[T], None], things: Callable[[], Iterable[T]]) -> None:
-    threads = [threading.Thread(target=work, args=(thing,)) for thing in things()]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def _end_after(worker: threading.Thread, number: int) -> None:

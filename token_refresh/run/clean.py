@@ -124,10 +124,10 @@ class Janitor:
         return sorted(v.number for v in versions[2:] if v.number > lease_of(connection.record).kept)
 
 
-def destroy_outlived(
+def build_destructions(
     connections: Iterable[Connection], memory: Memory, store: SecretStore, clock: Callable[[], float]
 ) -> list[Task]:
-    """Return what destroys the access tokens that this instance knows to have run out."""
+    """Describe the destruction of each access token that this instance knows to have run out."""
 
     def destroy(connection: Connection, version: int) -> None:
         if memory.outlived(connection, now) != version:  # another run was faster

@@ -30,7 +30,7 @@ from token_refresh.instance.quota import Priority
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.refresh.attempt import Attempt, Reply
 from token_refresh.refresh.save import Saver
-from token_refresh.run.clean import Janitor, destroy_outlived
+from token_refresh.run.clean import Janitor, build_destructions
 from token_refresh.run.report import Report
 from token_refresh.run.revoke import Revocations
 from token_refresh.run.run import OpenAttempts, Run, build_task, is_outage, urgency
@@ -97,7 +97,7 @@ class Runner:
         if not run.trigger.dry_run:
             refused = self.visitor.incidents.unwritten.ids()
             visits = self.verdicts.write_unwritten(self._carry_out(visits, run), refused, run.until)
-            for _ in self.pool.run(self._outlived(visits), Priority.DESTROY, run.until):
+            for _ in self.pool.run(self._destructions(visits), Priority.DESTROY, run.until):
                 pass
         return visits
 
@@ -179,7 +179,7 @@ class Runner:
                 done[visit.connection.secret_id] = waited
                 self._record(attempts.end(waited), done, run)
         # While the due wait for a host's pace, what has run out is destroyed: else it would pile up behind them.
-        beside = self._outlived(v for v in visits if not v.decision.attempt)
+        beside = self._destructions(v for v in visits if not v.decision.attempt)
         for task, result in self.pool.run(self._tasks(due, run), run.priority, run.until, beside):
             visit = result or done[task.key].decided(self._deferred())
             done[task.key] = visit
@@ -193,8 +193,8 @@ class Runner:
         reason = NOT_SAVED if self.unsaved.may_spend() is None else "run_seconds"
         return wait(Outcome.DEFERRED, reason)
 
-    def _outlived(self, visits: Iterable[Visit]) -> list[Task]:
-        return destroy_outlived((v.connection for v in visits), self.visitor.memory, self.visitor.store, self.clock)
+    def _destructions(self, visits: Iterable[Visit]) -> list[Task]:
+        return build_destructions((v.connection for v in visits), self.visitor.memory, self.visitor.store, self.clock)
 
     def _tasks(self, due: Iterable[Visit], run: Run) -> list[Task]:
         providers = self.visitor.memory.providers
