@@ -5,15 +5,17 @@ An entry point needs a few of them, and a cold start waits for every import: eac
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from token_refresh.adapters.logs import configure_logging
+from token_refresh.adapters.logs import begin_logging, configure_logging
 from token_refresh.core.provider.definition import Provider
 from token_refresh.errors import BadEnvironment
 from token_refresh.providers import load_providers
@@ -47,10 +49,12 @@ class Parts:
 
     @cached_property
     def store(self) -> SecretManager:
-        """Return Secret Manager."""
-        from token_refresh.adapters.secret_manager import SecretManager
-        from token_refresh.adapters.secret_manager_client import build_client, parent_of
+        """Return Secret Manager, the last part that is imported: the log comes while its first answer is waited for."""
+        with _collecting_nothing():
+            from token_refresh.adapters.secret_manager import SecretManager
+            from token_refresh.adapters.secret_manager_client import build_client, parent_of
 
+        begin_logging()
         return SecretManager(build_client(self.settings), parent_of(self.settings.project, self.settings.location))
 
     @cached_property
@@ -89,19 +93,20 @@ class Parts:
     @cached_property
     def runner(self) -> Runner:
         """Return the use case of a refresh run; what it could not store is tried once more when the process ends."""
-        from token_refresh.instance.termination import on_termination
-        from token_refresh.run.build import Outside, build_runner
+        with _collecting_nothing():
+            from token_refresh.instance.termination import on_termination
+            from token_refresh.run.build import Outside, build_runner
 
-        outside = Outside(
-            self.store,
-            self.endpoint,
-            self.publisher,
-            self.tickets,
-            self.revoker,
-            time.time,
-            time.sleep,
-            time.monotonic,
-        )
+            outside = Outside(
+                endpoint=self.endpoint,
+                publisher=self.publisher,
+                links=self.tickets,
+                revoker=self.revoker,
+                store=self.store,
+                clock=time.time,
+                sleep=time.sleep,
+                monotonic=time.monotonic,
+            )
         runner = build_runner(outside, self.providers, self.settings)
         on_termination(runner.saver.end, lambda: runner.unsaved.all().values())
         return runner
@@ -263,6 +268,18 @@ def _build(environ: Mapping[str, str]) -> Parts:
         raise BadEnvironment("; ".join(problems))
     configure_logging(project)
     return Parts(replace(settings, project=project), providers)
+
+
+@contextmanager
+def _collecting_nothing() -> Iterator[None]:
+    """Import without a garbage collector that looks, again and again, at what is there to stay (docs/benchmarks.md)."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _project_of_credentials() -> str:

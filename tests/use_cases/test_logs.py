@@ -97,3 +97,34 @@ def test_a_process_that_ends_at_once_has_written_its_lines() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert json.loads(done.stderr or done.stdout)["message"] == "the last words"
+
+
+def test_nothing_is_imported_beside_anything_else(out: io.StringIO) -> None:
+    logs.configure_logging()
+    assert logs._kept
+    assert not logs._kept._import.is_alive()
+    logs.begin_logging()
+    logs.begin_logging()
+    logging.getLogger("token_refresh").info("there")
+    assert [x["message"] for x in lines(out)] == ["there"]
+
+
+def test_the_handler_is_the_last_that_a_cold_start_imports() -> None:
+    program = """
+import gc, sys
+from token_refresh import wiring
+
+def begin():
+    before.update(sys.modules)
+    assert not gc.isenabled()
+
+before = set()
+wiring.begin_logging = begin
+wiring.parts({"GOOGLE_CLOUD_PROJECT": "some", "SECRET_MANAGER_EMULATOR_HOST": "127.0.0.1:1"}).runner
+assert gc.isenabled()
+print(sorted(m for m in set(sys.modules) - before if m.startswith(("token_refresh", "google"))), bool(before))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "[] True\n"
