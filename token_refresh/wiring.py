@@ -5,19 +5,17 @@ An entry point needs a few of them, and a cold start waits for every import: eac
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from token_refresh.adapters.logs import begin_logging, configure_logging
 from token_refresh.core.provider.definition import Provider
 from token_refresh.errors import BadEnvironment
+from token_refresh.instance.part import part
 from token_refresh.providers import load_providers
 from token_refresh.settings import Settings, read_settings
 
@@ -47,24 +45,23 @@ class Parts:
     settings: Settings
     providers: dict[str, Provider]
 
-    @cached_property
+    @part
     def store(self) -> SecretManager:
         """Return Secret Manager, the last part that is imported: the log comes while its first answer is waited for."""
-        with _collecting_nothing():
-            from token_refresh.adapters.secret_manager import SecretManager
-            from token_refresh.adapters.secret_manager_client import build_client, parent_of
+        from token_refresh.adapters.secret_manager import SecretManager
+        from token_refresh.adapters.secret_manager_client import build_client, parent_of
 
         begin_logging()
         return SecretManager(build_client(self.settings), parent_of(self.settings.project, self.settings.location))
 
-    @cached_property
+    @part
     def publisher(self) -> PubSub:
         """Return the topics."""
         from token_refresh.adapters.pubsub import PubSub
 
         return PubSub(self.settings.project, self.settings.events_topic, self.settings.refresh_topic)
 
-    @cached_property
+    @part
     def endpoint(self) -> Exchange:
         """Return the exchange at token endpoints."""
         from token_refresh.adapters.http import PooledTransport
@@ -73,7 +70,7 @@ class Parts:
 
         return Exchange(PooledTransport(self.settings.http_timeout), KeySigner(), time.time)
 
-    @cached_property
+    @part
     def revoker(self) -> Revoker:
         """Return the revocation of grants."""
         from token_refresh.adapters.http import PooledTransport
@@ -82,7 +79,7 @@ class Parts:
 
         return Revoker(PooledTransport(self.settings.http_timeout), KeySigner(), time.time)
 
-    @cached_property
+    @part
     def tickets(self) -> Tickets:
         """Return the maker of links, sessions and action tokens."""
         from token_refresh.adapters.tickets import Tickets
@@ -90,42 +87,41 @@ class Parts:
         s = self.settings
         return Tickets(s.consent_signing_key, s.consent_url, s.consent_ticket_ttl, time.time)
 
-    @cached_property
+    @part
     def runner(self) -> Runner:
         """Return the use case of a refresh run; what it could not store is tried once more when the process ends."""
-        with _collecting_nothing():
-            from token_refresh.instance.termination import on_termination
-            from token_refresh.run.build import Outside, build_runner
+        from token_refresh.instance.termination import on_termination
+        from token_refresh.run.build import Outside, build_runner
 
-            outside = Outside(
-                endpoint=self.endpoint,
-                publisher=self.publisher,
-                links=self.tickets,
-                revoker=self.revoker,
-                store=self.store,
-                clock=time.time,
-                sleep=time.sleep,
-                monotonic=time.monotonic,
-            )
+        outside = Outside(
+            endpoint=self.endpoint,
+            publisher=self.publisher,
+            links=self.tickets,
+            revoker=self.revoker,
+            store=self.store,
+            clock=time.time,
+            sleep=time.sleep,
+            monotonic=time.monotonic,
+        )
         runner = build_runner(outside, self.providers, self.settings)
         on_termination(runner.saver.end, lambda: runner.unsaved.all().values())
         return runner
 
-    @cached_property
+    @part
     def incidents(self) -> Incidents:
         """Return the keeper of statuses and events, for those who are not a run."""
         from token_refresh.connections.incidents import Incidents
 
         return Incidents(self.store, self.publisher, self.tickets, time.time)
 
-    @cached_property
+    @part
     def pages(self) -> Pages:
         """Return the templates."""
         from token_refresh.web.pages import Pages
 
         return Pages()
 
-    @cached_property
+    @part
     def reconsent(self) -> Reconsent:
         """Return the re-consent workflow."""
         from token_refresh.connections.lease import Leases
@@ -157,14 +153,14 @@ class Parts:
             time.time,
         )
 
-    @cached_property
+    @part
     def asker(self) -> Asker:
         """Return who asks for consent."""
         from token_refresh.consent.answers import Asker
 
         return Asker(self.settings.consent_name, self.settings.consent_contact)
 
-    @cached_property
+    @part
     def caller_secrets(self) -> CallerSecrets:
         """Return Secret Manager as the callers of `token` see it."""
         from token_refresh.adapters.caller_secrets import CallerSecrets, build_channel
@@ -172,14 +168,14 @@ class Parts:
 
         return CallerSecrets(build_channel(self.settings), parent_of(self.settings.project, self.settings.location))
 
-    @cached_property
+    @part
     def refusals(self) -> Refusals:
         """Return the limit of `token`: sixty refusals a minute, then only callers that it has served."""
         from token_refresh.instance.recent import Refusals
 
         return Refusals(60, 60.0, time.monotonic)
 
-    @cached_property
+    @part
     def security_events(self) -> SecurityEventReceiver:
         """Return the receiver of security event tokens; raises `BadEnvironment` when it would refuse all of them."""
         from token_refresh.adapters.security_events import JwksVerifier
@@ -191,14 +187,14 @@ class Parts:
         verifier = JwksVerifier(s.risc_jwks_url, s.http_timeout, time.monotonic)
         return SecurityEventReceiver(verifier, self.publisher, s, time.time)
 
-    @cached_property
+    @part
     def overview(self) -> Overview:
         """Return the look at all connections."""
         from token_refresh.overview import Overview
 
         return Overview(self.store, self.publisher, self.providers, self.tickets, self.settings, time.time)
 
-    @cached_property
+    @part
     def status_page(self) -> StatusPage:
         """Return the status page."""
         from token_refresh.web.status import StatusPage
@@ -210,7 +206,7 @@ class Parts:
         view = StatusView(self.overview, self.pages, actions, redirect_uri, self.settings.runbook_url, time.time)
         return StatusPage(view)
 
-    @cached_property
+    @part
     def notifier(self) -> Notifier:
         """Return the messages to owners and operators."""
         from token_refresh.adapters.messages import AppriseMessenger
@@ -268,18 +264,6 @@ def _build(environ: Mapping[str, str]) -> Parts:
         raise BadEnvironment("; ".join(problems))
     configure_logging(project)
     return Parts(replace(settings, project=project), providers)
-
-
-@contextmanager
-def _collecting_nothing() -> Iterator[None]:
-    """Import without a garbage collector that looks, again and again, at what is there to stay (docs/benchmarks.md)."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _project_of_credentials() -> str:
