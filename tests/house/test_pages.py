@@ -32,6 +32,17 @@ def anchors(page: Path) -> set[str]:
     return found
 
 
+# A file of the repository, by its way from the root; and what is named that nobody commits.
+NAMED = re.compile(
+    r"(?<![\w./-])(?:tests|token_refresh|infra|docs|examples)/[\w./-]+\.(?:py|md|toml|tf|json|yaml|html|css|txt|go|js|sh)\b"
+)
+NOT_COMMITTED = {
+    "infra/.terraform/modules.json": "Terraform writes it",
+    "tests/replies/acme.dead.json": "the example of a new provider",
+    "tests/replies/acme.success.json": "the example of a new provider",
+}
+
+
 def test_the_page_on_settings_shows_every_one_with_its_default() -> None:
     assert marked("docs/settings.md", "settings") == settings_table()
 
@@ -66,3 +77,27 @@ def test_every_link_leads_somewhere(page: str) -> None:
         if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
             dead.append(link)
     assert not dead, f"{page}: {dead}"
+
+
+def test_every_file_that_is_named_exists() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    texts = {
+        name: (ROOT / name).read_text(encoding="utf-8", errors="replace")
+        for name in listed.split("\0")
+        if name.endswith((".py", ".md", ".toml", ".tf", ".yaml")) and (ROOT / name).is_file()
+    }
+    named = {(path, name) for name, text in texts.items() for path in NAMED.findall(text)}
+    # Terraform's modules and examples are named by their way from infra.
+    gone = {pair for pair in named if not (ROOT / pair[0]).exists() and not (ROOT / "infra" / pair[0]).exists()}
+    here = "tests/house/test_pages.py"
+    assert sorted(pair for pair in gone if pair[0] not in NOT_COMMITTED) == []
+    assert {path for path, name in gone if name != here} == set(NOT_COMMITTED)
+
+
+def test_every_file_that_the_page_on_the_architecture_names_exists() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    named = {name for name in re.findall(r"`([\w/-]+(?:/|\.(?:py|toml|md)))`", text) if not name.startswith("tests/")}
+    assert len(named) > 40
+    there = [f"/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "token_refresh").rglob("*")]
+    there += [f"{name}/" for name in there] + ["/main.py", "/docs/decisions.md"]
+    assert [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in there)] == []

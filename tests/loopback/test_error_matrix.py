@@ -61,7 +61,7 @@ def test_an_error_at_any_call_loses_nothing(
 ) -> None:
     scene = SCENE[name]
     points = [p for p in record_points(world, scene, "strict") if p.what != TOKEN_ENDPOINT]
-    if lasts:  # what cannot be stored as long as the process lives is lost with it: tests/core/test_lease.py
+    if lasts:  # what cannot be stored as long as the process lives is lost with it: tests/use_cases/test_lease.py
         points = [p for p in points if not is_commit_to_write(p)]
     cells = {new_cell(world, scene, "strict"): point for point in points}
     failed_with = dict(zip(cells, cycle(codes), strict=False))
