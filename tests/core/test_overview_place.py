@@ -16,6 +16,7 @@ from token_refresh.core.overview.place import (
     build_scheduler_commands,
     build_secret_url,
 )
+from token_refresh.core.overview.row import Standing
 
 HERE, REGIONAL = Place("some-project"), Place("some-project", "europe-west1")
 SECRET = "gmail-alice-refresh-token"
@@ -25,27 +26,30 @@ CORRECT = "--update-annotations=token-refresh.owner=alice@example.com"
 @pytest.mark.parametrize(
     ("standing", "first"),
     [
-        ("needs_consent", f"gcloud secrets versions add {SECRET} --data-file=grant.json --project=some-project"),
-        ("paused", f"gcloud secrets update {SECRET} --project=some-project --update-labels=token-refresh=enabled"),
+        (Standing.NEEDS_CONSENT, f"gcloud secrets versions add {SECRET} --data-file=grant.json --project=some-project"),
         (
-            "rejected",
+            Standing.PAUSED,
+            f"gcloud secrets update {SECRET} --project=some-project --update-labels=token-refresh=enabled",
+        ),
+        (
+            Standing.REJECTED,
             "gcloud secrets versions add oauth-client-google --data-file=client_secret.json --project=some-project",
         ),
         (
-            "misconfigured",
+            Standing.MISCONFIGURED,
             f"gcloud secrets update {SECRET} --project=some-project {CORRECT}",
         ),
-        ("unreadable", "gcloud secrets get-iam-policy gmail-alice-access-token --project=some-project"),
+        (Standing.UNREADABLE, "gcloud secrets get-iam-policy gmail-alice-access-token --project=some-project"),
     ],
 )
-def test_what_the_state_asks_for_comes_first(standing: str, first: str) -> None:
+def test_what_the_state_asks_for_comes_first(standing: Standing, first: str) -> None:
     commands = build_commands(build(owner="alice@example.com").connection, standing, HERE)
     assert commands[0].line == first
     assert any("versions access latest --secret=gmail-alice-access-token" in c.line for c in commands)
 
 
 def test_regional_secrets_are_named_with_their_location() -> None:
-    for command in (*build_commands(build().connection, "healthy", REGIONAL), *build_first_steps(REGIONAL)):
+    for command in (*build_commands(build().connection, Standing.HEALTHY, REGIONAL), *build_first_steps(REGIONAL)):
         assert "--location=europe-west1" in command.line
     assert (
         build_secret_url(REGIONAL, SECRET)
@@ -92,4 +96,4 @@ def test_the_permission_to_list_is_granted_to_the_pages_own_account() -> None:
 
 
 def test_a_connection_without_an_owner_is_given_one_first() -> None:
-    assert CORRECT in build_commands(build().connection, "needs_consent", HERE)[0].line
+    assert CORRECT in build_commands(build().connection, Standing.NEEDS_CONSENT, HERE)[0].line

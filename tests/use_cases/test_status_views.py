@@ -11,10 +11,13 @@ import pytest
 from tests.use_cases.test_status_page import FIELDS, give_token, listed, make_healthy, page, words
 from tests.use_cases.test_status_truth import HOUR, JSON, asked, refreshed
 from tests.worlds.consents import CANARIES, DEAD, NAME, NOW, SECRET, World
-from token_refresh.core.status import render_status
+from token_refresh.core.overview.listing import ATTENTION, TOO_SHORT
+from token_refresh.core.overview.row import Standing
+from token_refresh.core.status import State, render_status
 from token_refresh.errors import StoreDenied
 from token_refresh.overview import FRESH_SECONDS, Overview
 from token_refresh.settings import Settings
+from token_refresh.web.status_view import WORDS
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -220,6 +223,11 @@ def test_filter_and_search_work_for_json_too(world: World) -> None:
     world.store.declare("other-refresh-token", owner="other@example.com")
     assert [r["name"] for r in asked(world, "q=other@")["connections"]] == ["other"]
     assert [r["name"] for r in asked(world, "state=needs_consent")["connections"]] == [NAME]
+
+
+def test_every_state_is_a_standing_and_every_standing_has_its_words() -> None:
+    assert set(State) < set(Standing)
+    assert set(WORDS) == {*Standing, ATTENTION, TOO_SHORT}
 
 
 def test_a_fault_while_the_page_is_streamed_is_said_in_it(world: World) -> None:

@@ -15,13 +15,14 @@ import click
 from token_refresh.cli.service import call
 from token_refresh.cli.session import UNREACHABLE, Session, Stop, command, write_moment, write_table
 from token_refresh.connections.directory import find_connection
-from token_refresh.core.overview.row import Row
+from token_refresh.core.overview.row import Row, Standing
+from token_refresh.core.status import Outcome
 from token_refresh.errors import StoreDenied
 
 _WAIT_SECONDS: Final = 90
 _LOOK_EVERY: Final = 2.0
-_WELL: Final = ("refreshed", "fresh", "planned", "busy", "deferred", "revoked")
-_LATER: Final = ("unavailable", "busy", "deferred")
+_WELL: Final = (Outcome.REFRESHED, Outcome.FRESH, Outcome.PLANNED, Outcome.BUSY, Outcome.DEFERRED, Outcome.REVOKED)
+_LATER: Final = (Outcome.UNAVAILABLE, Outcome.BUSY, Outcome.DEFERRED)
 _REFRESH_URL: Final = "TOKEN_REFRESH_URL"
 _STATUS_URL: Final = "TOKEN_REFRESH_STATUS_URL"
 
@@ -60,7 +61,7 @@ def refresh_connections(
         return
     session.progress(f"requested on the topic {topic}; waiting for the run")
     rows = _wait_for(session, before)
-    ill = [name for name, row in rows.items() if row is None or row.state not in ("healthy", "paused")]
+    ill = [name for name, row in rows.items() if row is None or row.state not in (Standing.HEALTHY, Standing.PAUSED)]
     lines = write_table(
         ("NAME", "STATE", "REASON", "ACCESS TOKEN UNTIL"),
         [(n, r.state, r.reason or "", write_moment(r.expires_at)) if r else (n, "?", "", "") for n, r in rows.items()],

@@ -41,8 +41,7 @@ from token_refresh.core.overview.place import (
     build_scheduler_commands,
     build_secret_url,
 )
-from token_refresh.core.overview.row import Row
-from token_refresh.core.status import State
+from token_refresh.core.overview.row import Row, Standing
 from token_refresh.overview import Overview, View
 from token_refresh.ports import ActionTokens
 from token_refresh.web.pages import Pages
@@ -50,16 +49,16 @@ from token_refresh.words import load_words
 
 WORDS: Final = {
     ATTENTION: "Needs attention",
-    "needs_consent": "Needs consent",
-    "rejected": "Rejected",
-    "misconfigured": "Misconfigured",
-    "overdue": "Overdue",
-    "unreadable": "Cannot be read",
-    "unavailable": "Unavailable",
-    "suspect": "Suspect",
-    "new": "Not run yet",
-    "healthy": "Healthy",
-    "paused": "Paused",
+    Standing.NEEDS_CONSENT: "Needs consent",
+    Standing.REJECTED: "Rejected",
+    Standing.MISCONFIGURED: "Misconfigured",
+    Standing.OVERDUE: "Overdue",
+    Standing.UNREADABLE: "Cannot be read",
+    Standing.UNAVAILABLE: "Unavailable",
+    Standing.SUSPECT: "Suspect",
+    Standing.NEW: "Not run yet",
+    Standing.HEALTHY: "Healthy",
+    Standing.PAUSED: "Paused",
     TOO_SHORT: "Cannot be kept fresh",
 }
 _MARK: Final = "<!--rows-->"
@@ -67,7 +66,7 @@ _MARK: Final = "<!--rows-->"
 _PASSING: Final = re.compile(r'(?<=ticket=)[^"]+|(?<=name="action" value=")[^"]+|(?<=As of</span> )<time.*?</time>')
 # s: but a page that stays open gets new ones before the old ones end.
 _SIGNED_ANEW: Final = 6 * 3600
-_FOLDS_OPEN: Final = ("new",)
+_FOLDS_OPEN: Final = (Standing.NEW,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ class StatusView:
             "requested": requested if any(row.name == requested for row in view.rows) else None,
             "silence": find_last_run(view.rows) if silent else None,
             "is_silent": silent,
-            "overdue": sum(row.overdue for row in view.rows),
+            Standing.OVERDUE: sum(row.overdue for row in view.rows),
             "remedies": build_scheduler_commands(place),
             "runbook": self._runbook(Fix("", section=NO_RUN)),
             "runs_url": build_logs_url(place),
@@ -139,14 +138,14 @@ class StatusView:
 
     def row_now(self, row: Row) -> dict[str, object]:
         """Return one row as the page's script takes it: `mark` tells whether there has been an attempt."""
-        words = WORDS.get(row.standing, row.standing)
-        said = "Refreshed." if row.standing == State.HEALTHY else f"{words}."
+        words = WORDS[row.standing]
+        said = "Refreshed." if row.standing == Standing.HEALTHY else f"{words}."
         return {
             "name": row.name,
             "mark": row.mark,
             "html": self._row(row),
             "said": said,
-            "good": row.standing == "healthy",
+            "good": row.standing == Standing.HEALTHY,
         }
 
     def history(self, name: str) -> str:
@@ -172,7 +171,7 @@ class StatusView:
             "client": shared.status.client or shared.connection.client_secret_id if shared and shared.status else None,
             "fold": fold,
             "is_open": fold in (*opened.split("."), *_FOLDS_OPEN),
-            "words": WORDS.get(fold, "") if fold else "",
+            "words": WORDS[fold] if fold else "",
             "all_url": _url(query, state=fold) if fold else _url(query, incident=group.incident),
         }
 
@@ -181,18 +180,18 @@ class StatusView:
         explanation = self._explain(row)
         # A link that leads an owner to a provider's refusal stands where only those look who know.
         is_link_aside = (
-            row.state in (State.REJECTED, State.MISCONFIGURED, State.UNAVAILABLE) or row.remedy == "ask_admin"
+            row.state in (Standing.REJECTED, Standing.MISCONFIGURED, Standing.UNAVAILABLE) or row.remedy == "ask_admin"
         )
         facts = {
             "row": row,
             "c": c,
             "status": row.status,
-            "words": WORDS.get(row.standing, row.standing),
+            "words": WORDS[row.standing],
             "e": explanation,
             "runbook": self._runbook(explanation.fix) if explanation.fix else None,
             "consent_url": self.overview.consent_url(row),
             "is_link_aside": is_link_aside,
-            "is_urgent": row.standing == State.NEEDS_CONSENT and not is_link_aside,
+            "is_urgent": row.standing == Standing.NEEDS_CONSENT and not is_link_aside,
             "action": self.actions.action(row.name) if self.actions else None,
             "commands": build_commands(c, row.standing, place),
             "secret_url": build_secret_url(place, c.secret_id),

@@ -15,8 +15,8 @@ from token_refresh.core.incident.address import parse_address
 from token_refresh.core.incident.events import NEVER_CONSENTED, REVOKED_BY_OPERATOR, EventType
 from token_refresh.core.incident.incident import REMINDERS, event_type_of
 from token_refresh.core.incident.words import Fix, Words
-from token_refresh.core.overview.row import NEW, OVERDUE, PAUSED, UNREADABLE, Row
-from token_refresh.core.status import State, Status
+from token_refresh.core.overview.row import Row, Standing
+from token_refresh.core.status import Status
 from token_refresh.core.units import HOUR
 
 Sentence: TypeAlias = tuple[str | float, ...]
@@ -69,27 +69,27 @@ def find_reminder_after(hours: int) -> int | None:
 
 
 def _why(row: Row) -> Sentence:
-    if row.standing == OVERDUE:
+    if row.standing == Standing.OVERDUE:
         if row.due_at is None:
             return ("It has no access token, and no run has looked at it since it was declared.",)
         return ("It has been due since ", row.due_at, ", and no run has refreshed it.")
-    if row.standing == UNREADABLE:
+    if row.standing == Standing.UNREADABLE:
         return (f"Its access token cannot be read: {row.reading.problem}. So this page does not know how it stands.",)
-    if row.standing == NEW:
+    if row.standing == Standing.NEW:
         return ("It has no access token yet: the next run fetches the first.",)
-    if row.standing == State.HEALTHY:
+    if row.standing == Standing.HEALTHY:
         return ("It is refreshed in time.",) if row.reading.facts else ("Nothing is wrong with it.",)
     return (row.message or "",)
 
 
 def _fix(row: Row, words: Words, project: str) -> Fix | None:
-    if row.standing == OVERDUE:
+    if row.standing == Standing.OVERDUE:
         return Fix("See whether the Scheduler job is on, and what the last runs have logged.", section=NO_RUN)
-    if row.standing == UNREADABLE:
+    if row.standing == Standing.UNREADABLE:
         return Fix("See whether the secret exists, and whether this page's service account may read it.")
-    if row.standing == PAUSED:
+    if row.standing == Standing.PAUSED:
         return Fix("Set its label back to enabled.")
-    if row.state == State.HEALTHY or row.cause is None:
+    if row.state == Standing.HEALTHY or row.cause is None:
         return Fix(_MORE_RUNS) if row.cannot_keep_fresh else None
     c = row.connection
     return words.fix(row.cause, project=project, provider=c.provider, connection=c.name, secret=c.secret_id)
@@ -97,7 +97,7 @@ def _fix(row: Row, words: Words, project: str) -> Fix | None:
 
 def _warning(row: Row) -> str | None:
     c = row.connection
-    if row.state == State.NEEDS_CONSENT and not c.owner and not c.subject:
+    if row.state == Standing.NEEDS_CONSENT and not c.owner and not c.subject:
         return "It names no owner, so no consent is accepted: set its annotation token-refresh.owner first."
     if c.owner and c.owner != ANYBODY and not parse_address(c.owner):
         return "Its owner cannot be written to (not exactly one address): messages go to the operators."
@@ -106,19 +106,19 @@ def _warning(row: Row) -> str | None:
 
 def _next(row: Row, told: tuple[Told, ...], run_every: float, now: float) -> Sentence:
     status = row.status
-    if row.standing == OVERDUE:
+    if row.standing == Standing.OVERDUE:
         return ("Refreshed by the next run that comes.",)
-    if row.standing == PAUSED:
+    if row.standing == Standing.PAUSED:
         return ("Nothing, until its label says enabled.",)
-    if row.state == State.HEALTHY or status is None:
+    if row.state == Standing.HEALTHY or status is None:
         return _refreshed(row, run_every, now)
-    if row.state == State.NEEDS_CONSENT:
+    if row.state == Standing.NEEDS_CONSENT:
         return _waits(row, status, told, now)
-    if row.state == State.SUSPECT:
+    if row.state == Standing.SUSPECT:
         return (_SUSPECTED,)
-    if row.state == State.MISCONFIGURED:
+    if row.state == Standing.MISCONFIGURED:
         return ("Looked at again in every run: it works as soon as it is mended.",)
-    if row.state == State.REJECTED:
+    if row.state == Standing.REJECTED:
         return (*_tried(status, now), "; at once when the client registration or the connection gets a new version.")
     return (*_tried(status, now), ".")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from token_refresh.core.overview.row import NEW, PAUSED, QUIET, STANDINGS, Row
-from token_refresh.core.status import State
+from token_refresh.core.overview.row import QUIET, Row, Standing
 
+STANDINGS: Final = tuple(Standing)
 PAGE: Final = 50
 _MOST: Final = 2000  # rows of one answer
 _IN_A_GROUP: Final = 5
@@ -56,7 +56,7 @@ class Group:
     rows: tuple[Row, ...]
     total: int
     incident: str | None = None
-    fold: str | None = None
+    fold: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def select(rows: Iterable[Row], query: Query) -> list[Row]:
 
 def build_listing(rows: Sequence[Row], query: Query) -> Listing:
     """Arrange the rows: what needs attention first, by client incident; what is well and what is paused folded away."""
-    counts = Counter(row.standing for row in rows)
+    counts = Counter[str](row.standing for row in rows)
     counts[TOO_SHORT] = sum(row.cannot_keep_fresh for row in rows)
     chosen = select(rows, query)
     groups = _arrange(chosen, query.size) if query.is_plain else (Group(tuple(chosen[: query.size]), len(chosen)),)
@@ -117,11 +117,8 @@ def headline(listing: Listing) -> str:
         return f"{listing.attention:,} of {listing.total:,} connections need{'s' * (listing.attention == 1)} attention"
     if listing.pending:
         return f"{listing.total:,} connections"
-    return (
-        "All connections are healthy"
-        if any(s == State.HEALTHY for s, _ in listing.counts)
-        else "Nothing needs attention"
-    )
+    some_are_healthy = any(standing == Standing.HEALTHY for standing, _ in listing.counts)
+    return "All connections are healthy" if some_are_healthy else "Nothing needs attention"
 
 
 def find_last_run(rows: Iterable[Row]) -> float:
@@ -149,7 +146,7 @@ def _arrange(rows: Sequence[Row], size: int) -> tuple[Group, ...]:
     if single:
         single.sort(key=lambda row: _key(row, BY_STANDING))
         groups.append(Group(tuple(single[:size]), len(single)))
-    for standing in (NEW, State.HEALTHY, PAUSED):
+    for standing in QUIET:
         quiet = [row for row in rows if row.standing == standing]
         if quiet:
             groups.append(Group(tuple(quiet[:_IN_A_FOLD]), len(quiet), fold=standing))

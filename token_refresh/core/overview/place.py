@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SUFFIX, Connection
+from token_refresh.core.overview.row import Standing
 
 _CONSOLE: Final = "https://console.cloud.google.com"
 _LOG_HOURS: Final = 6
@@ -54,21 +55,22 @@ def build_logs_url(place: Place, connection: str = "") -> str:
     return f"{_CONSOLE}/logs/query;query={query};duration=PT{_LOG_HOURS}H?{urlencode({'project': place.project})}"
 
 
-def build_commands(connection: Connection, state: str, place: Place) -> tuple[Command, ...]:
-    """Build the commands for one connection, what its state asks for first."""
+def build_commands(connection: Connection, standing: Standing, place: Place) -> tuple[Command, ...]:
+    """Build the commands for one connection, what its standing asks for first."""
     secret, token = connection.secret_id, connection.access_token_secret_id
     add = Command("Add a grant by hand", _gcloud(place, "secrets versions add", secret, "--data-file=grant.json"))
     read = Command("Read the access token", _gcloud(place, "secrets versions access latest", f"--secret={token}"))
-    if state == "paused":
+    if standing == Standing.PAUSED:
         return (Command("Resume it", _update(place, secret, f"labels={LABEL}=enabled")), add, read)
+    lacks_owner = standing == Standing.NEEDS_CONSENT and not connection.owner and not connection.subject
     first = []
-    if state == "rejected":
+    if standing == Standing.REJECTED:
         mend = _gcloud(place, "secrets versions add", connection.client_secret_id, "--data-file=client_secret.json")
         first = [Command("Mend the client registration", mend)]
-    elif state == "misconfigured" or (state == "needs_consent" and not connection.owner and not connection.subject):
+    elif standing == Standing.MISCONFIGURED or lacks_owner:
         annotate = _update(place, secret, f"annotations={PREFIX}owner=alice@example.com")
         first = [Command("Set or correct an annotation", annotate)]
-    elif state == "unreadable":
+    elif standing == Standing.UNREADABLE:
         first = [Command("See who may read the access token", _gcloud(place, "secrets get-iam-policy", token))]
     return (*first, add, read, Command("Pause it", _update(place, secret, f"labels={LABEL}=paused")))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from token_refresh.core.access_token import AccessTokenFacts
@@ -22,24 +23,23 @@ from token_refresh.core.provider.definition import LIFETIME_STARTS, Provider
 from token_refresh.core.state.timing import margins
 from token_refresh.core.status import State, Status, parse_lease, status_of
 
-PAUSED: Final = "paused"
-OVERDUE: Final = "overdue"
-UNREADABLE: Final = "unreadable"
-NEW: Final = "new"
-# What needs a person's hand comes first.
-STANDINGS: Final = (
-    State.NEEDS_CONSENT,
-    State.REJECTED,
-    State.MISCONFIGURED,
-    OVERDUE,
-    UNREADABLE,
-    State.UNAVAILABLE,
-    State.SUSPECT,
-    NEW,
-    State.HEALTHY,
-    PAUSED,
-)
-QUIET: Final = (NEW, State.HEALTHY, PAUSED)
+
+class Standing(StrEnum):
+    """How a connection stands: what needs a person's hand comes first."""
+
+    NEEDS_CONSENT = State.NEEDS_CONSENT
+    REJECTED = State.REJECTED
+    MISCONFIGURED = State.MISCONFIGURED
+    OVERDUE = "overdue"
+    UNREADABLE = "unreadable"
+    UNAVAILABLE = State.UNAVAILABLE
+    SUSPECT = State.SUSPECT
+    NEW = "new"
+    HEALTHY = State.HEALTHY
+    PAUSED = "paused"
+
+
+QUIET: Final = (Standing.NEW, Standing.HEALTHY, Standing.PAUSED)
 # A run may begin late, and takes its time: past due by two of them is nobody's luck.
 _RUNS_LATE: Final = 2
 
@@ -66,8 +66,8 @@ class Row:
     """One connection as it is shown. Times in epoch seconds; None = does not apply or is not known."""
 
     connection: Connection = field(repr=False)
-    state: str
-    standing: str
+    state: Standing  # the contract's: a `State`, or paused
+    standing: Standing
     reason: str | None
     message: str | None
     status: Status | None
@@ -85,12 +85,12 @@ class Row:
     @property
     def overdue(self) -> bool:
         """Tell whether it should have been refreshed by more than two runs ago."""
-        return self.standing == OVERDUE
+        return self.standing == Standing.OVERDUE
 
     @property
     def since(self) -> float | None:
         """Return when the state began; None for a healthy connection."""
-        return self.status.since if self.status and self.state != State.HEALTHY else None
+        return self.status.since if self.status and self.state != Standing.HEALTHY else None
 
     @property
     def expires_at(self) -> float | None:
@@ -100,14 +100,14 @@ class Row:
     @property
     def next_attempt_at(self) -> float | None:
         """Return when it is refreshed, or tried again; None where no time is set."""
-        if self.state == State.HEALTHY:
+        if self.state == Standing.HEALTHY:
             return self.due_at
         return (self.status.next_attempt_at or None) if self.status else None
 
     @property
     def remedy(self) -> str | None:
         """Return the remedy, one of the contract's words; None while nothing is wrong."""
-        return remedy_for(self.cause) if self.cause and self.state not in (State.HEALTHY, PAUSED) else None
+        return remedy_for(self.cause) if self.cause and self.state not in (Standing.HEALTHY, Standing.PAUSED) else None
 
     @property
     def cause(self) -> str | None:
@@ -117,7 +117,7 @@ class Row:
     @property
     def incident(self) -> str | None:
         """Return the id of the client's incident that this connection shares with others."""
-        return (self.status.client_event_id or None) if self.status and self.state != State.HEALTHY else None
+        return (self.status.client_event_id or None) if self.status and self.state != Standing.HEALTHY else None
 
     @property
     def last_run_at(self) -> float:
@@ -167,7 +167,7 @@ def build_row(
     if reading.facts:
         due = margins(connection, provider, rules.refresh_before_expiry, reading.facts, rules.run_every)
         due_at, too_short = due.due_at, due.cannot_keep_fresh
-    status = annotated if annotated and annotated.state == state else None
+    status = annotated if annotated and annotated.state.value == state else None
     late_from = due_at if due_at is not None else (connection.record.created_at or None)
     is_late = late_from is not None and now > late_from + _RUNS_LATE * rules.run_every
     return Row(
@@ -185,14 +185,14 @@ def build_row(
     )
 
 
-def _standing(state: str, reading: Reading, status: Status | None, *, is_late: bool) -> str:
-    if state != State.HEALTHY or reading.pending:
+def _standing(state: Standing, reading: Reading, status: Status | None, *, is_late: bool) -> Standing:
+    if state != Standing.HEALTHY or reading.pending:
         return state
     if reading.problem:
-        return UNREADABLE
+        return Standing.UNREADABLE
     if is_late:
-        return OVERDUE
-    return NEW if reading.facts is None and status is None else State.HEALTHY
+        return Standing.OVERDUE
+    return Standing.NEW if reading.facts is None and status is None else Standing.HEALTHY
 
 
 def _version(connection: Connection, status: Status | None, facts: AccessTokenFacts | None) -> int | None:
@@ -215,16 +215,17 @@ def _grant_end(provider: Provider | None, facts: AccessTokenFacts | None) -> flo
     return facts.refreshed_at + life
 
 
-def _state(connection: Connection, status: Status | None) -> tuple[str, str | None, str | None]:
+def _state(connection: Connection, status: Status | None) -> tuple[Standing, str | None, str | None]:
     """Return state, reason and a sentence for people."""
     if connection.problem:
-        return State.MISCONFIGURED, State.MISCONFIGURED, connection.problem
+        return Standing.MISCONFIGURED, Standing.MISCONFIGURED, connection.problem
     if connection.paused:
-        return PAUSED, PAUSED, "Its label says so: it is listed, and never refreshed."
+        return Standing.PAUSED, Standing.PAUSED, "Its label says so: it is listed, and never refreshed."
     if status is None or status.state == State.HEALTHY:
-        return State.HEALTHY, None, None
-    return status.state, status.reason, status.message or words_for(_cause(status.state, status.reason) or "")
+        return Standing.HEALTHY, None, None
+    state = Standing(status.state)
+    return state, status.reason, status.message or words_for(_cause(state, status.reason) or "")
 
 
-def _cause(state: str, reason: str | None) -> str | None:
-    return EventType.REFRESH_FAILING if state == State.UNAVAILABLE and reason not in REMEDIES else reason
+def _cause(state: Standing, reason: str | None) -> str | None:
+    return EventType.REFRESH_FAILING if state == Standing.UNAVAILABLE and reason not in REMEDIES else reason
