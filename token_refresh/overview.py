@@ -20,7 +20,7 @@ from token_refresh.core.provider.definition import LIFETIME_STARTS, Provider
 from token_refresh.core.state.timing import margins
 from token_refresh.errors import SecretMissing, StoreDenied, StoreError
 from token_refresh.instance.readings import Readings
-from token_refresh.ports import ConsentLinks, Publisher, SecretStore, VersionInfo
+from token_refresh.ports import ConsentLinks, Publisher, SecretStore, VersionInfo, VersionState
 from token_refresh.settings import Settings
 
 FRESH_SECONDS: Final = 15.0
@@ -208,7 +208,7 @@ class Overview:
     def _grant_end(self, row: Row, grant: Versions) -> float | None:
         """Return the end of a refresh token whose life counts from its issue: the creation of its version."""
         provider = self._providers.get(row.connection.provider)
-        newest = next((v for v in grant.versions if v.state == "ENABLED"), None)
+        newest = next((v for v in grant.versions if v.state == VersionState.ENABLED), None)
         if provider is None or provider.refresh_token_lifetime is None or newest is None:
             return None
         if provider.rotates and provider.refresh_token_lifetime_from != LIFETIME_STARTS[0]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from token_refresh.core.connection import SecretRecord
@@ -25,12 +26,20 @@ class AccessedVersion:
     payload: bytes = field(repr=False)
 
 
+class VersionState(StrEnum):
+    """The states of a version, by Secret Manager's names."""
+
+    ENABLED = "ENABLED"
+    DISABLED = "DISABLED"
+    DESTROYED = "DESTROYED"
+
+
 @dataclass(frozen=True, slots=True)
 class VersionInfo:
     """A version's number and state, without its payload."""
 
     number: int
-    state: str  # ENABLED, DISABLED or DESTROYED
+    state: VersionState
     created_at: float = 0  # epoch seconds; 0 = not known
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from tests.fakes.faults import Faults
 from token_refresh.core.connection import LABEL, LABEL_PROVIDER, SUFFIX, SecretRecord
 from token_refresh.errors import EtagConflict, SecretMissing, VersionMissing, VersionUnusable
-from token_refresh.ports import AccessedVersion, SecretStore, VersionInfo
+from token_refresh.ports import AccessedVersion, SecretStore, VersionInfo, VersionState
 
 CLIENT_PAYLOAD: Final = b'{"client_id": "some-client", "client_secret": "CANARY-client-secret"}'
 
@@ -197,7 +197,8 @@ class FakeStore(SecretStore):
         with self._call("list_versions", secret_id):
             moment = self.cloud.seen_at("lists")
             numbered = list(enumerate(self._find(secret_id).versions, 1))
-            return [VersionInfo(n, v.state, v.created_at) for n, v in reversed(numbered) if v.created_at <= moment]
+            seen = [(n, v) for n, v in reversed(numbered) if v.created_at <= moment]
+            return [VersionInfo(n, VersionState(v.state), v.created_at) for n, v in seen]
 
     def created_at(self, secret_id: str, version: int) -> float:
         with self._call("created_at", secret_id):

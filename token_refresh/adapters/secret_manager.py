@@ -29,7 +29,7 @@ from token_refresh.errors import (
     VersionMissing,
     VersionUnusable,
 )
-from token_refresh.ports import AccessedVersion, VersionInfo
+from token_refresh.ports import AccessedVersion, VersionInfo, VersionState
 
 _T = TypeVar("_T")
 
@@ -191,7 +191,7 @@ class SecretManager:
         except exceptions.NotFound:
             raise SecretMissing(f"secret {secret_id} does not exist") from None
         infos = [
-            VersionInfo(_number(v.name), sm.SecretVersion.State(v.state).name, _moment(v.create_time))
+            VersionInfo(_number(v.name), VersionState(sm.SecretVersion.State(v.state).name), _moment(v.create_time))
             for page in pages
             for v in page.versions
         ]

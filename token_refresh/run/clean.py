@@ -22,7 +22,7 @@ from token_refresh.errors import QuotaExceeded, StoreError, StoreUnavailable, Ve
 from token_refresh.instance.lanes import Task
 from token_refresh.instance.ledger import Reservations
 from token_refresh.instance.quota import Priority
-from token_refresh.ports import SecretStore, VersionInfo
+from token_refresh.ports import SecretStore, VersionInfo, VersionState
 from token_refresh.refresh.refresher import log_defect
 
 log = logging.getLogger("token_refresh")
@@ -86,7 +86,7 @@ class Janitor:
         yield from ((connection.secret_id, n) for n in self._stray_grants(connection))
 
     def _versions(self, secret_id: str) -> list[VersionInfo]:
-        return [v for v in self.store.list_versions(secret_id) if v.state != "DESTROYED"]
+        return [v for v in self.store.list_versions(secret_id) if v.state != VersionState.DESTROYED]
 
     def _stray_access_tokens(self, connection: Connection) -> list[int]:
         versions = self._versions(connection.access_token_secret_id)

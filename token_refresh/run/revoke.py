@@ -32,7 +32,7 @@ from token_refresh.errors import (
     VersionMissing,
     VersionUnusable,
 )
-from token_refresh.ports import Revoker, SecretStore
+from token_refresh.ports import Revoker, SecretStore, VersionState
 from token_refresh.refresh.attempt import Attempt, Prepared
 from token_refresh.refresh.preparation import Preparation
 from token_refresh.run.visit import Visit, Visitor
@@ -121,7 +121,7 @@ class Revocations:
         secret_id = connection.access_token_secret_id
         try:
             for version in self.store.list_versions(secret_id):
-                if version.state != "DESTROYED":
+                if version.state != VersionState.DESTROYED:
                     self.store.destroy(secret_id, version.number)
         except StoreError as fault:
             log.error("could not destroy the access tokens in %s: %s", secret_id, fault)  # noqa: TRY400 - no traceback
