@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from token_refresh.connections.lease import Held
 from token_refresh.core.access_token import AccessTokenFacts
@@ -65,6 +66,15 @@ class Superseded(Exception):
     """A newer grant was stored meanwhile: the reply is of no use any more."""
 
 
+class Whose(StrEnum):
+    """What a version beside a reply holds."""
+
+    OURS = "ours"  # the token received
+    SPENT = "spent"  # the token spent for it
+    OTHER = "other"  # another grant
+    NOTHING = "nothing"  # no grant
+
+
 @dataclass(slots=True, eq=False)
 class Reply:
     """A token reply on its way into the store: `payload` is what is to be added.
@@ -97,19 +107,19 @@ class Reply:
         """Return the connection secret's id."""
         return self.prepared.connection.secret_id
 
-    def whose(self, found: AccessedVersion) -> str:
-        """Tell whether a version holds the token received (ours), the token spent, another grant, or nothing."""
+    def whose(self, found: AccessedVersion) -> Whose:
+        """Tell what a version holds."""
         try:
             grant = parse_grant(found.payload)
         except PayloadError:
-            return "nothing"
+            return Whose.NOTHING
         spent, received = self.prepared.request.grant, self.refreshed.refresh_token
         if isinstance(grant, RefreshTokenGrant):
             if received is not None and grant.refresh_token.reveal() == received.reveal():
-                return "ours"
+                return Whose.OURS
             if isinstance(spent, RefreshTokenGrant) and grant.refresh_token.reveal() == spent.refresh_token.reveal():
-                return "spent"
-        return "other"
+                return Whose.SPENT
+        return Whose.OTHER
 
 
 def render_payload(

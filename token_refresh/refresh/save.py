@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, assert_never
 
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.newest import read_above
@@ -28,7 +28,7 @@ from token_refresh.errors import Busy, SecretMissing, StoreError, VersionUnusabl
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
 from token_refresh.refresh.access_tokens import AccessTokens
-from token_refresh.refresh.attempt import Attempt, Prepared, Reply, Superseded, render_payload
+from token_refresh.refresh.attempt import Attempt, Prepared, Reply, Superseded, Whose, render_payload
 
 log = logging.getLogger("token_refresh")
 
@@ -53,9 +53,8 @@ class Saver:
         """Store a reply and return what that came to; raises `StoreError` where no access token could be stored."""
         now, spent = int(self.clock()), prepared.version.number
         if refreshed.refresh_token is None:
-            return self.access_tokens.write(
-                prepared, refreshed, held, spent, self._find_end(prepared, refreshed, now), now
-            )
+            end = self._find_end(prepared, refreshed, now)
+            return self.access_tokens.write(prepared, refreshed, held, spent, end, now)
         # A provider that is said never to rotate takes no lease: this one is taken before the first add.
         lease = held or Held(prepared.connection, Lease(uuid.uuid4().hex), Lease(), spent)
         payload = render_payload(prepared, refreshed, refreshed.refresh_token, None, now)
@@ -214,13 +213,17 @@ class Saver:
             if isinstance(found, VersionUnusable):
                 continue
             reply.seen = found.number
-            match reply.whose(found):
-                case "ours":
+            match whose := reply.whose(found):
+                case Whose.OURS:
                     reply.own = found.number
-                case "other":
+                case Whose.OTHER:
                     other, reply.on_top = found.number, found.payload
-                case "spent":  # put on top again by a holder that has seen what lies below it
+                case Whose.SPENT:  # put on top again by a holder that has seen what lies below it
                     other, reply.on_top = 0, None
+                case Whose.NOTHING:
+                    pass
+                case _:
+                    assert_never(whose)
         if other and not reply.own:
             raise Superseded
         if other > reply.own:  # on top already
@@ -234,11 +237,9 @@ class Saver:
                 found = self.store.access(reply.secret_id, between)
             except VersionUnusable:
                 continue
-            match reply.whose(found):
-                case "other":
-                    newest = found.payload
-                case "spent":  # likewise
-                    newest = None
+            whose = reply.whose(found)
+            if whose in (Whose.OTHER, Whose.SPENT):  # likewise
+                newest = found.payload if whose == Whose.OTHER else None
         return newest
 
     def _finish(self, reply: Reply) -> Attempt:
