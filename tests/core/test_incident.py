@@ -8,7 +8,7 @@ import pytest
 
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import Connection, SecretRecord, parse_connection
-from token_refresh.core.incident.events import build_event_id
+from token_refresh.core.incident.events import EventType, build_event_id
 from token_refresh.core.incident.incident import (
     announce,
     announce_client,
@@ -53,12 +53,12 @@ def connection() -> Connection:
 
 
 def test_an_announced_incident_owes_its_event() -> None:
-    status = announce(DEAD, "invalid_grant", "alice")
+    status = announce(DEAD, EventType.INVALID_GRANT, "alice")
     assert status.owed == (status.event_id,)
-    assert status == announce(DEAD, "invalid_grant", "alice"), "ids are deterministic"
-    assert status.event_id != announce(replace(DEAD, since=NOW + 1), "invalid_grant", "alice").event_id
-    assert status.event_id != announce(replace(DEAD, version=6), "invalid_grant", "alice").event_id
-    assert status.event_id != announce(DEAD, "invalid_grant", "bob").event_id
+    assert status == announce(DEAD, EventType.INVALID_GRANT, "alice"), "ids are deterministic"
+    assert status.event_id != announce(replace(DEAD, since=NOW + 1), EventType.INVALID_GRANT, "alice").event_id
+    assert status.event_id != announce(replace(DEAD, version=6), EventType.INVALID_GRANT, "alice").event_id
+    assert status.event_id != announce(DEAD, EventType.INVALID_GRANT, "bob").event_id
     assert (event_type_of(status.event_id), is_of_client(status.event_id)) == ("invalid_grant", False)
 
 
@@ -82,20 +82,20 @@ def test_who_joins_a_client_s_incident_owes_nothing_and_keeps_an_incident_of_its
 def test_an_unhealthy_time_of_many_incidents_keeps_the_last_twenty() -> None:
     status = DEAD
     for n in range(30):
-        status = announce(replace(status, since=NOW + n), "refresh_failing", "s")
+        status = announce(replace(status, since=NOW + n), EventType.REFRESH_FAILING, "s")
     assert len(status.incidents) == 20
     assert list(open_incidents(status))[-1] == status.event_id
 
 
 def test_an_incident_is_known_by_the_id_that_its_event_was_published_with() -> None:
-    status = announce(announce(DEAD, "refresh_failing", "s"), "invalid_grant", "s")
+    status = announce(announce(DEAD, EventType.REFRESH_FAILING, "s"), EventType.INVALID_GRANT, "s")
     first, second = open_incidents(status)
     renamed = rename(rename(status, second, "other"), first, "another")
     assert (renamed.event_id, list(open_incidents(renamed)), renamed.owed) == ("other", ["another", "other"], ())
 
 
 def test_what_nobody_has_heard_of_is_forgotten() -> None:
-    status = announce(announce(DEAD, "refresh_failing", "s"), "invalid_grant", "s")
+    status = announce(announce(DEAD, EventType.REFRESH_FAILING, "s"), EventType.INVALID_GRANT, "s")
     first, second = open_incidents(status)
     assert list(open_incidents(forget(status, [second]))) == [first]
     assert (forget(status, [second]).event_id, forget(status, [second]).owed) == ("", (first,))
@@ -123,7 +123,7 @@ def test_what_is_owed_is_owed_once_and_settled_once() -> None:
             id="both",
         ),
         pytest.param(
-            announce(announce(DEAD, "refresh_failing", "s"), "invalid_grant", "s"),
+            announce(announce(DEAD, EventType.REFRESH_FAILING, "s"), EventType.INVALID_GRANT, "s"),
             ["refresh_failing", "invalid_grant", "recovered", "recovered"],
             id="one-after-the-other",
         ),
@@ -143,7 +143,7 @@ def test_recovery_is_told_once(status: Status, types: list[str]) -> None:
 
 
 def test_a_recovery_s_id_tells_which_incident_it_ends() -> None:
-    status = announce(DEAD, "invalid_grant", "alice")
+    status = announce(DEAD, EventType.INVALID_GRANT, "alice")
     (_, recovered) = recover(status, NOW).owed
     assert incident_of(recovered, recover(status, NOW)) == status.event_id
     assert incident_of(status.event_id, status) == status.event_id
@@ -161,20 +161,20 @@ def test_a_burst_of_deaths_is_told_by_its_id() -> None:
 
 
 def test_a_state_that_cannot_be_written_has_one_event_a_day() -> None:
-    status = announce(DEAD, "invalid_grant", "alice")
+    status = announce(DEAD, EventType.INVALID_GRANT, "alice")
     midday = NOW - NOW % 86_400 + 43_200
     ids = [announce_unwritten(status, status.event_id, "alice", midday + s) for s in (0, 43_000, 44_000)]
     assert ids[0] == ids[1] != ids[2]
-    again = announce(replace(DEAD, since=NOW + 99), "invalid_grant", "alice")
+    again = announce(replace(DEAD, since=NOW + 99), EventType.INVALID_GRANT, "alice")
     assert announce_unwritten(again, again.event_id, "alice", midday) == ids[0]
     client = announce_client(REFUSED, "invalid_client")
     assert is_of_client(announce_unwritten(client, client.client_event_id, "alice", midday))
 
 
 def test_what_was_told_beside_a_status_is_ended_with_it() -> None:
-    written = announce(replace(DEAD, since=NOW - 99), "refresh_failing", "alice")
-    kept = settle(announce(written, "invalid_grant", "alice"), written.event_id)
-    other = announce(replace(DEAD, since=NOW + 99), "invalid_grant", "alice")
+    written = announce(replace(DEAD, since=NOW - 99), EventType.REFRESH_FAILING, "alice")
+    kept = settle(announce(written, EventType.INVALID_GRANT, "alice"), written.event_id)
+    other = announce(replace(DEAD, since=NOW + 99), EventType.INVALID_GRANT, "alice")
     told = told_beside(settle(kept, kept.event_id), written, other)
     assert dict(open_incidents(told)) == {kept.event_id: "revoked_or_expired"}, "the rest is written"
     assert told_beside(other, other).incidents == ()
@@ -187,7 +187,7 @@ def test_what_was_told_beside_a_status_is_ended_with_it() -> None:
 
 
 def test_what_may_not_have_been_told_is_told_unless_its_grant_was_replaced() -> None:
-    kept = announce(DEAD, "invalid_grant", "alice")
+    kept = announce(DEAD, EventType.INVALID_GRANT, "alice")
     told, other = told_beside(kept), replace(DEAD, since=NOW + 99)
     assert carry(other, told).owed == (kept.event_id,)
     replaced = replace(other, version=6)
@@ -232,7 +232,7 @@ def test_an_owner_is_reminded_after_one_day_and_three(status: Status, hours: flo
 
 
 def test_a_reminder_is_owed_and_belongs_to_its_incident() -> None:
-    status = announce(DEAD, "invalid_grant", "alice")
+    status = announce(DEAD, EventType.INVALID_GRANT, "alice")
     reminded = remind(status, "alice", 24)
     assert reminded.reminded == 24
     assert [event_type_of(i) for i in reminded.owed] == ["invalid_grant", "consent_overdue"]
@@ -240,7 +240,7 @@ def test_a_reminder_is_owed_and_belongs_to_its_incident() -> None:
 
 
 def test_the_event_of_a_dead_grant(connection: Connection) -> None:
-    status = announce(DEAD, "invalid_grant", "alice")
+    status = announce(DEAD, EventType.INVALID_GRANT, "alice")
     event = build_event(
         status.event_id,
         connection,

@@ -31,7 +31,7 @@ FOR_OWNERS = ("invalid_grant", "consent_expiring", "consent_overdue")
 
 def notice(event_type: str = "invalid_grant", **data: Any) -> Notice:
     fields = {"reason": "revoked_or_expired", "provider": "google", "connection": NAME, "consent_url": LINK, **data}
-    return Notice("e-1", event_type, NAME, {k: v for k, v in fields.items() if v is not None}, time=NOW)
+    return Notice("e-1", EventType(event_type), NAME, {k: v for k, v in fields.items() if v is not None}, time=NOW)
 
 
 def to_owner(event_type: str = "invalid_grant", house: House = HOUSE, about: About = ABOUT, **data: Any) -> Message:
@@ -189,7 +189,7 @@ def test_an_owner_never_reads_a_providers_text() -> None:
 def test_nothing_breaks_out_of_the_title_or_the_mail(where: str) -> None:
     evil = "a\r\nBcc: eve@example.com <script>alert(1)</script>"
     about = About(**{where: evil}) if where != "subject" else About()
-    told = Notice("e-1", "invalid_grant", evil if where == "subject" else NAME, notice().data, time=NOW)
+    told = Notice("e-1", EventType.INVALID_GRANT, evil if where == "subject" else NAME, notice().data, time=NOW)
     for message in (build_owner_message(told, HOUSE, about, NOW), build_operator_message(told, HOUSE, about, NOW)):
         assert "\n" not in message.title
         assert "\r" not in message.title

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.notice import Notice, parse_notice
 from token_refresh.errors import BadRequest
 
@@ -32,11 +33,11 @@ def wrapped(attributes: Mapping[str, str] | None = None, data: object = b'{"reas
     "data", [{"reason": "x"}, b'{"reason": "x"}', '{"reason": "x"}'], ids=["object", "bytes", "text"]
 )
 def test_a_native_event_is_read(data: object) -> None:
-    assert parse_notice(NATIVE, data) == Notice("e-1", "invalid_grant", NAME, {"reason": "x"})
+    assert parse_notice(NATIVE, data) == Notice("e-1", EventType.INVALID_GRANT, NAME, {"reason": "x"})
 
 
 def test_a_wrapped_event_is_read() -> None:
-    assert parse_notice(PUBSUB, wrapped()) == Notice("e-1", "invalid_grant", NAME, {"reason": "x"})
+    assert parse_notice(PUBSUB, wrapped()) == Notice("e-1", EventType.INVALID_GRANT, NAME, {"reason": "x"})
 
 
 @pytest.mark.parametrize(
@@ -101,9 +102,9 @@ def test_an_event_of_ours_that_cannot_be_read_is_delivered_again(attributes: Any
     ],
 )
 def test_an_event_without_severity_has_the_one_of_its_type(event_type: str, said: str | None, severity: str) -> None:
-    assert Notice("e-1", event_type, NAME, {"severity": said}).severity == severity
+    assert Notice("e-1", EventType(event_type), NAME, {"severity": said}).severity == severity
 
 
 def test_an_event_without_incident_opens_its_own() -> None:
-    assert Notice("e-1", "invalid_grant", NAME).incident == "e-1"
-    assert Notice("e-2", "recovered", NAME, {"incident": "e-1"}).incident == "e-1"
+    assert Notice("e-1", EventType.INVALID_GRANT, NAME).incident == "e-1"
+    assert Notice("e-2", EventType.RECOVERED, NAME, {"incident": "e-1"}).incident == "e-1"

@@ -17,6 +17,7 @@ from infra.local.mail import OPERATOR, Mail, MailServer
 from tests.fakes.instance import FrozenClock
 from tests.worlds.consents import NAME, NOW, SECRET, Secrets
 from token_refresh.adapters.messages import AppriseMessenger
+from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.message import House, Message
 from token_refresh.core.incident.notice import Notice
 from token_refresh.core.secrecy import Secret
@@ -52,7 +53,7 @@ def notice(event_type: str = "invalid_grant", event_id: str = "id-1", **data: An
         "consent_url": PLAIN_LINK,
         **data,
     }
-    return Notice(event_id, event_type, NAME, fields, NOW)
+    return Notice(event_id, EventType(event_type), NAME, fields, NOW)
 
 
 def mails_to(owner: str, count: int = 2, name: str = "") -> list[Mail]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes.instance import FrozenClock
 from tests.worlds.consents import NAME, NOW, OWNER, SECRET, Secrets
+from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.message import House, Message
 from token_refresh.core.incident.notice import Notice
 from token_refresh.core.secrecy import Secret
@@ -71,7 +72,7 @@ def notice(event_type: str, event_id: str = "id-1", time: float | None = NOW, **
         "consent_url": LINK,
         **data,
     }
-    return Notice(event_id, event_type, NAME, {k: v for k, v in fields.items() if v is not None}, time)
+    return Notice(event_id, EventType(event_type), NAME, {k: v for k, v in fields.items() if v is not None}, time)
 
 
 @pytest.fixture
@@ -269,7 +270,9 @@ def test_a_url_may_name_subject_incident_and_severity(event_type: str, data: dic
 
 
 def test_an_events_facts_cannot_add_to_a_url() -> None:
-    told = Notice("i&x=1", "invalid_grant", "client:a&to=eve@example.com#{owner}?{incident}", {"severity": "x&y"})
+    told = Notice(
+        "i&x=1", EventType.INVALID_GRANT, "client:a&to=eve@example.com#{owner}?{incident}", {"severity": "x&y"}
+    )
     url = fill(Secret("json://h?s={subject}&i={incident}&v={severity}&o={owner}"), told).reveal()
     assert url == (
         "json://h?s=client%3Aa%26to%3Deve%40example.com%23%7Bowner%7D%3F%7Bincident%7D&i=i%26x%3D1&v=warning&o={owner}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, SILENT, World
+from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.notice import Notice
 from token_refresh.core.token_endpoint.outcome import TokenOutcome, Unavailable
 
@@ -139,7 +140,7 @@ def test_an_incident_that_a_worse_one_has_followed_ends_with_it_each_with_an_end
         ("recovered", silence.id, "refresh_failing"),
         ("recovered", death.id, "revoked_or_expired"),
     ]
-    assert [Notice(e.id, e.type, e.subject, e.data).is_for_owner for e in ends] == [False, True]
+    assert [Notice(e.id, EventType(e.type), e.subject, e.data).is_for_owner for e in ends] == [False, True]
     assert world.status("alice") is None
 
 

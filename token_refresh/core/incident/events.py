@@ -85,7 +85,7 @@ _UNKNOWN: Final = ("fix_client", "The provider refuses the client or its request
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A CloudEvent; `type` is an `EventType`, `time` in epoch seconds."""
+    """A CloudEvent; `type` is what its id was made for, `time` in epoch seconds."""
 
     id: str
     type: str

@@ -36,7 +36,7 @@ _CLIENT: Final = ".client"  # marks the ids whose subject is the client
 _MOST_OPEN: Final = 20  # incidents of one unhealthy time; an annotation has its limits
 
 
-def announce(status: Status, event_type: str, secret_id: str) -> Status:
+def announce(status: Status, event_type: EventType, secret_id: str) -> Status:
     """Begin an incident of the connection: its id is fixed by its secret, the version and the beginning.
 
     One that is open already ends with it: each has been told, so each has an end of its own.
@@ -189,7 +189,7 @@ def remind(status: Status, name: str, hours: int) -> Status:
 
 
 def event_type_of(event_id: str) -> str:
-    """Return the type that an id was made for."""
+    """Return the type that an id was made for: an `EventType`, unless another edition or a person has written it."""
     return event_id.split(".", 1)[0]
 
 

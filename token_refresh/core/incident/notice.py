@@ -25,7 +25,7 @@ class Notice:
     """An event as it was delivered; `time` is its `ce-time` in epoch seconds, if it says one."""
 
     id: str
-    type: str  # short: an `EventType`
+    type: EventType
     subject: str
     data: Mapping[str, object] = field(default_factory=dict)
     time: float | None = None
@@ -53,13 +53,9 @@ class Notice:
         said = self.text("severity")
         if said in _SEVERITIES:
             return said
-        return (
-            "info"
-            if self.type == EventType.RECOVERED
-            else "error"
-            if self.type == EventType.CLIENT_REJECTED
-            else "warning"
-        )
+        if self.type == EventType.RECOVERED:
+            return "info"
+        return "error" if self.type == EventType.CLIENT_REJECTED else "warning"
 
 
 def parse_notice(attributes: Mapping[str, object], data: object) -> Notice | None:
@@ -85,11 +81,11 @@ def parse_notice(attributes: Mapping[str, object], data: object) -> Notice | Non
     return Notice(event_id, event_type, subject, fields, _time(attributes.get("time")))
 
 
-def short_type(full: str) -> str | None:
+def short_type(full: str) -> EventType | None:
     """Return the event type behind ``dev.token-refresh.<type>.v1``; None for another's event or a later version."""
     head, _, rest = full.partition("dev.token-refresh.")
     name, _, version = rest.rpartition(".")
-    return name if not head and version == "v1" and name in tuple(EventType) else None
+    return EventType(name) if not head and version == "v1" and name in tuple(EventType) else None
 
 
 def _decode(data: object) -> bytes:

@@ -48,7 +48,7 @@ class Verdict:
     outcome: Outcome
     reason: str
     status: Status | None = None
-    announce: str | None = None  # the event type that this transition starts
+    announce: EventType | None = None  # what this transition starts
     back_off: BackOff | None = None
     is_death: bool = False
     message: str = ""
@@ -226,9 +226,8 @@ def _judge_silence(s: Situation, reason: str, detail: ErrorDetail, retry_after: 
         status = s.status
     elif s.is_low and s.state in (State.HEALTHY, State.SUSPECT, State.MISCONFIGURED):
         status = replace(_enter(s, State.UNAVAILABLE, reason, wait=delay, detail=detail), attempts=attempts)
-        is_told = (
-            event_type_of(status.event_id) == EventType.REFRESH_FAILING
-        )  # a suspicion came between: still the same incident
+        # Where only a suspicion came between, it is still the same incident.
+        is_told = event_type_of(status.event_id) == EventType.REFRESH_FAILING
         announce = None if is_told else EventType.REFRESH_FAILING
     else:
         assert previous  # noqa: S101 - every other state is one
