@@ -114,7 +114,11 @@ class Busy(TokenRefreshError):
 
 
 class NotNow(Busy):
-    """The attempt is left for the next run; the message is the reason that the report shows."""
+    """The attempt is left for the next run; `reason` is the one that the report shows."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class PublishError(TokenRefreshError):

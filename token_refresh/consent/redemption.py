@@ -118,4 +118,4 @@ class Redemption:
         try:
             return identify(case.connection, case.provider, case.subject, facts)
         except WrongAccountError as fault:
-            raise Refused(str(fault)) from None
+            raise Refused(fault.reason) from None

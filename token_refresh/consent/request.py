@@ -12,7 +12,7 @@ from token_refresh.connections.memory import read_client
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.boundaries import resolve, start_anew
 from token_refresh.core.connection import Connection
-from token_refresh.core.consent.account import why_nobody_may_consent
+from token_refresh.core.consent.account import AccountFault, why_nobody_may_consent
 from token_refresh.core.consent.session import Ticket
 from token_refresh.core.grant import Client, Grant, PayloadError, RefreshTokenGrant, parse_grant
 from token_refresh.core.provider.definition import Provider
@@ -119,7 +119,7 @@ class Cases:
             raise Refused("needs_no_consent", connection=connection.name)
         reason = why_nobody_may_consent(connection, provider, subject_of(connection, grant))
         if reason:
-            raise Refused(reason, "set token-refresh.owner" if reason == "no_owner" else "", connection.name)
+            raise Refused(reason, "set token-refresh.owner" if reason == AccountFault.NO_OWNER else "", connection.name)
         registered = None if grant and grant.client else read_client(self.store, connection.client_secret_id)[0]
         token_request = start_anew(TokenRequest(connection, provider, grant, registered))
         client = token_request.client

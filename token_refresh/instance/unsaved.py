@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar, final
 
+from token_refresh.core.incident.events import NOT_SAVED
 from token_refresh.errors import NotNow
 
 
@@ -82,7 +83,7 @@ class UnsavedReplies(Generic[R]):
         """Spend a single-use refresh token, and store what comes for it; raises `NotNow`."""
         with self._lock:
             if not self._may_spend():
-                raise NotNow("rotated_token_not_saved")
+                raise NotNow(NOT_SAVED)
             self._spending += 1
         try:
             yield

@@ -107,8 +107,8 @@ class Refresher:
             situation = prepared.situation
             self._require_time(until)
             return self._exchange_and_save(prepared, began, until)
-        except NotNow as reason:
-            verdict = Verdict(Outcome.DEFERRED, str(reason), situation.status)
+        except NotNow as fault:
+            verdict = Verdict(Outcome.DEFERRED, fault.reason, situation.status)
             return Attempt(connection, situation, verdict, situation.facts)
         except Busy:
             is_unsaved = lease_of(connection.record).unsaved

@@ -6,6 +6,7 @@ import base64
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from token_refresh.core.connection import ANYBODY, Connection
@@ -24,8 +25,20 @@ class IdTokenError(ValueError):
     """The ID token does not hold; the message names the claim, never its value."""
 
 
+class AccountFault(StrEnum):
+    """Why an account is not the right one, or none can be; each is the reason of a refusal."""
+
+    NO_OWNER = "no_owner"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    WRONG_ACCOUNT = "wrong_account"
+
+
 class WrongAccountError(ValueError):
-    """The grant is another account's, or it cannot be told whose it is; the message is the reason of a refusal."""
+    """The grant is another account's, or it cannot be told whose it is."""
+
+    def __init__(self, reason: AccountFault) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +80,15 @@ def read_id_token(  # noqa: PLR0913 - OpenID Connect Core, section 3.1.3.7
     return claims
 
 
-def why_nobody_may_consent(connection: Connection, provider: Provider, subject: str | None) -> str | None:
-    """Return why no account can be the right one, as the reason of a refusal; None where one can.
+def why_nobody_may_consent(connection: Connection, provider: Provider, subject: str | None) -> AccountFault | None:
+    """Return why no account can be the right one; None where one can.
 
     `subject` is the account on record.
     """
     if subject is None and connection.owner is None:
-        return "no_owner"
+        return AccountFault.NO_OWNER
     if subject is not None and subject_source(provider) is None:
-        return "unknown_account"
+        return AccountFault.UNKNOWN_ACCOUNT
     return None
 
 
@@ -93,7 +106,7 @@ def identify(connection: Connection, provider: Provider, subject: str | None, fa
         return Account()
     found = _text(look_up(facts, source.path) or facts.get(source.path))
     if found is None:
-        raise WrongAccountError("unknown_account")
+        raise WrongAccountError(AccountFault.UNKNOWN_ACCOUNT)
     people = _people(facts, source.path)
     if subject is not None:
         is_right = found == subject
@@ -101,7 +114,7 @@ def identify(connection: Connection, provider: Provider, subject: str | None, fa
         owner = (connection.owner or "").casefold()
         is_right = owner == ANYBODY or owner in _names(people, found, provider, is_address="@" in owner)
     if not is_right:
-        raise WrongAccountError("wrong_account")
+        raise WrongAccountError(AccountFault.WRONG_ACCOUNT)
     return Account(found, _shown_name(people, found))
 
 
