@@ -71,6 +71,19 @@ def test_a_token_is_valid_until_its_end(now: float, *, is_valid: bool) -> None:
     assert AccessTokenFacts(100, 40, 1).is_valid(now) is is_valid
 
 
+@pytest.mark.parametrize(
+    ("known", "is_newer"),
+    [
+        pytest.param(None, True, id="than-none"),
+        pytest.param(AccessTokenFacts(100, 39, 1), True, id="than-an-older-one"),
+        pytest.param(AccessTokenFacts(100, 40, 1), False, id="than-itself"),
+        pytest.param(AccessTokenFacts(90, 41, 1), False, id="than-a-newer-one-that-ends-earlier"),
+    ],
+)
+def test_the_newer_token_is_the_one_that_was_refreshed_later(known: AccessTokenFacts | None, *, is_newer: bool) -> None:
+    assert AccessTokenFacts(100, 40, 1).is_newer_than(known) is is_newer
+
+
 def test_a_life_is_never_negative() -> None:
     assert AccessTokenFacts(100, 40, 1).life == 60
     assert AccessTokenFacts(40, 100, 1).life == 0

@@ -88,7 +88,8 @@ def test_an_id_token_that_does_not_hold_names_the_claim(changes: dict[str, objec
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "a.b", "a.b.c.d", "a.!.c", "a.WzFd.c", "a.bm8.c", "a." + encode([1]) + ".c"]
+    "text",
+    [None, "", "a.b", "a.b.c.d", "a.!.c", "a.WzFd.c", "a.bm8.c", "a.b.c", "a.\u00e9.c", "a." + encode([1]) + ".c"],
 )
 def test_what_is_no_id_token_is_refused(text: str | None) -> None:
     with pytest.raises(IdTokenError, match=r"^id_token$"):

@@ -74,6 +74,8 @@ def test_an_international_domain_is_written_in_ascii(address: str, wire: str) ->
         "alice@@example.com",
         "jürgen@exämple.de",
         "info@straße.de",
+        "info@ex..ämple.de",
+        f"info@{'ä' * 64}.de",
         "info@exa\u00admple.de",
         "alice@example.com\u3002evil.example",
         f"{'a' * 65}@example.com",

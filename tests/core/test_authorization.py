@@ -205,6 +205,28 @@ def test_an_error_is_one_line_of_bounded_length() -> None:
     assert "\n" not in callback.error_description
 
 
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        pytest.param([("state", "s"), ("code", "c"), ("code", "d")], "code came twice", id="twice"),
+        pytest.param([("state", "s"), ("state", "s"), ("code", "c")], "state came twice", id="the-same-twice"),
+        pytest.param([("code", "c")], "state is missing", id="no-state"),
+        pytest.param([("state", ""), ("code", "c")], "state is missing", id="an-empty-state"),
+        pytest.param([("state", "s")], "neither code nor error came", id="nothing"),
+        pytest.param([("state", "s"), ("code", "")], "neither code nor error came", id="an-empty-code"),
+        pytest.param([("state", "s"), ("code", "c"), ("error", "e")], "both code and error came", id="both"),
+    ],
+)
+def test_a_callback_that_is_none_is_refused_with_its_fault(query: list[tuple[str, str]], fault: str) -> None:
+    with pytest.raises(CallbackError, match=f"^{fault}$"):
+        parse_callback(query)
+
+
+def test_what_else_came_with_a_callback_is_kept_as_it_came_first() -> None:
+    callback = parse_callback([("state", "s"), ("code", "c"), ("realmId", "1"), ("realmId", "2")])
+    assert (callback.code, callback.more) == (Secret("c"), {"realmId": "1"})
+
+
 @given(st.lists(st.tuples(st.sampled_from(["state", "code", "error", "iss", "x"]), st.text(max_size=20)), max_size=6))
 def test_a_callback_is_read_or_refused(query: list[tuple[str, str]]) -> None:
     try:
@@ -227,6 +249,16 @@ def test_a_new_grant_is_read_back_by_the_next_run(token: str) -> None:
         assert data["refresh_token"] == token
         assert (data["issued_at"], data["expires_at"], data["scope"], data["sub"]) == (5, 99, "x y", "7")
         assert parse_grant(payload)
+
+
+def test_a_new_grant_takes_the_form_of_the_payload_that_it_replaces() -> None:
+    refreshed = Refreshed(Secret("a"), 1, refresh_token=Secret("new"), refresh_token_expires_at=99)
+    arguments: dict[str, Any] = {"asked": "x y", "subject": "7", "variables": {}, "now": 5.5}
+    assert render_new_grant(b"bare", refreshed, **arguments) == b"new"
+    payload = json.loads(render_new_grant(b'{"refresh_token": "old", "note": 1}', refreshed, **arguments))
+    facts = {"issued_at": 5, "expires_at": 99, "scope": "x y", "sub": "7"}
+    assert payload == {"refresh_token": "new", "note": 1, **facts}
+    assert json.loads(render_new_grant(None, refreshed, **arguments)) == {"refresh_token": "new", **facts}
 
 
 def test_what_the_callback_told_goes_into_the_payload() -> None:

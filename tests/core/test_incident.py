@@ -72,6 +72,14 @@ def test_two_connections_that_report_one_client_at_the_same_moment_give_one_id()
     assert one.event_id == one.client_event_id
 
 
+def test_an_incident_that_follows_within_the_minute_of_one_that_is_over_has_an_id_of_its_own() -> None:
+    first = announce_client(replace(REFUSED, tried_at=960_000), "invalid_client").client_event_id
+    second = announce_client(replace(REFUSED, tried_at=960_059), "invalid_client", {first})
+    third = announce_client(replace(REFUSED, tried_at=960_059), "invalid_client", {first, second.client_event_id})
+    assert len({first, second.client_event_id, third.client_event_id}) == 3
+    assert second.owed == (second.client_event_id,)
+
+
 def test_who_joins_a_client_s_incident_owes_nothing_and_keeps_an_incident_of_its_own() -> None:
     joined = join_client(REFUSED, "client_rejected.x.client")
     assert (joined.event_id, joined.owed) == ("client_rejected.x.client", ())
@@ -184,6 +192,21 @@ def test_what_was_told_beside_a_status_is_ended_with_it() -> None:
     assert len(recover(carried, NOW).owed) == 3
     over = recover(replace(other, owed=()), NOW)
     assert carry(over, told).owed == (*over.owed, f"recovered.{kept.event_id}"), "it is healthy: at once"
+
+
+@pytest.mark.parametrize(
+    ("owed", "told"),
+    [
+        pytest.param(("recovered.invalid_grant.a",), ["invalid_grant.a"], id="one-end-is-still-owed"),
+        pytest.param((), [], id="every-end-was-told"),
+    ],
+)
+def test_what_was_told_beside_a_healthy_status_is_what_its_end_is_still_owed_of(
+    owed: tuple[str, ...], told: list[str]
+) -> None:
+    incidents = ("invalid_grant.a revoked_or_expired", "refresh_failing.b http_503")
+    healthy = Status(State.HEALTHY, "healthy", NOW, incidents=incidents, owed=owed)
+    assert list(open_incidents(told_beside(healthy))) == told
 
 
 def test_what_may_not_have_been_told_is_told_unless_its_grant_was_replaced() -> None:

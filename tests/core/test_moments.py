@@ -51,6 +51,11 @@ def test_a_span_is_told_in_its_largest_unit(seconds: float, words: str) -> None:
     assert words_of_span(seconds) == words
 
 
+def test_a_moment_in_a_text_stands_as_events_have_it() -> None:
+    assert render_moment(NOW) == "2026-11-30 00:53 UTC"
+    assert find_moment("its grant ends in about 7 days (2026-11-30 00:53 UTC): ask") == NOW - 20
+
+
 @given(st.integers(min_value=0, max_value=4_000_000_000))
 def test_a_moment_written_into_a_text_is_found_again(time: int) -> None:
     found = find_moment(f"its grant ends in about 7 days ({render_moment(time)}): ask")

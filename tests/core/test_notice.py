@@ -81,8 +81,12 @@ def test_what_is_no_event_of_ours_is_acknowledged(attributes: Any, data: Any) ->
         (NATIVE, None),
         ({**NATIVE, "id": ""}, {}),
         ({**NATIVE, "subject": None}, {}),
+        ({"type": NATIVE["type"], "subject": NAME}, {}),
         (PUBSUB, {}),
         (PUBSUB, wrapped(data="!")),
+        (PUBSUB, wrapped(data="abc")),
+        (PUBSUB, {"message": "m-1"}),
+        (PUBSUB, wrapped(data=None)),
         (PUBSUB, wrapped(data=b"\xff")),
     ],
 )
@@ -103,6 +107,28 @@ def test_an_event_of_ours_that_cannot_be_read_is_delivered_again(attributes: Any
 )
 def test_an_event_without_severity_has_the_one_of_its_type(event_type: str, said: str | None, severity: str) -> None:
     assert Notice("e-1", EventType(event_type), NAME, {"severity": said}).severity == severity
+
+
+@pytest.mark.parametrize(
+    ("event_type", "data", "is_for_owner"),
+    [
+        pytest.param("invalid_grant", {}, True, id="a-dead-grant"),
+        pytest.param("consent_expiring", {}, True, id="a-grant-that-will-end"),
+        pytest.param("consent_overdue", {}, True, id="a-reminder"),
+        pytest.param("refresh_failing", {"connection": NAME}, False, id="silence"),
+        pytest.param("client_rejected", {"connection": NAME}, False, id="a-fault-of-ours"),
+        pytest.param("recovered", {"connection": NAME, "reason": "revoked_or_expired"}, True, id="they-have-consented"),
+        pytest.param("recovered", {"connection": NAME, "reason": "reauth_required"}, True, id="they-have-signed-in"),
+        pytest.param("recovered", {"connection": NAME, "reason": "refresh_failing"}, False, id="the-provider-is-back"),
+        pytest.param("recovered", {"connection": NAME, "reason": "invalid_client"}, False, id="the-operator-mended-it"),
+        pytest.param("recovered", {"connection": NAME}, False, id="no-reason"),
+        pytest.param("recovered", {"reason": "revoked_or_expired"}, False, id="the-client-s-recovery-has-no-owner"),
+    ],
+)
+def test_an_owner_hears_of_what_they_must_do_and_that_it_is_done(
+    event_type: str, data: dict[str, object], *, is_for_owner: bool
+) -> None:
+    assert Notice("e-1", EventType(event_type), NAME, data).is_for_owner is is_for_owner
 
 
 def test_an_event_without_incident_opens_its_own() -> None:

@@ -16,6 +16,7 @@ from token_refresh.core.provider.url import (
     is_variable_value,
     learned_variables,
     templates_of,
+    token_endpoint_host,
     unknown_variables,
 )
 
@@ -177,3 +178,43 @@ def test_a_callback_teaches_what_the_definition_lists_and_nothing_else(
 )
 def test_a_template_without_tls_is_recognised(template: str, *, expected: bool) -> None:
     assert is_plaintext(template) is expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "variables", "host"),
+    [
+        pytest.param({"token_url": "https://a.example/token"}, {}, "a.example", id="a-host"),
+        pytest.param({"token_url": "https://a.example:8443/token"}, {}, "a.example:8443", id="with-its-port"),
+        pytest.param(
+            {"token_url": "https://a.example/token", "refresh_url": "https://b.example/refresh"},
+            {},
+            "b.example",
+            id="where-refreshes-go",
+        ),
+        pytest.param(
+            {"token_url": "https://{shop}.example/token", "variables": {"shop": ""}},
+            {"shop": "acme"},
+            "acme.example",
+            id="a-variable",
+        ),
+        pytest.param(
+            {"token_url": "https://{shop}.example/token", "variables": {"shop": "eu"}},
+            {},
+            "eu.example",
+            id="its-default",
+        ),
+        pytest.param(
+            {"token_url": "https://{shop}.example/token", "variables": {"shop": "eu"}},
+            {"shop": "us"},
+            "us.example",
+            id="which-the-connection-s-own-outranks",
+        ),
+        pytest.param(
+            {"token_url": "https://{shop}.example/token", "variables": {"shop": ""}}, {}, "(shop).example", id="unknown"
+        ),
+    ],
+)
+def test_requests_are_paced_by_the_host_that_they_go_to(
+    keys: dict[str, object], variables: dict[str, str], host: str
+) -> None:
+    assert token_endpoint_host(parse_providers({"p": keys})["p"], variables) == host

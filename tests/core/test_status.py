@@ -6,11 +6,12 @@ import json
 
 import pytest
 
-from token_refresh.core.connection import STATUS, SecretRecord, parse_connection
+from token_refresh.core.connection import LEASE, STATUS, SecretRecord, parse_connection
 from token_refresh.core.status import (
     Lease,
     State,
     Status,
+    lease_of,
     parse_lease,
     parse_status,
     render_lease,
@@ -129,6 +130,30 @@ def test_a_lease_survives_being_written() -> None:
 )
 def test_nonsense_in_a_lease_reads_as_absent(text: str | None) -> None:
     assert parse_lease(text) is None
+
+
+@pytest.mark.parametrize(
+    ("annotations", "lease"),
+    [
+        pytest.param({LEASE: render_lease(Lease("me", 12.5, 7))}, Lease("me", 12.5, 7), id="as-it-was-written"),
+        pytest.param({LEASE: "{"}, Lease(), id="nonsense-reads-as-never-taken"),
+        pytest.param({}, Lease(), id="absent-reads-as-never-taken"),
+    ],
+)
+def test_a_secret_tells_its_lease(annotations: dict[str, str], lease: Lease) -> None:
+    assert lease_of(SecretRecord("a", {}, annotations, "")) == lease
+
+
+@pytest.mark.parametrize(
+    ("holder", "is_of_consent"),
+    [
+        pytest.param("consent-7f", True, id="a-consent"),
+        pytest.param("refresh-consent-7f", False, id="a-run"),
+        pytest.param("", False, id="nobody"),
+    ],
+)
+def test_the_holder_s_name_tells_whether_a_consent_took_the_lease(holder: str, *, is_of_consent: bool) -> None:
+    assert Lease(holder, 101, 5).is_of_consent is is_of_consent
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from token_refresh.core.token_exchange import (
     HandedOut,
     Refusal,
     build_answer,
+    build_credential_file,
+    build_executable_answer,
     parse_form,
 )
 
@@ -187,3 +189,48 @@ def test_anything_but_the_document_of_the_connection_is_an_unknown_target(stored
 def test_a_token_that_has_run_out_is_a_matter_of_time(expires_at: int) -> None:
     assert build_answer(payload(expires_at=expires_at), "gmail-alice", NOW) is RUN_OUT
     assert RUN_OUT.retry_after > 0
+
+
+METADATA = {
+    "url": "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token",
+    "headers": {"Metadata-Flavor": "Google"},
+    "format": {"type": "json", "subject_token_field_name": "access_token"},
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        pytest.param({}, METADATA, id="in the cloud"),
+        pytest.param(
+            {"metadata_host": "127.0.0.1:8080"},
+            {**METADATA, "url": METADATA["url"].replace("metadata.google.internal", "127.0.0.1:8080")},  # type: ignore[attr-defined]
+            id="another metadata server",
+        ),
+        pytest.param(
+            {"command": "token-refresh caller-token"},
+            {"executable": {"command": "token-refresh caller-token", "timeout_millis": 30_000}},
+            id="on a laptop",
+        ),
+    ],
+)
+def test_the_credential_file_says_where_the_caller_s_own_token_comes_from(
+    place: dict[str, str], source: dict[str, object]
+) -> None:
+    """AIP-4117."""
+    assert build_credential_file("gmail-alice", "https://t.example/token", **place) == {
+        "type": "external_account",
+        "audience": FORM["audience"],
+        "subject_token_type": ACCESS_TOKEN,
+        "token_url": "https://t.example/token",
+        "credential_source": source,
+    }
+
+
+def test_an_executable_s_answer_is_a_success_of_version_1() -> None:
+    assert build_executable_answer("ya29.caller") == {
+        "version": 1,
+        "success": True,
+        "token_type": "urn:ietf:params:oauth:token-type:id_token",
+        "id_token": "ya29.caller",
+    }

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from token_refresh.core.signals import Signal
 from token_refresh.core.trigger import Trigger, parse_event_data, parse_http_body, parse_trigger
 from token_refresh.errors import BadRequest
 
@@ -83,6 +84,7 @@ def test_a_body_is_read(body: bytes, trigger: Trigger) -> None:
         pytest.param(b'{"versions": {"": 1}}', id="nameless-version"),
         pytest.param(b'{"versions": {"a": 99999999999999999999}}', id="version-too-large"),
         pytest.param(b'{"message": "hello"}', id="message-is-a-word"),
+        pytest.param(b'{"message": {"data": ""}, "force": true}', id="a-message-beside-a-key"),
         pytest.param(b'{"message": {"data": "***"}}', id="data-is-no-base64"),
         pytest.param(b'{"message": {"data": 7}}', id="data-is-a-number"),
         pytest.param(b'{"message": {"data": "ew=="}}', id="data-is-no-json"),
@@ -165,3 +167,45 @@ def test_a_message_revokes_nothing(data: dict[str, object]) -> None:
     with pytest.raises(BadRequest, match="revoke"):
         parse_event_data(json.dumps(data).encode())
     assert parse_http_body(json.dumps(data).encode()) is not None
+
+
+REVOKED = Signal("https://accounts.google.com", "sub", "7")
+SIGNAL = {"iss": "https://accounts.google.com", "sub": "7"}
+
+
+@pytest.mark.parametrize(
+    ("data", "trigger"),
+    [
+        pytest.param({"revoke": ["a", "b", "a"]}, Trigger(("a", "b"), revoke=("a", "b")), id="each-once"),
+        pytest.param(
+            {"revoke": ["a"], "dry_run": True}, Trigger(("a",), revoke=("a",), dry_run=True), id="only-planned"
+        ),
+        pytest.param({"signals": [SIGNAL]}, Trigger(force=True, signals=(REVOKED,)), id="signals"),
+        pytest.param(
+            {"signals": [SIGNAL], "dry_run": True},
+            Trigger(force=True, signals=(REVOKED,), dry_run=True),
+            id="signals-only-planned",
+        ),
+    ],
+)
+def test_a_request_to_revoke_and_a_signal_are_read(data: dict[str, object], trigger: Trigger) -> None:
+    assert parse_http_body(json.dumps(data).encode()) == trigger
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        pytest.param({"revoke": []}, "names no connection", id="nothing-to-revoke"),
+        pytest.param({"revoke": "a"}, '"revoke" is not a list of names', id="a-word"),
+        pytest.param({"revoke": ["a"], "force": True}, "not with 'force'", id="revoke-with-force"),
+        pytest.param({"revoke": ["a"], "connections": ["b"]}, "not with 'connections'", id="revoke-beside-a-run"),
+        pytest.param({"signals": [], "clean": True}, "not with 'clean'", id="signals-with-clean"),
+        pytest.param({"signals": [SIGNAL], "revoke": ["a"]}, "not with 'signals'", id="both"),
+        pytest.param({"signals": [{}]}, "signal", id="a-signal-of-nothing"),
+        pytest.param({"signals": "x"}, "signals", id="signals-are-a-word"),
+    ],
+)
+def test_what_does_not_go_together_is_named(data: dict[str, object], words: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        parse_http_body(json.dumps(data).encode())
+    assert words in str(caught.value)

@@ -83,4 +83,4 @@ class ClientIncidents:
 
 
 def _kind(incident: str, reason: str) -> str:
-    return MASS if reason == MASS or is_mass(incident) else reason
+    return MASS if is_mass(incident) else reason

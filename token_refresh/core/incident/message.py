@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final
+from typing import Final, assert_never
 
 from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.notice import Notice
@@ -161,6 +161,8 @@ def _text(block: Block) -> str:
             return f"{label}:\n{url}"
         case Address():
             return ""
+        case _:
+            assert_never(block)
 
 
 def _html(block: Block) -> str:
@@ -175,6 +177,8 @@ def _html(block: Block) -> str:
             return _address(url)
         case Small(words):
             return f'<p class="soft" style="margin:0 0 12px;font-size:14px;color:#5b626b">{_in_one_piece(words)}</p>'
+        case _:
+            assert_never(block)
 
 
 def _in_one_piece(words: str) -> str:

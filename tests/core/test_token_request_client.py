@@ -1,0 +1,39 @@
+"""What an access token is asked for with: where the request goes, and which client it names (contract 2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from token_refresh.core.connection import Connection, SecretRecord
+from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
+from token_refresh.core.provider.definition import Provider
+from token_refresh.core.secrecy import Secret
+from token_refresh.core.token_request import TokenRequest
+
+TOKEN_URL, REFRESH_URL = "https://a.example/token", "https://a.example/refresh"
+CONNECTION = Connection("alice", SecretRecord("alice-refresh-token", {}, {}, "etag"))
+OWN, REGISTERED = Client("own", Secret("own")), Client("registered", Secret("registered"))
+KEY = ServiceAccountGrant("robot@project.example", Secret("key"))
+
+
+def asked(grant: Grant | None, registration: Client | None = REGISTERED) -> TokenRequest:
+    return TokenRequest(CONNECTION, Provider("p", TOKEN_URL, REFRESH_URL), grant, registration)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "endpoint", "client", "has_own_client"),
+    [
+        pytest.param(asked(RefreshTokenGrant(Secret("r"))), REFRESH_URL, REGISTERED, False, id="a-refresh"),
+        pytest.param(
+            asked(RefreshTokenGrant(Secret("r"), client=OWN)), REFRESH_URL, OWN, True, id="a-refresh-of-its-own"
+        ),
+        pytest.param(asked(RefreshTokenGrant(Secret("r")), None), REFRESH_URL, None, False, id="a-refresh-of-nobody"),
+        pytest.param(asked(ClientCredentialsGrant(OWN)), TOKEN_URL, OWN, True, id="client-credentials"),
+        pytest.param(asked(KEY), TOKEN_URL, None, False, id="a-key-needs-no-client"),
+        pytest.param(asked(None), TOKEN_URL, REGISTERED, False, id="a-code-is-redeemed"),
+    ],
+)
+def test_a_request_goes_to_the_endpoint_of_its_grant_with_the_client_of_its_payload_first(
+    asked_for: TokenRequest, endpoint: str, client: Client | None, *, has_own_client: bool
+) -> None:
+    assert (asked_for.endpoint, asked_for.client, asked_for.has_own_client) == (endpoint, client, has_own_client)
