@@ -118,3 +118,21 @@ def test_none_waits_for_another_one_and_a_second_signal_begins_nothing_anew(serv
     together.wait(10)
     assert sorted(done) == ["a", "b"]
     assert len(server_was_told) == 2
+
+
+def test_a_second_signal_while_the_first_one_begins_harms_nothing(
+    server_was_told: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server passes on to its workers what the platform has sent to all of them: two signals within a millisecond."""
+    done, begin, signals = threading.Event(), threading.Thread.start, [signal.SIGTERM]
+
+    def begin_slowly(thread: threading.Thread) -> None:
+        if thread.name == "token-refresh-termination" and signals:
+            signal.raise_signal(signals.pop())
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", begin_slowly)
+    on_termination(lambda thing: thing.set(), lambda: [done])
+    signal.raise_signal(signal.SIGTERM)
+    assert done.wait(10)
+    assert len(server_was_told) == 2

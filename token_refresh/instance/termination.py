@@ -40,8 +40,11 @@ def on_termination(work: Callable[[T], None], things: Callable[[], Iterable[T]])
             target=lambda: side_by_side(work, things(), _LONGEST), name="token-refresh-termination"
         )
 
+        signals: list[int] = []
+
         def handle(number: int, frame: FrameType | None) -> None:
-            is_first = worker.ident is None
+            is_first = not signals
+            signals.append(number)  # before the start, in the middle of which the next signal may come
             if is_first:
                 worker.start()
             if callable(before):
