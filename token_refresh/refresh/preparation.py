@@ -17,7 +17,6 @@ from token_refresh.core.grant import (
     Client,
     ClientCredentialsGrant,
     Grant,
-    PayloadError,
     RefreshTokenGrant,
     ServiceAccountGrant,
     parse_grant,
@@ -27,9 +26,10 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.status import State, lease_of
 from token_refresh.core.token_request import TokenRequest
-from token_refresh.errors import Misconfigured, SecretMissing, StoreDenied, VersionMissing, VersionUnusable
+from token_refresh.errors import Misconfigured, VersionMissing
 from token_refresh.ports import SecretStore, TokenEndpoint
 from token_refresh.refresh.attempt import Prepared
+from token_refresh.refresh.faults import TO_MEND
 
 _PLACEHOLDER = Secret("x")
 
@@ -73,7 +73,7 @@ class Preparation:
                 self.prepare(connection, situation)
             except VersionMissing:
                 self._check_without_grant(connection)
-        except (Misconfigured, PayloadError, VersionUnusable, SecretMissing, StoreDenied) as fault:
+        except TO_MEND as fault:
             return str(fault)
         return None
 

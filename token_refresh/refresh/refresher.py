@@ -11,26 +11,17 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.memory import Memory
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.connection import Connection, SecretRecord
-from token_refresh.core.grant import (
-    PayloadError,
-    RefreshTokenGrant,
-    parse_grant,
-)
+from token_refresh.core.grant import RefreshTokenGrant, parse_grant
 from token_refresh.core.state.grant_end import explain_death
 from token_refresh.core.state.situation import Situation
-from token_refresh.core.state.verdict import (
-    Verdict,
-    judge,
-    judge_busy,
-    judge_misconfigured,
-    judge_never_consented,
-)
+from token_refresh.core.state.verdict import Verdict, judge, judge_busy
 from token_refresh.core.status import Outcome, lease_of
 from token_refresh.core.token_endpoint.outcome import (
     GrantDead,
@@ -39,21 +30,12 @@ from token_refresh.core.token_endpoint.outcome import (
     Unavailable,
     UnknownOutcome,
 )
-from token_refresh.errors import (
-    Busy,
-    Misconfigured,
-    NotNow,
-    SecretMissing,
-    StoreDenied,
-    StoreError,
-    StoreRefused,
-    VersionMissing,
-    VersionUnusable,
-)
+from token_refresh.errors import Busy, Misconfigured, NotNow, StoreError
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import AccessedVersion, SecretStore, TokenEndpoint
 from token_refresh.refresh.attempt import Attempt, Prepared, Reply
 from token_refresh.refresh.doubt import is_in_doubt, settle
+from token_refresh.refresh.faults import is_of_store, judge_fault, log_fault
 from token_refresh.refresh.preparation import Preparation
 from token_refresh.refresh.save import Saver
 from token_refresh.settings import Settings
@@ -95,11 +77,6 @@ class Refresher:
 
     def _attempt(self, connection: Connection, situation: Situation, until: float) -> Attempt:
         began = int(self.clock())
-
-        def conclude(judge_in: Callable[[Situation], Verdict], *, failed_at_store: bool = False) -> Attempt:
-            attempt = self._judge(connection, situation, began, judge_in)
-            return replace(attempt, failed_at_store=failed_at_store)
-
         try:
             if lease_of(connection.record).is_held(self.clock()):
                 raise Busy  # noqa: TRY301 - as when it is found out later
@@ -111,22 +88,13 @@ class Refresher:
             verdict = Verdict(Outcome.DEFERRED, fault.reason, situation.status)
             return Attempt(connection, situation, verdict, situation.facts)
         except Busy:
-            is_unsaved = lease_of(connection.record).unsaved
-            return conclude(lambda s: judge_busy(s, self.settings.lease_seconds, is_unsaved=is_unsaved))
-        except VersionMissing:
-            return conclude(judge_never_consented)
-        except StoreDenied as fault:
-            said = str(fault)
-            return conclude(lambda s: judge_misconfigured(s, said), failed_at_store=True)
-        except (Misconfigured, PayloadError, VersionUnusable, SecretMissing, StoreRefused) as fault:
-            said = str(fault)
-            return conclude(lambda s: judge_misconfigured(s, said))
-        except StoreError as fault:
-            log.warning("%s: %s", connection.name, fault)
-            return conclude(lambda s: judge(s, Unavailable("secret_manager")), failed_at_store=True)
+            lease_seconds, is_unsaved = self.settings.lease_seconds, lease_of(connection.record).unsaved
+            judge_in = partial(judge_busy, lease_seconds=lease_seconds, is_unsaved=is_unsaved)
+            return self._judge(connection, situation, began, judge_in)
         except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
-            log_defect(connection, fault)
-            return conclude(lambda s: judge(s, Unavailable("internal_error")))
+            log_fault(connection, fault)
+            attempt = self._judge(connection, situation, began, partial(judge_fault, fault=fault))
+            return replace(attempt, failed_at_store=is_of_store(fault))
 
     # -- the exchange --------------------------------------------------------------------------------------------------
 
@@ -253,12 +221,3 @@ class Refresher:
                 )
         situation = replace(situation, now=self.clock())
         return Attempt(connection, situation, judge_in(situation), situation.facts)
-
-
-def log_defect(connection: Connection, fault: BaseException) -> None:
-    """Log what was not foreseen: neither its text nor a traceback, for it may hold anything."""
-    trace = fault.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    where = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else "unknown"
-    log.error("defect while working on %s: %s at %s", connection.name, type(fault).__name__, where)

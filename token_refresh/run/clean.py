@@ -23,7 +23,7 @@ from token_refresh.instance.lanes import Task
 from token_refresh.instance.ledger import Reservations
 from token_refresh.instance.quota import Priority
 from token_refresh.ports import SecretStore, VersionInfo, VersionState
-from token_refresh.refresh.refresher import log_defect
+from token_refresh.refresh.faults import log_defect
 
 log = logging.getLogger("token_refresh")
 

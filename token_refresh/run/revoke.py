@@ -26,14 +26,12 @@ from token_refresh.core.trigger import Trigger
 from token_refresh.errors import (
     Busy,
     Misconfigured,
-    SecretMissing,
-    StoreDenied,
     StoreError,
     VersionMissing,
-    VersionUnusable,
 )
 from token_refresh.ports import Revoker, SecretStore, VersionState
 from token_refresh.refresh.attempt import Attempt, Prepared
+from token_refresh.refresh.faults import is_of_store, judge_fault
 from token_refresh.refresh.preparation import Preparation
 from token_refresh.run.visit import Visit, Visitor
 
@@ -69,12 +67,10 @@ class Revocations:
             return _left(visit, Outcome.BUSY, "lease_held", "")
         except VersionMissing:
             return _left(visit, Outcome.MISCONFIGURED, "misconfigured", "there is no grant to revoke")
-        except (Misconfigured, PayloadError, VersionUnusable, SecretMissing) as fault:
-            return _left(visit, Outcome.MISCONFIGURED, "misconfigured", str(fault))
-        except StoreDenied as fault:
-            return replace(_left(visit, Outcome.MISCONFIGURED, "misconfigured", str(fault)), failed_at_store=True)
-        except StoreError as fault:
-            return replace(_left(visit, Outcome.UNAVAILABLE, "secret_manager", str(fault)), failed_at_store=True)
+        except (Misconfigured, PayloadError, StoreError) as fault:
+            verdict = judge_fault(visit.situation, fault)
+            left = _left(visit, verdict.outcome, verdict.reason, str(fault))
+            return replace(left, failed_at_store=is_of_store(fault))
 
     def _revoke_under_lease(self, visit: Visit, prepared: Prepared, held: Held) -> Visit:
         held.on_return = lambda _: held.unchanged()

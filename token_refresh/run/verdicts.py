@@ -27,7 +27,7 @@ from token_refresh.errors import StoreError
 from token_refresh.instance.ledger import Reservations
 from token_refresh.instance.quota import Priority
 from token_refresh.refresh.attempt import Attempt
-from token_refresh.refresh.refresher import log_defect
+from token_refresh.refresh.faults import log_defect
 from token_refresh.run.moved import is_moved, leave_former_client
 from token_refresh.run.visit import Visit, Visitor
 from token_refresh.settings import Settings

@@ -18,14 +18,12 @@ from token_refresh.core.connection import LEASE, STATUS, SUFFIX, Connection, Sec
 from token_refresh.core.incident.events import NOT_SAVED
 from token_refresh.core.state.policy import Decision, attempt, decide, needs_newest, wait
 from token_refresh.core.state.situation import Situation
-from token_refresh.core.state.verdict import judge, judge_misconfigured, judge_waiting
+from token_refresh.core.state.verdict import Verdict, judge_waiting
 from token_refresh.core.status import Outcome, State, Status, lease_of, parse_lease, parse_status
-from token_refresh.core.token_endpoint.outcome import Unavailable
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import (
     Misconfigured,
     SecretMissing,
-    StoreDenied,
     StoreError,
     VersionMissing,
     VersionUnusable,
@@ -33,8 +31,9 @@ from token_refresh.errors import (
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
 from token_refresh.refresh.attempt import Attempt, Reply
+from token_refresh.refresh.faults import is_of_store, judge_fault, log_fault
 from token_refresh.refresh.preparation import Preparation
-from token_refresh.refresh.refresher import Refresher, log_defect
+from token_refresh.refresh.refresher import Refresher
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
@@ -149,44 +148,28 @@ class Visitor:
     def unreadable(self, name: str, fault: StoreError) -> Visit:
         """Say of a connection that it cannot even be read: it harms no other one that is named beside it."""
         connection = Connection(name=name, record=SecretRecord(name + SUFFIX, {}, {}, ""))
-        is_denied = isinstance(fault, StoreDenied)
-        decision = (
-            wait(Outcome.MISCONFIGURED, "misconfigured") if is_denied else wait(Outcome.UNAVAILABLE, "secret_manager")
-        )
         situation = Situation(name=name, now=self.clock(), is_unread=True)
-        return Visit(connection, situation, decision, message=str(fault), failed_at_store=True)
+        return self._not_seen(connection, situation, judge_fault(situation, fault), fault)
 
     def _could_not_look(self, connection: Connection, situation: Situation, fault: Exception) -> Visit:
-        if isinstance(fault, StoreDenied):
-            return self._denied(connection, situation, str(fault))
-        if isinstance(fault, StoreError):
-            return self._failed(connection, situation, "secret_manager", str(fault))
-        log_defect(connection, fault)
-        return self._failed(connection, situation, "internal_error", "")
-
-    def _denied(self, connection: Connection, situation: Situation, message: str) -> Visit:
-        """Judge a permission that is missing: the operator's to mend, and no outage."""
-        verdict = judge_misconfigured(situation, message)
-        visit = Visit(connection, situation, wait(Outcome.MISCONFIGURED, "misconfigured"), failed_at_store=True)
-        return visit.came_to(Attempt(connection, situation, verdict, situation.facts))
-
-    def _failed(self, connection: Connection, situation: Situation, reason: str, message: str) -> Visit:
         """Judge a fault that was met while looking, as one met by an attempt is judged; back off from it likewise."""
-        visit = Visit(
-            connection,
-            situation,
-            wait(Outcome.UNAVAILABLE, reason),
-            message=message,
-            failed_at_store=reason == "secret_manager",
-        )
-        known = situation.back_off or situation.status
-        if known and known.reason == reason and situation.now < known.next_attempt_at:
-            return visit
-        if message:
-            log.warning("%s: %s", connection.name, message)
-        verdict = judge(situation, Unavailable(reason))
-        self.memory.remember_failure(connection.secret_id, verdict.back_off)
-        return replace(visit.came_to(Attempt(connection, situation, verdict, situation.facts)), message=message)
+        verdict = judge_fault(situation, fault)
+        visit = self._not_seen(connection, situation, verdict, fault)
+        if verdict.outcome == Outcome.UNAVAILABLE:
+            known = situation.back_off or situation.status
+            if known and known.reason == verdict.reason and situation.now < known.next_attempt_at:
+                return visit
+            self.memory.remember_failure(connection.secret_id, verdict.back_off)
+        log_fault(connection, fault)
+        attempt = Attempt(connection, situation, verdict, situation.facts)
+        return replace(visit.came_to(attempt), message=visit.message)
+
+    @staticmethod
+    def _not_seen(connection: Connection, situation: Situation, verdict: Verdict, fault: Exception) -> Visit:
+        """Return a visit that a fault has ended before anything was decided; what a defect says is not shown."""
+        said = str(fault) if verdict.message or is_of_store(fault) else ""
+        decision = wait(verdict.outcome, verdict.reason)
+        return Visit(connection, situation, decision, message=said, failed_at_store=is_of_store(fault))
 
     def _first_sight(self, connection: Connection, trigger: Trigger) -> Situation:
         """Return what can be known without any call."""
