@@ -69,19 +69,55 @@ def test_reads_keep_to_their_pace_and_let_others_go_first() -> None:
     assert 30 <= world.clock() - began <= 40
 
 
-@pytest.mark.parametrize("pace", ["secret_writes_per_minute", "secret_reads_per_minute"])
-def test_cleaning_ends_in_time_and_goes_on_the_next_day_where_it_stopped(pace: str) -> None:
+def looked_at(world: World) -> list[str]:
+    """Return the secrets whose versions were listed since the last look, in that order."""
+    return [secret for operation, secret in world.store.calls if operation == "list_versions"]
+
+
+@pytest.mark.parametrize(
+    ("pace", "count", "days"),
+    [
+        pytest.param("secret_writes_per_minute", 300, 5, id="writes"),  # 600 of them, 147 a day
+        pytest.param("secret_reads_per_minute", 600, 5, id="reads"),  # likewise, 145 a day
+    ],
+)
+def test_cleaning_ends_in_time_and_goes_on_the_next_day_where_it_stopped(pace: str, count: int, days: int) -> None:
+    """As many days as the pace makes of them, no more: no day begins again with what an earlier one has done."""
     world = World(**{pace: 30.0})
-    litter(world, 300)
-    left = [strays(world)]
+    litter(world, count)
+    left, stopped_at = [strays(world)], ""
     while left[-1] and len(left) < 20:
         world.clock.advance(DAY - world.clock() % DAY)
+        world.store.calls.clear()
         began = world.clock()
         world.run(clean=True)
         assert world.clock() - began <= world.settings.run_seconds
         left.append(strays(world))
-    assert not left[-1], left
-    assert len(left) > 3, "it did not fit into one day"
+        looked = looked_at(world)
+        if stopped_at:
+            # The one that there was no time for, which may or may not have been looked at.
+            assert (number_of(looked[0]) - number_of(stopped_at)) % count in (0, 1)
+        stopped_at = looked[-1]
+    assert len(left) - 1 == days, left
+
+
+def number_of(secret_id: str) -> int:
+    return int(secret_id[1:4])
+
+
+def test_a_new_instance_begins_elsewhere_each_day_however_many_connections_there_are() -> None:
+    """7919 stands for any number: a step that is fixed leads round in it, and its multiples never move at all."""
+    world = World(secret_reads_per_minute=6.0)
+    for number in range(7919):
+        world.add(f"c{number:04}", state="paused")
+    begins = set()
+    for _ in range(4):
+        world.clock.advance(DAY)
+        world.new_instance()
+        world.store.calls.clear()
+        world.run(clean=True)
+        begins.add(looked_at(world)[0])
+    assert len(begins) == 4
 
 
 def test_a_quota_that_is_used_up_ends_the_cleaning_of_the_day() -> None:

@@ -10,12 +10,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
 
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.memory import Memory
 from token_refresh.core.access_token import parse_facts
 from token_refresh.core.connection import Connection
+from token_refresh.core.state.timing import spread
 from token_refresh.core.status import lease_of
 from token_refresh.core.units import DAY
 from token_refresh.errors import QuotaExceeded, StoreError, StoreUnavailable, VersionUnusable
@@ -26,8 +26,6 @@ from token_refresh.ports import SecretStore, VersionInfo, VersionState
 from token_refresh.refresh.faults import log_defect
 
 log = logging.getLogger("token_refresh")
-
-_PRIME: Final = 7919  # so that any part of the alphabet comes first one day
 
 
 @dataclass(slots=True)
@@ -77,7 +75,7 @@ class Janitor:
             start = next((n for n, c in enumerate(names) if c.name >= (self._stopped_at or "")), 0)
             self._stopped_at = None
         else:
-            start = int(self.clock() // DAY) * _PRIME % len(names)
+            start = int(spread("clean", int(self.clock() // DAY)) * len(names))
         return [*names[start:], *names[:start]]
 
     def _strays(self, connection: Connection) -> Iterator[tuple[str, int]]:
