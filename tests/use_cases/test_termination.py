@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -47,6 +47,22 @@ def test_what_cannot_be_stored_then_has_its_lease_ended_and_not_released(world: 
     assert lease["holder"], "the next holder must know that the token may be spent"
     assert lease["until"] == world.clock()
     assert "unsaved" not in lease
+
+
+@pytest.mark.parametrize("way", [end_process, World.run], ids=["the process ends", "the next run begins"])
+def test_what_is_stored_late_waits_for_no_pace(way: Callable[[World], object]) -> None:
+    """The adds that failed were charged: whoever waits for the pace now waits for minutes, and may not live so long."""
+    world = World(secret_writes_per_minute=6.0)
+    world.add("x", "rotating-first", provider="rotating")
+    deny_adds(world)
+    world.run()
+    world.store.faults.active.clear()
+    stored_at: list[float] = []
+    world.store.on_call = lambda operation: stored_at.append(world.clock()) if operation == "add" else None
+    began = world.clock()
+    way(world)
+    assert stored_at[0] == began
+    assert world.store.payloads("x-refresh-token")[2].startswith(b"rotating-")
 
 
 @pytest.mark.parametrize("slow", [0, 200], ids=["in-time", "the-lease-is-over"])
