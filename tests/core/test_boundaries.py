@@ -11,7 +11,6 @@ import pytest
 
 from tests.fakes.token_requests import build_token_request
 from token_refresh.core.boundaries import (
-    BoundaryError,
     check_registration,
     check_subject,
     is_named_after,
@@ -24,9 +23,9 @@ from token_refresh.core.connection import Connection, SecretRecord, parse_connec
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.table import parse_providers
-from token_refresh.core.provider.url import UrlError
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_request import TokenRequest
+from token_refresh.errors import Misconfigured
 
 TOKEN = RefreshTokenGrant(Secret("r"))
 OWN = Client("own", Secret("s"))
@@ -110,7 +109,7 @@ def test_a_registration_may_say_to_which_providers_it_belongs(
     if belongs:
         assert resolve(PROVIDERS["okta"].token_url, asked)[0] == "https://acme.okta.example.com/token"
         return
-    with pytest.raises(BoundaryError, match="does not belong to provider okta"):
+    with pytest.raises(Misconfigured, match="does not belong to provider okta"):
         resolve(PROVIDERS["okta"].token_url, asked)
 
 
@@ -137,7 +136,7 @@ def test_a_payloads_own_client_belongs_where_it_says_or_to_fixed_hosts(
     if belongs:
         check_registration(asked)
         return
-    with pytest.raises(BoundaryError, match=f"payload of some-refresh-token does not say .* provider {provider}"):
+    with pytest.raises(Misconfigured, match=f"payload of some-refresh-token does not say .* provider {provider}"):
         check_registration(asked)
 
 
@@ -149,7 +148,7 @@ def test_a_registration_that_is_labelled_as_a_connection_stays_its_providers(pro
     if belongs:
         check_registration(asked)
         return
-    with pytest.raises(BoundaryError, match="payload of oauth-client-google"):
+    with pytest.raises(Misconfigured, match="payload of oauth-client-google"):
         check_registration(asked)
 
 
@@ -207,7 +206,7 @@ def test_a_label_in_a_host_is_the_registrations_or_chosen_among_what_it_allows(s
 )
 def test_an_annotation_never_chooses_a_host_that_the_registration_does_not_allow(provider: str, sources: Any) -> None:
     asked = request(provider, **sources)
-    with pytest.raises(UrlError, match=r"may not choose|not of the form"):
+    with pytest.raises(Misconfigured, match=r"may not choose|not of the form"):
         resolve(asked.provider.token_url, asked)
 
 
@@ -258,7 +257,7 @@ def test_a_variable_of_no_url_is_free_and_learned() -> None:
 @pytest.mark.parametrize("value", [".", "..", "a/b", "a b", "é", "a:80", "a@b", "%2e", "a?b", "a#b", "a" * 254])
 @pytest.mark.parametrize("source", ["annotation", "registered"])
 def test_a_value_that_could_leave_its_place_is_refused(value: str, source: str) -> None:
-    with pytest.raises(UrlError, match="not of the form"):
+    with pytest.raises(Misconfigured, match="not of the form"):
         resolve_variables(request("microsoft", **{source: {"tenant": value}}))  # type: ignore[arg-type]
 
 
@@ -267,17 +266,17 @@ def test_a_key_without_a_client_takes_the_definitions_host_only() -> None:
     provider = PROVIDERS["salesforce"]
     assert resolve(provider.token_url, build_token_request(provider, key))[0] == "https://login.example.com/token"
     asked = build_token_request(provider, key, variables={"domain": "evil.example"})
-    with pytest.raises(BoundaryError, match="takes no other"):
+    with pytest.raises(Misconfigured, match="takes no other"):
         resolve(provider.token_url, asked)
-    with pytest.raises(UrlError, match="takes the definition's default only"):
+    with pytest.raises(Misconfigured, match="takes the definition's default only"):
         resolve(PROVIDERS["okta"].token_url, build_token_request(PROVIDERS["okta"], key))
 
 
 def test_a_missing_value_says_where_to_set_it() -> None:
-    with pytest.raises(UrlError, match=r"org has no value: it stands in a host\. gcloud secrets versions access"):
+    with pytest.raises(Misconfigured, match=r"org has no value: it stands in a host\. gcloud secrets versions access"):
         resolve(PROVIDERS["okta"].token_url, request("okta"))
     provider = parse_providers({"p": {"token_url": "https://a.example/{t}", "variables": {"t": ""}}})["p"]
-    with pytest.raises(UrlError, match=r"variable t has no value: set it in token-refresh\.variables"):
+    with pytest.raises(Misconfigured, match=r"variable t has no value: set it in token-refresh\.variables"):
         resolve(provider.token_url, request(provider))
 
 
@@ -305,7 +304,7 @@ def test_a_key_stands_only_for_whom_it_lists(owner: str | None, subjects: tuple[
     if allowed:
         check_subject(asked)
         return
-    with pytest.raises(BoundaryError):
+    with pytest.raises(Misconfigured):
         check_subject(asked)
 
 
@@ -375,11 +374,11 @@ def command_of(fault: BaseException) -> tuple[str, str]:
     return secret_id, done.stderr.strip()
 
 
-def fault_of(asked: TokenRequest) -> UrlError:
+def fault_of(asked: TokenRequest) -> Misconfigured:
     try:
         check_subject(asked)
         resolve(asked.provider.token_url, asked)
-    except UrlError as fault:
+    except Misconfigured as fault:
         return fault
     raise AssertionError("nothing was refused")
 

@@ -5,7 +5,6 @@ import pytest
 from token_refresh.core.provider.definition import ANY, Params, Provider
 from token_refresh.core.provider.table import parse_providers
 from token_refresh.core.provider.url import (
-    UrlError,
     check_template,
     ending_variables,
     fill_params,
@@ -19,6 +18,7 @@ from token_refresh.core.provider.url import (
     token_endpoint_host,
     unknown_variables,
 )
+from token_refresh.errors import Misconfigured
 
 
 @pytest.mark.parametrize("value", [".", "..", "a/b", "a b", "a\n", "é", "a" * 254, "a:80", "a@b", "%2e", "a?b", "a#b"])
@@ -44,14 +44,14 @@ def test_a_template_is_filled(template: str, url: str) -> None:
 @pytest.mark.parametrize("value", ["a..b", ".a", "a.", "a" * 64])
 def test_a_value_that_makes_no_host_name_is_refused(value: str) -> None:
     template = "https://{tenant}.example.com/t"
-    with pytest.raises(UrlError, match="do not make a host name"):
+    with pytest.raises(Misconfigured, match="do not make a host name"):
         fill_url(template, Provider("p", template, template), {"tenant": value})
 
 
 def test_http_is_for_loopback_only_even_when_a_variable_says_where() -> None:
     template = "http://{host}:1/t"
     provider = Provider("p", template, template)
-    with pytest.raises(UrlError, match="only https"):
+    with pytest.raises(Misconfigured, match="only https"):
         fill_url(template, provider, {"host": "idp.example.com"})
     assert fill_url(template, provider, {"host": "127.0.0.1"}) == "http://127.0.0.1:1/t"
 

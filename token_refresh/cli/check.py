@@ -18,7 +18,7 @@ from token_refresh.core.grant import Client, parse_client, parse_grant
 from token_refresh.core.http import HttpReply
 from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.url import UrlError, is_plaintext, variables_of
+from token_refresh.core.provider.url import is_plaintext, variables_of
 from token_refresh.core.secrecy import Secret, shown
 from token_refresh.core.token_endpoint.request import build_resource_request
 from token_refresh.core.token_exchange import HandedOut, build_answer
@@ -91,10 +91,7 @@ def _fill(session: Session, connection: Connection, provider: Provider, template
     if not TokenRequest(connection, provider, grant).has_own_client:
         with suppress(StoreError):
             registration = parse_client(store.access(connection.client_secret_id).payload)
-    try:
-        return boundaries.resolve(template, TokenRequest(connection, provider, grant, registration))[0]
-    except UrlError as fault:
-        raise Stop(str(fault)) from None
+    return boundaries.resolve(template, TokenRequest(connection, provider, grant, registration))[0]
 
 
 def _read_token(session: Session, connection: Connection) -> tuple[Secret, str]:

@@ -19,7 +19,7 @@ from token_refresh.core.consent.authorization import Callback, missing_scopes, r
 from token_refresh.core.consent.new_grant import render_new_grant
 from token_refresh.core.consent.session import Session
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.url import UrlError, learned_variables
+from token_refresh.core.provider.url import learned_variables
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
 from token_refresh.core.token_request import TokenRequest
@@ -113,7 +113,7 @@ class Redemption:
             try:
                 url = case.fill(source.url or "")
                 facts = self.endpoint.fetch_json(case.provider, url, refreshed.access_token) or {}
-            except (TransportError, UrlError) as fault:
+            except (TransportError, Misconfigured) as fault:
                 raise Refused("provider_error", str(fault)) from None
         try:
             return identify(case.connection, case.provider, case.subject, facts)

@@ -16,7 +16,6 @@ from token_refresh.core.consent.account import AccountFault, why_nobody_may_cons
 from token_refresh.core.consent.session import Ticket
 from token_refresh.core.grant import Client, Grant, PayloadError, RefreshTokenGrant, parse_grant
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.url import UrlError
 from token_refresh.core.status import lease_of
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, VersionMissing, VersionUnusable
@@ -83,7 +82,7 @@ class Case:
         return subject_of(self.connection, self.token_request.grant)
 
     def fill(self, template: str) -> str:
-        """Fill a URL template of the provider; raises `UrlError`."""
+        """Fill a URL template of the provider; raises `Misconfigured`."""
         return resolve(template, self.token_request)[0]
 
 
@@ -100,7 +99,7 @@ class Cases:
         check_unspent(connection, ticket)
         try:
             return self._read_parts(ticket, connection)
-        except (Misconfigured, PayloadError, UrlError) as fault:
+        except (Misconfigured, PayloadError) as fault:
             misconfigured(connection, str(fault))
 
     def _read_parts(self, ticket: Ticket, connection: Connection) -> Case:

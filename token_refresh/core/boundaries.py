@@ -18,7 +18,6 @@ from token_refresh.core.connection import ANYBODY, LABEL, PREFIX, Connection
 from token_refresh.core.grant import RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.provider.definition import ANY, Provider
 from token_refresh.core.provider.url import (
-    UrlError,
     ending_variables,
     fill_url,
     host_variables,
@@ -26,33 +25,31 @@ from token_refresh.core.provider.url import (
     learned_variables,
 )
 from token_refresh.core.token_request import TokenRequest
+from token_refresh.errors import Misconfigured
 
 _NAMED_AFTER: Final = "oauth-client-"
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class BoundaryError(UrlError):
-    """Something would go where it was not allowed to; the message ends with the command that allows it."""
-
-
 def resolve(template: str, request: TokenRequest) -> tuple[str, Mapping[str, str]]:
-    """Fill a URL template of the provider, and return the values of all its variables.
+    """Fill a URL template of the provider, and return the values of all its variables; raises `Misconfigured`.
 
-    Raises `UrlError`, also where the client may not be used with this provider.
+    Nothing is sent to a URL that did not come from here, so that no request can forget the boundaries.
     """
     check_registration(request)
     values = resolve_variables(request)
-    for name in request.provider.variables:
+    provider = request.provider
+    for name in provider.variables:
         if f"{{{name}}}" in template and not values[name]:
-            raise UrlError(f"provider {request.provider.name}: variable {name} has no value: {_set(name, request)}")
-    return fill_url(template, request.provider, values), values
+            raise Misconfigured(f"provider {provider.name}: variable {name} has no value: {_set(name, request)}")
+    return fill_url(template, provider, values), values
 
 
 def check_registration(request: TokenRequest) -> None:
     """Refuse a client that does not belong to the provider: by its secret's id, or by its own words.
 
     Without words of its own, a payload's client belongs to any definition whose hosts are fixed. Raises
-    `BoundaryError`.
+    `Misconfigured`.
     """
     provider, client = request.provider, request.client
     secret_id = _registration(request)
@@ -63,12 +60,12 @@ def check_registration(request: TokenRequest) -> None:
     if request.has_own_client:
         is_registration = secret_id.startswith(_NAMED_AFTER)  # that somebody has labelled as a connection
         if client.providers or host_variables(provider) or is_registration:
-            raise BoundaryError(
+            raise Misconfigured(
                 f"the client in the payload of {secret_id} does not say that it belongs to provider {provider.name}. "
                 f'If it does, and its "variables" are right: {mend}'
             )
     else:
-        raise BoundaryError(
+        raise Misconfigured(
             f"client registration {secret_id} does not belong to provider {provider.name}: name another one in "
             f"token-refresh.client. If it does: {mend}"
         )
@@ -87,7 +84,7 @@ def resolve_variables(request: TokenRequest) -> dict[str, str]:
     """Return a value for each variable of the provider; the empty string for one that has none.
 
     In a path, the nearest source wins: annotation, registration, callback, default. In a host an annotation counts only
-    as far as the registration allows. Raises `UrlError`.
+    as far as the registration allows. Raises `Misconfigured`.
     """
     provider, client, grant = request.provider, request.client, request.grant
     registered = client.variables if client is not None else {}
@@ -99,11 +96,11 @@ def resolve_variables(request: TokenRequest) -> dict[str, str]:
         trusted = registered.get(name) or learned.get(name) or default
         value = request.connection.variables.get(name) or trusted
         if value and not is_variable_value(value):
-            raise UrlError(
+            raise Misconfigured(
                 f"provider {provider.name}: the value of variable {name} is not of the form [A-Za-z0-9.-]{{1,253}}"
             )
         if value != trusted and name in in_host and not _may_choose(request, name, value):
-            raise BoundaryError(
+            raise Misconfigured(
                 f"provider {provider.name}: {name} stands in a host, and token-refresh.variables may not "
                 f"choose {value} for it: remove it there or, if {value} is right, {_allow(name, value, request)}"
             )
@@ -112,16 +109,16 @@ def resolve_variables(request: TokenRequest) -> dict[str, str]:
 
 
 def check_subject(request: TokenRequest) -> None:
-    """Refuse to let a service account stand for a user whom its key does not name; raises `BoundaryError`."""
+    """Refuse to let a service account stand for a user whom its key does not name; raises `Misconfigured`."""
     grant, owner = request.grant, request.connection.owner
     if not isinstance(grant, ServiceAccountGrant) or owner is None:
         return
     if owner == ANYBODY:
-        raise BoundaryError('a service account cannot stand for "*": set token-refresh.owner to one user, or remove it')
+        raise Misconfigured('a service account cannot stand for "*": set token-refresh.owner to one user, or remove it')
     if grant.subjects == ANY or any(_is_same(owner, subject) for subject in grant.subjects):
         return
     secret_id = request.connection.secret_id
-    raise BoundaryError(
+    raise Misconfigured(
         f'the service-account key in {secret_id} does not list token-refresh.owner in "subjects". If it may stand for '
         f"that user: {_edit(secret_id, _append('.subjects', owner if owner.isprintable() else 'OWNER'))}"
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from token_refresh.core import boundaries
+from token_refresh.core.boundaries import check_subject, resolve
 from token_refresh.core.grant import ServiceAccountGrant
-from token_refresh.core.provider.url import UrlError, unknown_variables, variables_of
+from token_refresh.core.provider.url import unknown_variables, variables_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.request import needs_client_secret
 from token_refresh.core.token_request import TokenRequest
@@ -24,10 +22,7 @@ def check(request: TokenRequest, signer: Signer) -> None:
         _check_key(grant.private_key, signer, "the service account's private_key")
         if not connection.scopes:
             raise Misconfigured("a service account needs token-refresh.scopes")
-        try:
-            boundaries.check_subject(request)
-        except boundaries.BoundaryError as exc:
-            raise Misconfigured(str(exc)) from exc
+        check_subject(request)
     else:
         check_client(request, signer)
     resolve(request.endpoint, request)
@@ -53,17 +48,6 @@ def check_client(request: TokenRequest, signer: Signer) -> None:
     in_header = any("client_secret" in variables_of(template) for template in provider.headers.values())
     if in_header and not (secret.isascii() and secret.isprintable()):
         raise Misconfigured(f"{where}: client_secret has characters that cannot stand in a header")
-
-
-def resolve(template: str, request: TokenRequest) -> tuple[str, Mapping[str, str]]:
-    """Fill a URL template, and return the values of all variables; raises `Misconfigured`.
-
-    Nothing is sent to a URL that did not come from here, so that no request can forget the boundaries.
-    """
-    try:
-        return boundaries.resolve(template, request)
-    except UrlError as exc:
-        raise Misconfigured(str(exc)) from exc
 
 
 def _check_key(key: Secret, signer: Signer, where: str) -> None:

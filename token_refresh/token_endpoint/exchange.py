@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
+from token_refresh.core.boundaries import resolve
 from token_refresh.core.grant import Client, ClientCredentialsGrant, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import learned_variables
@@ -32,7 +33,7 @@ from token_refresh.core.token_endpoint.request import (
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost
 from token_refresh.ports import HttpTransport, Signer
-from token_refresh.token_endpoint.checks import check, check_client, resolve
+from token_refresh.token_endpoint.checks import check, check_client
 from token_refresh.token_endpoint.dpop import DpopTransport
 
 # What an owner may be called beside the subject (OpenID Connect Core, section 5.1; GitHub's `login`).

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from token_refresh.core.boundaries import resolve
 from token_refresh.core.grant import Client, Grant, RefreshTokenGrant
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import fill
@@ -30,7 +31,6 @@ from token_refresh.core.token_endpoint.revocation import (
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost
 from token_refresh.ports import HttpTransport, Signer
-from token_refresh.token_endpoint.checks import resolve
 from token_refresh.token_endpoint.exchange import sign_client_assertion
 
 _BY_OWNER: Final = "its owner can end the grant in the account's settings there"

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from token_refresh.core.provider.definition import ANY, Params, Provider
+from token_refresh.errors import Misconfigured
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 _VALUE = re.compile(r"[A-Za-z0-9.-]{1,253}")
@@ -23,10 +24,6 @@ _LONGEST_HOST: Final = 253  # RFC 1035, section 2.3.4, as text
 _LONGEST_LABEL: Final = 63
 _CACHED: Final = 4096  # URLs; a refresh looks at its own three times
 _RESERVED: Final = "localhost"  # RFC 6761: never anybody else's domain
-
-
-class UrlError(ValueError):
-    """A URL cannot be built or may not be used; the message names the variable and what to do."""
 
 
 def variables_of(template: str) -> Iterator[str]:
@@ -97,13 +94,13 @@ def is_plaintext(template: str) -> bool:
 
 
 def fill_url(template: str, provider: Provider, values: Mapping[str, str]) -> str:
-    """Fill a URL template of `provider`; raises `UrlError`.
+    """Fill a URL template of `provider`; raises `Misconfigured`.
 
     Who may choose which value has been decided before, by `boundaries`.
     """
     url = fill(template, values)
     if fault := _fault_of(url):
-        raise UrlError(f"provider {provider.name}: {fault}")
+        raise Misconfigured(f"provider {provider.name}: {fault}")
     return url
 
 
