@@ -20,7 +20,7 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# Twenty seconds, while one works: the core, the use cases on fakes, the house rules.
+# Half a minute, while one works: the core, the use cases on fakes, the house rules.
 test-fast: setup
 	$(BIN)/python -m pytest tests/core tests/use_cases tests/house $(PYTEST_ARGS)
 

@@ -21,7 +21,12 @@ pytestmark = pytest.mark.timeout(450)
 # In place of what is not gcloud, of a command that would not end, of waiting, and of those that ask for an account.
 STUBS = """
 curl() { :; }
-jq() { echo key=value; }
+jq() {
+  case "$*" in
+    *.token_url) echo https://token.example.com/token ;;
+    *) echo key=value ;;
+  esac
+}
 sleep() { :; }
 git() { :; }
 terraform() { :; }
@@ -39,7 +44,7 @@ gcloud() {
 NAMES = f"""
 PROJECT=my-project REGION=europe-west1 CONNECTION=gmail-alice NEW=other-project SERVICE=token-refresh-http
 REFRESH_TOKEN=1//x TOKEN_URL=https://token.example.com/token ROOT={ROOT} PYTHON={sys.executable}
-mkdir -p infra/examples/minimal && cp client_secret.json infra/examples/minimal
+mkdir -p token-refresh/infra/examples/minimal && cp client_secret.json token-refresh/infra/examples/minimal
 """
 
 # What each request asks for (cloud.google.com/iam/docs/permissions-reference); where operators hold it, if not in the

@@ -5,10 +5,17 @@ variable "project_id" {
   type        = string
 }
 
+variable "region" {
+  description = "Where the functions run."
+  type        = string
+  default     = "europe-west1"
+}
+
 module "token_refresh" {
   source = "../.."
 
   project_id = var.project_id
+  region     = var.region
   connections = {
     gmail-alice = {
       owner  = "alice@example.com"

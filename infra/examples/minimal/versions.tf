@@ -17,11 +17,11 @@ terraform {
 
 provider "google" {
   project = var.project_id
-  region  = "europe-west1"
+  region  = var.region
 }
 
 # For the service agents alone. Whatever `google` is given (impersonation, user_project_override), this one needs, too.
 provider "google-beta" {
   project = var.project_id
-  region  = "europe-west1"
+  region  = var.region
 }
