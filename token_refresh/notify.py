@@ -17,7 +17,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import quote
 
 from token_refresh.core.connection import Connection, parse_connection
@@ -32,7 +32,7 @@ from token_refresh.core.units import DAY
 from token_refresh.errors import OwnerUnreachable, SecretMissing, StoreError, Undeliverable
 from token_refresh.instance.pace import Pace
 from token_refresh.instance.recent import RecentKeys
-from token_refresh.ports import SecretStore
+from token_refresh.ports import Messenger, SecretStore
 
 log = logging.getLogger("token_refresh")
 
@@ -40,16 +40,6 @@ _PLACEHOLDER: Final = re.compile(r"\{(subject|incident|severity)\}")
 _REMEMBERED: Final = DAY  # s; a redelivery comes within minutes
 # An owner who is still refused so long after the event is told to the operators (contract 8).
 _PATIENCE: Final = DAY
-
-
-class Messenger(Protocol):
-    """Sends one message by one Apprise URL."""
-
-    def send(self, url: Secret, message: Message, owner: str | None = None) -> None:
-        """Send it; with `owner`, ``{owner}`` in the URL stands for exactly that address.
-
-        Raises `Undeliverable`, and `OwnerUnreachable` when the URL would write to another address, or to more.
-        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from token_refresh.core.connection import SecretRecord
 from token_refresh.core.grant import Grant
@@ -16,6 +16,10 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
 from token_refresh.core.token_endpoint.revocation import NotRevocable, Revocation
 from token_refresh.core.token_request import TokenRequest
+
+if TYPE_CHECKING:  # for one function each: a cold start of the others does without
+    from token_refresh.core.consent.session import Cookie, Receipt, Session, Ticket
+    from token_refresh.core.incident.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,18 @@ class TokenEndpoint(Protocol):
         """Exchange the grant once; raises `Misconfigured` and nothing else."""
 
 
+class CodeEndpoint(Protocol):
+    """The token endpoint, as far as a new grant needs it."""
+
+    def redeem(
+        self, request: TokenRequest, *, code: Secret, code_verifier: Secret | None, redirect_uri: str
+    ) -> TokenOutcome:
+        """Exchange an authorization code; raises `Misconfigured`."""
+
+    def fetch_json(self, provider: Provider, url: str, access_token: Secret) -> Mapping[str, object] | None:
+        """GET a JSON object as the owner; raises `TransportError`."""
+
+
 class Revoker(Protocol):
     """The revocation endpoint (RFC 7009)."""
 
@@ -159,6 +175,45 @@ class ConsentLinks(Protocol):
         """Return a link with a fresh ticket, good until there has been one more consent; None without `consent`."""
 
 
+class ConsentTickets(Protocol):
+    """Links, sessions and receipts, signed."""
+
+    @property
+    def base_url(self) -> str:
+        """Return the public base URL of these pages."""
+
+    @property
+    def redirect_uri(self) -> str:
+        """Return the redirect URI that is registered at the provider."""
+
+    def read(self, text: str) -> Ticket:
+        """Read a ticket; raises `TicketError`."""
+
+    def begin(self, ticket: Ticket) -> Session:
+        """Begin a consent in one browser."""
+
+    def resume(self, state: str, cookies: Mapping[str, str]) -> Session:
+        """Find the session in this browser's cookies; raises `TicketError`."""
+
+    def end(self, session: Session) -> Cookie:
+        """Make the cookie that replaces a session's once its answer has come."""
+
+    def again(self, state: str, cookies: Mapping[str, str]) -> Ticket:
+        """Return the ticket of a session that has ended in this browser; raises `TicketError`."""
+
+    def give_receipt(self, session: Session, receipt: Receipt) -> Cookie:
+        """Make the cookie that replaces a session's once its grant is stored."""
+
+    def receipt(self, state: str, cookies: Mapping[str, str]) -> Receipt | None:
+        """Return this browser's receipt for a state."""
+
+    def receipts(self, connection: str, cookies: Mapping[str, str]) -> list[Receipt]:
+        """Return this browser's receipts for a connection, newest first."""
+
+    def superfluous(self, cookies: Mapping[str, str]) -> list[str]:
+        """Return the names of older cookies of ours that must go."""
+
+
 class ActionTokens(Protocol):
     """Tokens that let a status page that we served ask for something."""
 
@@ -167,3 +222,13 @@ class ActionTokens(Protocol):
 
     def allows(self, token: str, connection: str) -> bool:
         """Tell whether a token is ours, fresh and for this connection."""
+
+
+class Messenger(Protocol):
+    """Sends one message by one Apprise URL."""
+
+    def send(self, url: Secret, message: Message, owner: str | None = None) -> None:
+        """Send it; with `owner`, ``{owner}`` in the URL stands for exactly that address.
+
+        Raises `Undeliverable`, and `OwnerUnreachable` when the URL would write to another address, or to more.
+        """

@@ -36,7 +36,7 @@ _MAIL: Final = frozenset(
 
 
 class AppriseMessenger:
-    """Sends through Apprise; implements `notify.Messenger`. `name` is who asks, the sender of a mail without one."""
+    """Sends through Apprise; implements `ports.Messenger`. `name` is who asks, the sender of a mail without one."""
 
     def __init__(self, name: str = "") -> None:
         log = logging.getLogger("apprise")

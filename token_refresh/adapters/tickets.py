@@ -30,10 +30,11 @@ _COOKIES_KEPT: Final = 5  # with its host's other cookies well below the 8 KiB t
 
 
 class Tickets:
-    """Make and read links, sessions and the status page's action tokens; implements `ports.ConsentLinks`.
+    """Make and read links, sessions and the status page's action tokens.
 
-    `key` holds one key a line, `clock` gives epoch seconds. `base_url` empty = consent is not deployed. Without a key,
-    nothing that was signed elsewhere is accepted.
+    Implements `ConsentLinks`, `ConsentTickets` and `ActionTokens` of `ports`. `key` holds one key a line, `clock` gives
+    epoch seconds. `base_url` empty = consent is not deployed. Without a key, nothing that was signed elsewhere is
+    accepted.
     """
 
     def __init__(self, key: Secret, base_url: str, ttl: float, clock: Callable[[], float]) -> None:

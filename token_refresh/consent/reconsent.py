@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NoReturn, Protocol
+from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
 from token_refresh.consent.answers import Asker, Context, Page, Redirect, explain, log_step, refuse
@@ -29,53 +29,15 @@ from token_refresh.core.consent.authorization import (
     prompt_for_account,
     requested_scopes,
 )
-from token_refresh.core.consent.session import SESSION_SECONDS, Cookie, Receipt, Session, Ticket, TicketError
+from token_refresh.core.consent.session import SESSION_SECONDS, Receipt, Session, Ticket, TicketError
 from token_refresh.errors import StoreError
 from token_refresh.instance.pace import Paces
 from token_refresh.instance.recent import RecentKeys
+from token_refresh.ports import ConsentTickets
 
 # What providers answer when the owner presses "cancel" (RFC 6749, 4.1.2.1; LinkedIn; OpenID Connect Core, 3.1.2.6).
 _DECLINED = ("access_denied", "user_cancelled_login", "user_cancelled_authorize", "consent_required")
 _TROUBLE = ("server_error", "temporarily_unavailable")
-
-
-class Tickets(Protocol):
-    """Links, sessions and receipts, signed."""
-
-    @property
-    def base_url(self) -> str:
-        """Return the public base URL of these pages."""
-
-    @property
-    def redirect_uri(self) -> str:
-        """Return the redirect URI that is registered at the provider."""
-
-    def read(self, text: str) -> Ticket:
-        """Read a ticket; raises `TicketError`."""
-
-    def begin(self, ticket: Ticket) -> Session:
-        """Begin a consent in one browser."""
-
-    def resume(self, state: str, cookies: Mapping[str, str]) -> Session:
-        """Find the session in this browser's cookies; raises `TicketError`."""
-
-    def end(self, session: Session) -> Cookie:
-        """Make the cookie that replaces a session's once its answer has come."""
-
-    def again(self, state: str, cookies: Mapping[str, str]) -> Ticket:
-        """Return the ticket of a session that has ended in this browser; raises `TicketError`."""
-
-    def give_receipt(self, session: Session, receipt: Receipt) -> Cookie:
-        """Make the cookie that replaces a session's once its grant is stored."""
-
-    def receipt(self, state: str, cookies: Mapping[str, str]) -> Receipt | None:
-        """Return this browser's receipt for a state."""
-
-    def receipts(self, connection: str, cookies: Mapping[str, str]) -> list[Receipt]:
-        """Return this browser's receipts for a connection, newest first."""
-
-    def superfluous(self, cookies: Mapping[str, str]) -> list[str]:
-        """Return the names of older cookies of ours that must go."""
 
 
 @dataclass(slots=True)
@@ -84,7 +46,7 @@ class Reconsent:
 
     cases: Cases
     redemption: Redemption
-    tickets: Tickets
+    tickets: ConsentTickets
     saver: NewGrantSaver
     new_link: NewLink
     progress: Progress

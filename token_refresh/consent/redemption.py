@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from token_refresh.consent.request import Case, Refused, misconfigured
 from token_refresh.core.consent.account import (
@@ -18,25 +17,12 @@ from token_refresh.core.consent.account import (
 from token_refresh.core.consent.authorization import Callback, missing_scopes, requested_scopes
 from token_refresh.core.consent.new_grant import render_new_grant
 from token_refresh.core.consent.session import Session
-from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import learned_variables
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
-from token_refresh.core.token_request import TokenRequest
+from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed
 from token_refresh.errors import Misconfigured, TransportError
+from token_refresh.ports import CodeEndpoint
 from token_refresh.words import sentence_for
-
-
-class CodeEndpoint(Protocol):
-    """The token endpoint, as far as a new grant needs it."""
-
-    def redeem(
-        self, request: TokenRequest, *, code: Secret, code_verifier: Secret | None, redirect_uri: str
-    ) -> TokenOutcome:
-        """Exchange an authorization code; raises `Misconfigured`."""
-
-    def fetch_json(self, provider: Provider, url: str, access_token: Secret) -> Mapping[str, object] | None:
-        """GET a JSON object as the owner; raises `TransportError`."""
 
 
 @dataclass(frozen=True, slots=True)
