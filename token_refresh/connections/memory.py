@@ -1,7 +1,8 @@
 """What a warm instance has read: spares calls, and may be lost at any time.
 
-Facts about access tokens, client registrations, and failures that no status tells of yet. What must *not* be lost with
-the process stands in `token_refresh.instance.unsaved`.
+Facts about access tokens and client registrations are then read again. Failures that no status tells of yet cannot be:
+the connection is tried sooner, and how long its provider has given one answer is counted anew. What must *not* be lost
+with the process stands in `token_refresh.instance.unsaved`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     written = swap(store, record, lambda seen: {LEASE: text}, lambda seen: lease_of(seen).holder == mine)
 
-`changes` is asked again for each try, so it must have no effects of its own.
+`changes` is asked again for each try: it publishes nothing, and of what it notes only the last counts.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """One run: find the connections, decide for each what to do now, do it, and tell the world what changed.
 
-    save what is owed to the store -> choose -> look -> attempt, client by client -> weigh and record -> clean
+    save what is owed to the store -> choose -> look -> attempt -> weigh and record, client by client -> clean
 
-Two passes, because a verdict may depend on its neighbours; the second one is made client by client, so that one
-client's verdicts do not wait for another client's slow provider.
+Two passes, because a verdict may depend on its neighbours: the first goes by urgency, the second client by client, so
+that one client's verdicts do not wait for another client's slow provider.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One connection's way through a run: look, attempt if it is time, and what the report shows of it.
 
 visit = visitor.look(connection, trigger)       # situation and decision; reads as little as it can
-visit = visitor.attempt(visit)                  # exchange, save; the verdict is not written yet
+visit = visitor.attempt(visit, until)           # exchange, save; the verdict is not written yet
 """
 
 from __future__ import annotations
