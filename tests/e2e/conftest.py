@@ -7,17 +7,17 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from infra.local.stack import Stack
-from tests.worlds.stack import World, running
+from tests.worlds.stack import StackWorld, running
 
 
 @pytest.fixture(scope="session")
-def running_world() -> Iterator[World]:
+def running_world() -> Iterator[StackWorld]:
     with running(Stack(functions=("refresh_http", "refresh", "token"), environment={"CONFIRM_AFTER": "1"})) as world:
         yield world
 
 
 @pytest.fixture
-def world(running_world: World) -> Iterator[World]:
+def world(running_world: StackWorld) -> Iterator[StackWorld]:
     yield running_world
     running_world.stack.secret_manager.faults.clear()
     running_world.stack.authorization_server.clear_faults()
@@ -28,6 +28,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show what the processes wrote last beside a failure."""
     report = yield
     world = getattr(item, "funcargs", {}).get("world")
-    if report.failed and isinstance(world, World):
+    if report.failed and isinstance(world, StackWorld):
         report.sections.append(("the processes' last lines", "\n".join(world.stack.log().splitlines()[-40:])))
     return report

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from infra.local.processes.process import free_port
-from tests.worlds.stack import OWNER, World, eventually
+from tests.worlds.stack import OWNER, StackWorld, eventually
 from token_refresh.cli.app import app
 
 
@@ -26,7 +26,7 @@ def name(request: pytest.FixtureRequest) -> str:
 class Command:
     """The command with the environment of the stack; what it says must hold no secret."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: StackWorld) -> None:
         self.world = world
 
     def __call__(self, *arguments: str, stdin: bytes | None = None, **environ: str) -> Result:
@@ -47,11 +47,11 @@ class Command:
 
 
 @pytest.fixture
-def run(world: World) -> Command:
+def run(world: StackWorld) -> Command:
     return Command(world)
 
 
-def grant(world: World, client: str = "mailbox") -> str:
+def grant(world: StackWorld, client: str = "mailbox") -> str:
     token = world.stack.authorization_server.create_grant(client, OWNER)
     world.canaries.add(token)
     return token
@@ -61,7 +61,7 @@ def grant(world: World, client: str = "mailbox") -> str:
 
 
 def test_a_token_file_becomes_a_connection_that_jobs_can_read(
-    world: World, run: Command, name: str, tmp_path: Path
+    world: StackWorld, run: Command, name: str, tmp_path: Path
 ) -> None:
     registered = json.loads(world.read("oauth-client-mailbox"))
     data = {**registered, "refresh_token": grant(world), "scopes": ["openid", "email", "profile"], "token": "x"}
@@ -76,7 +76,9 @@ def test_a_token_file_becomes_a_connection_that_jobs_can_read(
     assert world.run(name, force=True)[name]["outcome"] == "refreshed"
 
 
-def test_a_refresh_token_that_is_replaced_is_stored_before_anything_else(world: World, run: Command, name: str) -> None:
+def test_a_refresh_token_that_is_replaced_is_stored_before_anything_else(
+    world: StackWorld, run: Command, name: str
+) -> None:
     first = grant(world, "crm")
     with world.calls(name) as calls:
         done = run(
@@ -101,7 +103,7 @@ def test_a_refresh_token_that_is_replaced_is_stored_before_anything_else(world: 
     assert world.run(name, force=True)[name]["outcome"] == "refreshed"
 
 
-def test_a_dead_grant_leaves_nothing_behind(world: World, run: Command, name: str) -> None:
+def test_a_dead_grant_leaves_nothing_behind(world: StackWorld, run: Command, name: str) -> None:
     token = grant(world)
     world.stack.authorization_server.revoke(token)
     arguments = ("import", "-", "--name", name, "--provider", "local", "--client", "oauth-client-mailbox")
@@ -111,7 +113,7 @@ def test_a_dead_grant_leaves_nothing_behind(world: World, run: Command, name: st
     assert not [secret for secret in world._all_secrets() if f"/{name}-" in secret.name]
 
 
-def test_a_name_that_is_taken_is_kept_as_it_is(world: World, run: Command, name: str) -> None:
+def test_a_name_that_is_taken_is_kept_as_it_is(world: StackWorld, run: Command, name: str) -> None:
     world.declare(name)
     arguments = ("import", "-", "--name", name, "--provider", "local", "--client", "oauth-client-mailbox")
     done = run(*arguments, stdin=grant(world).encode())
@@ -120,7 +122,7 @@ def test_a_name_that_is_taken_is_kept_as_it_is(world: World, run: Command, name:
     assert world.versions(f"{name}-refresh-token") == ["ENABLED"]
 
 
-def test_without_a_check_nothing_is_sent(world: World, run: Command, name: str) -> None:
+def test_without_a_check_nothing_is_sent(world: StackWorld, run: Command, name: str) -> None:
     token = grant(world)
     arguments = ("import", "-", "--name", name, "--provider", "local", "--client", "oauth-client-mailbox")
     said = run.json(*arguments, "--no-check", stdin=token.encode())
@@ -129,7 +131,7 @@ def test_without_a_check_nothing_is_sent(world: World, run: Command, name: str) 
     assert world.run(name)[name]["outcome"] == "refreshed"
 
 
-def test_a_dry_run_writes_and_sends_nothing(world: World, run: Command, name: str) -> None:
+def test_a_dry_run_writes_and_sends_nothing(world: StackWorld, run: Command, name: str) -> None:
     arguments = ("import", "-", "--name", name, "--provider", "local", "--client", "oauth-client-mailbox")
     with world.calls(name) as calls:
         said = run.json(*arguments, "--dry-run", stdin=grant(world).encode())
@@ -176,7 +178,7 @@ def test_an_unreachable_secret_manager_is_3(run: Command) -> None:
     assert json.loads(said.stdout)["exit_code"] == 3
 
 
-def test_an_unreachable_provider_is_3_and_imports_nothing(world: World, run: Command, name: str) -> None:
+def test_an_unreachable_provider_is_3_and_imports_nothing(world: StackWorld, run: Command, name: str) -> None:
     world.stack.authorization_server.fail(times=5, status=503)
     arguments = ("import", "-", "--name", name, "--provider", "local", "--client", "oauth-client-mailbox")
     done = run(*arguments, stdin=grant(world).encode())
@@ -187,7 +189,7 @@ def test_an_unreachable_provider_is_3_and_imports_nothing(world: World, run: Com
 # -- looking -----------------------------------------------------------------------------------------------------------
 
 
-def test_list_shows_every_connection_as_a_table_and_as_json(world: World, run: Command, name: str) -> None:
+def test_list_shows_every_connection_as_a_table_and_as_json(world: StackWorld, run: Command, name: str) -> None:
     world.declare(name)
     world.run(name)
     text = run("list").stdout
@@ -198,7 +200,7 @@ def test_list_shows_every_connection_as_a_table_and_as_json(world: World, run: C
     assert rows[name]["access_token_expires_at"] > 0
 
 
-def test_options_may_stand_before_and_after_the_subcommand(world: World, run: Command, name: str) -> None:
+def test_options_may_stand_before_and_after_the_subcommand(world: StackWorld, run: Command, name: str) -> None:
     world.declare(name)
     project = world.stack.project
     for arguments in (("--json", "--project", project, "list"), ("list", "--project", project, "--json")):
@@ -206,7 +208,7 @@ def test_options_may_stand_before_and_after_the_subcommand(world: World, run: Co
         assert name in {row["name"] for row in json.loads(done.stdout)["connections"]}
 
 
-def test_explain_says_why_what_next_and_what_would_fix_it(world: World, run: Command, name: str) -> None:
+def test_explain_says_why_what_next_and_what_would_fix_it(world: StackWorld, run: Command, name: str) -> None:
     token = world.declare(name)
     world.stack.authorization_server.revoke(token)
     world.run(name)
@@ -227,7 +229,7 @@ def test_a_connection_that_does_not_exist_is_a_no(run: Command) -> None:
         assert "token-refresh list" in done.output
 
 
-def test_check_uses_the_token_and_says_whether_it_works(world: World, run: Command, name: str) -> None:
+def test_check_uses_the_token_and_says_whether_it_works(world: StackWorld, run: Command, name: str) -> None:
     world.declare(name)
     world.run(name)
     said = run.json("check", name)
@@ -244,7 +246,7 @@ def test_check_uses_the_token_and_says_whether_it_works(world: World, run: Comma
     assert f"token-refresh refresh {name}" in done.output
 
 
-def test_check_of_a_connection_without_a_token_is_a_no(world: World, run: Command, name: str) -> None:
+def test_check_of_a_connection_without_a_token_is_a_no(world: StackWorld, run: Command, name: str) -> None:
     world.declare(name)
     done = run("check", name)
     assert done.exit_code == 1
@@ -254,21 +256,21 @@ def test_check_of_a_connection_without_a_token_is_a_no(world: World, run: Comman
 # -- acting ------------------------------------------------------------------------------------------------------------
 
 
-def test_refresh_asks_on_the_topic(world: World, run: Command, name: str) -> None:
+def test_refresh_asks_on_the_topic(world: StackWorld, run: Command, name: str) -> None:
     world.declare(name)
     said = run.json("refresh", name)
     assert said["requested"] == [name]
     assert eventually(lambda: world.versions(f"{name}-access-token"))
 
 
-def test_refresh_waits_for_the_run_where_it_is_asked_to(world: World, run: Command, name: str) -> None:
+def test_refresh_waits_for_the_run_where_it_is_asked_to(world: StackWorld, run: Command, name: str) -> None:
     world.declare(name)
     said = run.json("refresh", name, "--wait")
     assert [row["state"] for row in said["connections"]] == ["healthy"]
     world.assert_token_works(name)
 
 
-def test_refresh_by_http_shows_outcomes(world: World, run: Command, name: str) -> None:
+def test_refresh_by_http_shows_outcomes(world: StackWorld, run: Command, name: str) -> None:
     world.declare(name)
     url = world.stack.functions["refresh_http"].url
     assert run.json("refresh", name, "--url", url)["counts"] == {"refreshed": 1}
@@ -281,14 +283,14 @@ def test_refresh_by_http_shows_outcomes(world: World, run: Command, name: str) -
     assert run("refresh", name, "--url", f"http://127.0.0.1:{free_port()}").exit_code == 3
 
 
-def test_a_dry_refresh_publishes_nothing(world: World, run: Command, name: str) -> None:
+def test_a_dry_refresh_publishes_nothing(world: StackWorld, run: Command, name: str) -> None:
     world.declare(name)
     assert run.json("refresh", name, "--dry-run")["planned"] == [name]
     assert not world.versions(f"{name}-access-token")
 
 
 def test_a_person_at_a_terminal_is_asked_before_a_grant_is_revoked(
-    world: World, run: Command, name: str, monkeypatch: pytest.MonkeyPatch
+    world: StackWorld, run: Command, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = world.declare(name)
     url = world.stack.functions["refresh_http"].url
@@ -303,7 +305,7 @@ def test_a_person_at_a_terminal_is_asked_before_a_grant_is_revoked(
 
 
 def test_revoke_ends_the_grant_at_the_provider_and_destroys_its_access_tokens(
-    world: World, run: Command, name: str
+    world: StackWorld, run: Command, name: str
 ) -> None:
     token = world.declare(name)
     world.run(name)
@@ -440,7 +442,7 @@ def test_the_laptops_command_asks_gcloud(run: Command, tmp_path: Path, monkeypat
     assert (done.exit_code, "gcloud auth login" in done.output) == (3, True)
 
 
-def test_providers_are_listed_checked_and_discovered(run: Command, world: World, tmp_path: Path) -> None:
+def test_providers_are_listed_checked_and_discovered(run: Command, world: StackWorld, tmp_path: Path) -> None:
     names = [one["name"] for one in run.json("providers", "list")["providers"]]
     assert {"google", "local", "local-rotating"} <= set(names)
     assert run("providers", "check", world.stack.environment["PROVIDERS_FILE"]).exit_code == 0

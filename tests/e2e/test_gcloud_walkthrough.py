@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.worlds.gcloud import warm_path
-from tests.worlds.stack import OWNER, World
+from tests.worlds.stack import OWNER, StackWorld
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is missing"),
@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 
-def test_a_connection_is_declared_refreshed_and_read_with_gcloud(world: World, tmp_path: Path) -> None:
+def test_a_connection_is_declared_refreshed_and_read_with_gcloud(world: StackWorld, tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "PATH": warm_path(),

@@ -18,7 +18,7 @@ from infra.local.demo.samples import Secrets
 from infra.local.stack import Stack
 from tests.peers.oidc_provider import OidcProvider, why_missing
 from tests.worlds.browser import launch, look_at, watched
-from tests.worlds.owners import OTHER, OWNER, TTL, World, allow, eventually, expect_connected, sign_in
+from tests.worlds.owners import OTHER, OWNER, TTL, BrowserWorld, allow, eventually, expect_connected, sign_in
 
 pytestmark = [pytest.mark.timeout(300)]
 DESK = {"width": 1280, "height": 900}
@@ -36,7 +36,7 @@ subject = {{ from = "id_token" }}
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def world() -> Iterator[BrowserWorld]:
     asks = {"CONSENT_NAME": "Example Inc.", "CONSENT_CONTACT": "help@example.com"}
     with (
         Stack(environment={"CONFIRM_AFTER": "0.5", **asks}) as stack,
@@ -46,7 +46,7 @@ def world() -> Iterator[World]:
         for owner in (OWNER, OTHER):
             stack.authorization_server.create_user(owner)
         browser = launch(playwright)
-        yield World(stack, secrets, browser)
+        yield BrowserWorld(stack, secrets, browser)
         browser.close()
         said = stack.log()
     for secret in ("ticket=", "state=", "code=", "code_verifier"):
@@ -54,7 +54,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture
-def context(world: World) -> Iterator[BrowserContext]:
+def context(world: BrowserWorld) -> Iterator[BrowserContext]:
     with watched(world.browser, viewport=DESK) as context:
         yield context
 
@@ -69,7 +69,7 @@ def heading(page: Page) -> str:
 
 
 @pytest.mark.parametrize("provider", ["local-google", "local-rotating"])
-def test_a_dead_grant_is_renewed_in_two_clicks(world: World, context: BrowserContext, provider: str) -> None:
+def test_a_dead_grant_is_renewed_in_two_clicks(world: BrowserWorld, context: BrowserContext, provider: str) -> None:
     name = f"mail-{provider}"
     world.declare(name, provider)
     assert world.run(name) == "needs_consent"
@@ -114,7 +114,9 @@ def test_a_dead_grant_is_renewed_in_two_clicks(world: World, context: BrowserCon
         picture(page, "spent")
 
 
-def test_the_first_consent_of_a_new_connection_takes_the_same_road(world: World, context: BrowserContext) -> None:
+def test_the_first_consent_of_a_new_connection_takes_the_same_road(
+    world: BrowserWorld, context: BrowserContext
+) -> None:
     world.declare("new-one", "local-google", dead=False)
     world.annotate("new-one", title="Orders of the shop", purpose="We read the orders that your customers send.")
     assert world.run("new-one") == "needs_consent"
@@ -128,7 +130,7 @@ def test_the_first_consent_of_a_new_connection_takes_the_same_road(world: World,
     assert world.userinfo(world.token("new-one")["access_token"]).ok
 
 
-def test_a_link_survives_refreshes(world: World, context: BrowserContext) -> None:
+def test_a_link_survives_refreshes(world: BrowserWorld, context: BrowserContext) -> None:
     world.declare("healthy", "local-rotating", alive=True)
     assert world.run("healthy") == "refreshed"
     link = world.status("healthy")["consent_url"]
@@ -143,7 +145,7 @@ def test_a_link_survives_refreshes(world: World, context: BrowserContext) -> Non
 
 
 def test_another_account_fewer_scopes_and_a_cancel_lead_back_by_their_buttons(
-    world: World, context: BrowserContext
+    world: BrowserWorld, context: BrowserContext
 ) -> None:
     old = world.declare("kept", "local-google")
     assert world.run("kept") == "needs_consent"
@@ -175,7 +177,7 @@ def test_another_account_fewer_scopes_and_a_cancel_lead_back_by_their_buttons(
     expect_connected(page)
 
 
-def test_two_tabs_that_finish_at_once_store_one_grant(world: World, context: BrowserContext) -> None:
+def test_two_tabs_that_finish_at_once_store_one_grant(world: BrowserWorld, context: BrowserContext) -> None:
     world.declare("tabs", "local-rotating")
     assert world.run("tabs") == "needs_consent"
     first, second = context.new_page(), context.new_page()
@@ -195,7 +197,7 @@ def test_two_tabs_that_finish_at_once_store_one_grant(world: World, context: Bro
     assert world.secrets.annotations("tabs-refresh-token")["token-refresh.consents"] == "1"
 
 
-def test_an_owner_who_comes_back_late_is_sent_a_new_link(world: World, context: BrowserContext) -> None:
+def test_an_owner_who_comes_back_late_is_sent_a_new_link(world: BrowserWorld, context: BrowserContext) -> None:
     world.declare("late", "local-google")
     assert world.run("late") == "needs_consent"
     world.mail("late", "needs your permission")
@@ -219,7 +221,7 @@ def test_an_owner_who_comes_back_late_is_sent_a_new_link(world: World, context: 
     picture(page, "nothing-needed")
 
 
-def test_it_works_without_script(world: World) -> None:
+def test_it_works_without_script(world: BrowserWorld) -> None:
     world.declare("scriptless", "local-google")
     with watched(world.browser, viewport=DESK, java_script_enabled=False) as context:
         page = context.new_page()
@@ -228,7 +230,7 @@ def test_it_works_without_script(world: World) -> None:
         expect_connected(page)
 
 
-def test_what_can_go_wrong_looks_as_if_somebody_had_thought_of_it(world: World, context: BrowserContext) -> None:
+def test_what_can_go_wrong_looks_as_if_somebody_had_thought_of_it(world: BrowserWorld, context: BrowserContext) -> None:
     page = context.new_page()
     base = world.stack.environment["CONSENT_URL"]
     world.declare("nobody", "local-google")
@@ -251,7 +253,7 @@ def test_what_can_go_wrong_looks_as_if_somebody_had_thought_of_it(world: World, 
     picture(page, "too-often")
 
 
-def test_a_strict_server_with_single_use_tokens_is_served_as_well(world: World, context: BrowserContext) -> None:
+def test_a_strict_server_with_single_use_tokens_is_served_as_well(world: BrowserWorld, context: BrowserContext) -> None:
     if reason := why_missing():
         pytest.skip(reason)
     with OidcProvider(logs=world.stack.directory) as peer:

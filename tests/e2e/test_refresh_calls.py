@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from infra.local.secret_manager.server import Call
-from tests.worlds.stack import World, eventually, rpcs
+from tests.worlds.stack import StackWorld, eventually, rpcs
 
 WRITES = {"UpdateSecret", "AddSecretVersion", "DestroySecretVersion"}
 
 
-def steady_refresh(world: World, name: str) -> list[Call]:
+def steady_refresh(world: StackWorld, name: str) -> list[Call]:
     """Run until the fourth version is written, when all memory is warm; returns that run's calls."""
     kept: list[Call] = []
 
@@ -26,7 +26,7 @@ def steady_refresh(world: World, name: str) -> list[Call]:
     return kept
 
 
-def test_a_refresh_without_rotation_is_one_access_one_add_one_destroy(world: World) -> None:
+def test_a_refresh_without_rotation_is_one_access_one_add_one_destroy(world: StackWorld) -> None:
     world.declare("brief-one", "brief")
     calls = steady_refresh(world, "brief-one")
     assert rpcs(calls) == ["GetSecret", "AccessSecretVersion", "AddSecretVersion", "DestroySecretVersion"]
@@ -39,7 +39,7 @@ def test_a_refresh_without_rotation_is_one_access_one_add_one_destroy(world: Wor
     assert world.versions("brief-one-access-token") == ["DESTROYED", "DESTROYED", "ENABLED", "ENABLED"]
 
 
-def test_a_refresh_with_rotation_is_six_writes_in_this_order(world: World) -> None:
+def test_a_refresh_with_rotation_is_six_writes_in_this_order(world: StackWorld) -> None:
     world.declare("brief-two", "brief-crm")
     calls = steady_refresh(world, "brief-two")
     done = [(call.rpc, call.secret.removeprefix("brief-two-")) for call in calls if call.rpc in WRITES]
@@ -55,7 +55,7 @@ def test_a_refresh_with_rotation_is_six_writes_in_this_order(world: World) -> No
     assert world.versions("brief-two-refresh-token")[-2:] == ["ENABLED", "ENABLED"]
 
 
-def test_an_idle_run_lists_and_nothing_else(world: World) -> None:
+def test_an_idle_run_lists_and_nothing_else(world: StackWorld) -> None:
     world.declare("gmail-idle")
     world.run("gmail-idle")
     with world.calls("gmail-idle") as calls:
@@ -67,7 +67,7 @@ def test_an_idle_run_lists_and_nothing_else(world: World) -> None:
     assert [(call.rpc, call.secret) for call in calls] == [("GetSecret", "gmail-idle-refresh-token")]
 
 
-def test_a_cold_instance_adds_one_access_per_access_token_secret_and_client(world: World) -> None:
+def test_a_cold_instance_adds_one_access_per_access_token_secret_and_client(world: StackWorld) -> None:
     world.declare("gmail-cold")
     world.run("gmail-cold")
     world.stack.functions["refresh_http"].restart()

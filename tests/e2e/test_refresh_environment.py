@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.worlds.stack import World
+from tests.worlds.stack import StackWorld
 
 WRONG = {
     "REFRESH_WORKERS": "-1",
@@ -17,7 +17,7 @@ WRONG = {
 }
 
 
-def test_refresh_http_answers_500_with_every_problem(world: World, tmp_path: Path) -> None:
+def test_refresh_http_answers_500_with_every_problem(world: StackWorld, tmp_path: Path) -> None:
     with world.other("refresh_http", tmp_path, WRONG) as function:
         for _ in range(2):
             answer = world.post(to=function.url)
@@ -30,7 +30,7 @@ def test_refresh_http_answers_500_with_every_problem(world: World, tmp_path: Pat
         assert world.send("GET", function.url).status_code == 405
 
 
-def test_refresh_raises_and_the_log_has_every_problem(world: World, tmp_path: Path) -> None:
+def test_refresh_raises_and_the_log_has_every_problem(world: StackWorld, tmp_path: Path) -> None:
     with world.other("refresh", tmp_path, WRONG) as function:
         headers = {"ce-id": "1", "ce-source": "s", "ce-specversion": "1.0", "ce-type": "t"}
         answer = world.post({}, to=function.url, headers={**headers, "Content-Type": "application/json"})
@@ -39,7 +39,7 @@ def test_refresh_raises_and_the_log_has_every_problem(world: World, tmp_path: Pa
         assert any(all(name in line for name in WRONG) for line in structured)
 
 
-def test_a_project_that_nobody_names_is_a_problem_too(world: World, tmp_path: Path) -> None:
+def test_a_project_that_nobody_names_is_a_problem_too(world: StackWorld, tmp_path: Path) -> None:
     nobody = {"GOOGLE_CLOUD_PROJECT": "", "HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path)}
     with world.other("refresh_http", tmp_path, nobody) as function:
         answer = world.post(to=function.url)
@@ -47,7 +47,7 @@ def test_a_project_that_nobody_names_is_a_problem_too(world: World, tmp_path: Pa
     assert "GOOGLE_CLOUD_PROJECT" in answer.json()["message"]
 
 
-def test_numbers_may_have_fractions_and_blanks_mean_the_default(world: World, tmp_path: Path) -> None:
+def test_numbers_may_have_fractions_and_blanks_mean_the_default(world: StackWorld, tmp_path: Path) -> None:
     world.declare("gmail-odd-numbers")
     odd = {"HTTP_TIMEOUT": "2.5", "REFRESH_WORKERS": "1.5", "CONFIRM_AFTER": " 0.5 ", "BREAKER_MIN": ""}
     with world.other("refresh_http", tmp_path, odd) as function:
@@ -55,7 +55,7 @@ def test_numbers_may_have_fractions_and_blanks_mean_the_default(world: World, tm
     assert answer.json()["counts"] == {"refreshed": 1}
 
 
-def test_a_token_url_without_tls_gets_nothing_and_stops_nobody_else(world: World, tmp_path: Path) -> None:
+def test_a_token_url_without_tls_gets_nothing_and_stops_nobody_else(world: StackWorld, tmp_path: Path) -> None:
     world.declare("gmail-with-tls")
     registration = {"client_id": "some-client", "client_secret": "some-client-secret", "provider": "plain"}
     world.create("oauth-client-plain")

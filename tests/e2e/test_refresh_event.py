@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from infra.local.stack import REFRESH_TOPIC
-from tests.worlds.stack import OWNER, World, eventually
+from tests.worlds.stack import OWNER, StackWorld, eventually
 
 ATTRIBUTES = {
     "id": "1",
@@ -25,12 +25,12 @@ def wrapped(request: object) -> dict[str, object]:
     return {"message": {"data": data, "messageId": "1", "attributes": {}}, "subscription": "projects/p/subscriptions/s"}
 
 
-def send_binary(world: World, data: object) -> int:
+def send_binary(world: StackWorld, data: object) -> int:
     headers = {f"ce-{name}": value for name, value in ATTRIBUTES.items()} | {"Content-Type": "application/json"}
     return world.post(data, to=world.stack.functions["refresh"].url, headers=headers).status_code
 
 
-def send_structured(world: World, data: object) -> int:
+def send_structured(world: StackWorld, data: object) -> int:
     headers = {"Content-Type": "application/cloudevents+json"}
     event = {**ATTRIBUTES, "datacontenttype": "application/json", "data": data}
     return world.post(event, to=world.stack.functions["refresh"].url, headers=headers).status_code
@@ -38,21 +38,21 @@ def send_structured(world: World, data: object) -> int:
 
 @pytest.mark.parametrize("send", [send_binary, send_structured])
 @pytest.mark.parametrize("wrap", [wrapped, dict], ids=["message", "bare"])
-def test_a_cloud_event_of_either_mode_starts_a_run(world: World, send, wrap) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_a_cloud_event_of_either_mode_starts_a_run(world: StackWorld, send, wrap) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     name = f"event-{send.__name__.removeprefix('send_')}-{'message' if wrap is wrapped else 'bare'}"
     world.declare(name)
     assert send(world, wrap({"connections": [name]})) == 200
     world.assert_token_works(name)
 
 
-def test_a_published_message_starts_a_run(world: World) -> None:
+def test_a_published_message_starts_a_run(world: StackWorld) -> None:
     world.declare("event-published")
     world.stack.pubsub.publish(REFRESH_TOPIC, b'{"connections": ["event-published"]}')
     assert eventually(lambda: world.versions("event-published-access-token"))
     world.assert_token_works("event-published")
 
 
-def test_a_repeated_message_is_harmless(world: World) -> None:
+def test_a_repeated_message_is_harmless(world: StackWorld) -> None:
     world.declare("event-repeated", "crm")
     for _ in range(3):
         assert send_binary(world, wrapped({"connections": ["event-repeated"]})) == 200
@@ -60,7 +60,7 @@ def test_a_repeated_message_is_harmless(world: World) -> None:
     world.assert_token_works("event-repeated")
 
 
-def test_a_malformed_message_is_delivered_again_and_ends_as_a_dead_letter(world: World) -> None:
+def test_a_malformed_message_is_delivered_again_and_ends_as_a_dead_letter(world: StackWorld) -> None:
     world.stack.pubsub.publish(REFRESH_TOPIC, b'{"connection": "misspelt"}', {"mark": "malformed"})
     assert eventually(
         lambda: [m for m in world.pull_dead_letters() if m.attributes.get("mark") == "malformed"], seconds=60
@@ -72,12 +72,12 @@ def test_a_malformed_message_is_delivered_again_and_ends_as_a_dead_letter(world:
     assert {line["severity"] for line in refusals} == {"ERROR"}
 
 
-def test_an_unknown_connection_is_logged_and_acknowledged(world: World) -> None:
+def test_an_unknown_connection_is_logged_and_acknowledged(world: StackWorld) -> None:
     assert send_binary(world, wrapped({"connections": ["event-stranger"]})) == 200
     assert any("event-stranger" in line["message"] for line in world.log_lines("refresh"))
 
 
-def test_a_run_that_could_not_be_carried_out_raises_and_is_delivered_again(world: World) -> None:
+def test_a_run_that_could_not_be_carried_out_raises_and_is_delivered_again(world: StackWorld) -> None:
     world.declare("event-later")
     fault = world.stack.secret_manager.faults.add(rpc="ListSecrets", calls=(1,), code="PERMISSION_DENIED")
     world.stack.pubsub.publish(REFRESH_TOPIC, b"{}")
@@ -87,7 +87,7 @@ def test_a_run_that_could_not_be_carried_out_raises_and_is_delivered_again(world
     assert send_binary(world, wrapped({})) == 500
 
 
-def test_a_new_version_of_a_connection_secret_is_used_at_once(world: World) -> None:
+def test_a_new_version_of_a_connection_secret_is_used_at_once(world: StackWorld) -> None:
     began = len(world.stack.functions["refresh"].log())
     world.declare("event-announced", announced=True)
     assert eventually(lambda: world.versions("event-announced-access-token"))
@@ -99,7 +99,7 @@ def test_a_new_version_of_a_connection_secret_is_used_at_once(world: World) -> N
     assert [line["outcome"] for line in refreshed] == ["refreshed", "refreshed"]
 
 
-def test_a_version_that_the_function_wrote_itself_does_not_come_back_as_a_refresh(world: World) -> None:
+def test_a_version_that_the_function_wrote_itself_does_not_come_back_as_a_refresh(world: StackWorld) -> None:
     began = len(world.stack.functions["refresh"].log())
     world.declare("event-rotating", "crm", announced=True)
 
@@ -117,7 +117,7 @@ def test_a_version_that_the_function_wrote_itself_does_not_come_back_as_a_refres
     assert world.assert_token_works("event-rotating")["connection_version"] == "2"
 
 
-def test_a_rotation_notice_refreshes_the_connection(world: World) -> None:
+def test_a_rotation_notice_refreshes_the_connection(world: StackWorld) -> None:
     world.declare("event-rotate", announced=True)
     assert eventually(lambda: world.versions("event-rotate-access-token"))
     world.stack.secret_manager.rotate(f"{world.project}/secrets/event-rotate-refresh-token")

@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 
 from infra.local.processes.process import free_port
-from tests.worlds.stack import OWNER, World, eventually
+from tests.worlds.stack import OWNER, StackWorld, eventually
 
 
-def types_of(world: World, subject: str) -> list[str]:
+def types_of(world: StackWorld, subject: str) -> list[str]:
     """Name the events of a subject so far, oldest first."""
     events = [event for event in world.pull_events() if event.attributes["ce-subject"] == subject]
     return [event.attributes["ce-type"].split(".")[2] for event in events]
 
 
-def bury(world: World, name: str, url: str = "") -> None:
+def bury(world: StackWorld, name: str, url: str = "") -> None:
     """Revoke the grant of a connection, and run until the provider's refusal is confirmed (`CONFIRM_AFTER`: 1 s)."""
     world.stack.authorization_server.revoke(world.declare(name))
 
@@ -27,7 +27,7 @@ def bury(world: World, name: str, url: str = "") -> None:
     assert eventually(lambda: outcome() == "needs_consent")
 
 
-def test_an_incident_is_published_once_and_so_is_its_end(world: World) -> None:
+def test_an_incident_is_published_once_and_so_is_its_end(world: StackWorld) -> None:
     bury(world, "incident")
     for _ in range(3):
         assert world.run("incident", force=True)["incident"]["outcome"] == "needs_consent"
@@ -39,7 +39,7 @@ def test_an_incident_is_published_once_and_so_is_its_end(world: World) -> None:
     world.assert_token_works("incident")
 
 
-def test_an_event_is_a_cloud_event_in_binary_mode(world: World) -> None:
+def test_an_event_is_a_cloud_event_in_binary_mode(world: StackWorld) -> None:
     bury(world, "binary-mode")
     assert eventually(lambda: types_of(world, "binary-mode"))
     (event,) = [event for event in world.events if event.attributes["ce-subject"] == "binary-mode"]
@@ -54,7 +54,7 @@ def test_an_event_is_a_cloud_event_in_binary_mode(world: World) -> None:
     assert "consent_url" not in data, "no consent page is deployed here"
 
 
-def test_a_wrong_client_is_one_event_for_all_its_connections_and_nobody_is_asked_for_consent(world: World) -> None:
+def test_a_wrong_client_is_one_event_for_all_its_connections_and_nobody_is_asked_for_consent(world: StackWorld) -> None:
     registered = json.loads(world.read("oauth-client-mailbox"))
     world.create("oauth-client-mistyped")
     world.add("oauth-client-mistyped", json.dumps({**registered, "client_secret": "mistyped"}))
@@ -70,7 +70,7 @@ def test_a_wrong_client_is_one_event_for_all_its_connections_and_nobody_is_asked
     assert not set(names) & {event.attributes["ce-subject"] for event in world.events}
 
 
-def test_what_could_not_be_published_is_published_by_a_later_run(world: World, tmp_path: Path) -> None:
+def test_what_could_not_be_published_is_published_by_a_later_run(world: StackWorld, tmp_path: Path) -> None:
     away = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{free_port()}"}
     with world.other("refresh_http", tmp_path, away) as function:
         bury(world, "unheard-of", function.url)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.stack import World, rpcs
+from tests.worlds.stack import StackWorld, rpcs
 
 OUTCOME_KEYS = {"name", "outcome", "reason", "access_token_expires_at", "version"}
 
 
-def test_an_empty_request_refreshes_what_is_due_and_leaves_the_rest(world: World) -> None:
+def test_an_empty_request_refreshes_what_is_due_and_leaves_the_rest(world: StackWorld) -> None:
     world.declare("gmail-due")
     world.declare("crm-due", "crm")
     first = world.post()
@@ -32,14 +32,14 @@ def test_an_empty_request_refreshes_what_is_due_and_leaves_the_rest(world: World
     assert again["gmail-due"]["outcome"] == again["crm-due"]["outcome"] == "fresh"
 
 
-def test_only_the_named_connections_are_refreshed(world: World) -> None:
+def test_only_the_named_connections_are_refreshed(world: StackWorld) -> None:
     world.declare("gmail-named")
     world.declare("gmail-unnamed")
     assert world.run("gmail-named").keys() == {"gmail-named"}
     assert world.versions("gmail-unnamed-access-token") == []
 
 
-def test_force_refreshes_what_is_fresh(world: World) -> None:
+def test_force_refreshes_what_is_fresh(world: StackWorld) -> None:
     world.declare("gmail-forced")
     assert world.run("gmail-forced")["gmail-forced"]["outcome"] == "refreshed"
     before = world.document("gmail-forced")["access_token"]
@@ -49,7 +49,7 @@ def test_force_refreshes_what_is_fresh(world: World) -> None:
     assert after != before
 
 
-def test_a_dry_run_tells_the_reason_and_touches_nothing(world: World) -> None:
+def test_a_dry_run_tells_the_reason_and_touches_nothing(world: StackWorld) -> None:
     world.declare("gmail-planned")
     asked = len(world.sent("mailbox"))
     with world.calls("gmail-planned") as calls:
@@ -61,7 +61,7 @@ def test_a_dry_run_tells_the_reason_and_touches_nothing(world: World) -> None:
     assert world.versions("gmail-planned-access-token") == []
 
 
-def test_a_body_is_json_whatever_its_content_type(world: World) -> None:
+def test_a_body_is_json_whatever_its_content_type(world: StackWorld) -> None:
     world.declare("gmail-typed")
     for kind in ("text/plain", "application/octet-stream", "application/x-www-form-urlencoded", "nonsense"):
         answer = world.post(b'{"connections": ["gmail-typed"]}', headers={"Content-Type": kind})
@@ -89,7 +89,7 @@ def test_a_body_is_json_whatever_its_content_type(world: World) -> None:
         pytest.param(b'{"versions": {"a": true}}', "versions", id="version boolean"),
     ],
 )
-def test_a_malformed_body_is_refused_by_name_of_its_fault(world: World, body: bytes, fault: str) -> None:
+def test_a_malformed_body_is_refused_by_name_of_its_fault(world: StackWorld, body: bytes, fault: str) -> None:
     with world.calls() as calls:
         answer = world.post(body)
     assert answer.status_code == 400
@@ -97,7 +97,7 @@ def test_a_malformed_body_is_refused_by_name_of_its_fault(world: World, body: by
     assert calls == []
 
 
-def test_an_unknown_connection_is_404_and_nothing_is_run(world: World) -> None:
+def test_an_unknown_connection_is_404_and_nothing_is_run(world: StackWorld) -> None:
     world.declare("gmail-known")
     asked = len(world.sent("mailbox"))
     answer = world.post({"connections": ["gmail-known", "gmail-stranger"]})
@@ -107,14 +107,14 @@ def test_an_unknown_connection_is_404_and_nothing_is_run(world: World) -> None:
     assert world.versions("gmail-known-access-token") == []
 
 
-def test_a_secret_without_the_label_is_an_unknown_connection(world: World) -> None:
+def test_a_secret_without_the_label_is_an_unknown_connection(world: StackWorld) -> None:
     world.create("plain-refresh-token")
     world.add("plain-refresh-token", "some other program's secret")
     assert world.post({"connections": ["plain"]}).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_any_method_but_post_is_405(world: World, method: str) -> None:
+def test_any_method_but_post_is_405(world: StackWorld, method: str) -> None:
     with world.calls() as calls:
         answer = world.send(method, world.stack.functions["refresh_http"].url)
     assert answer.status_code == 405
@@ -122,7 +122,7 @@ def test_any_method_but_post_is_405(world: World, method: str) -> None:
     assert calls == []
 
 
-def test_a_run_that_cannot_list_is_503_and_the_next_one_works(world: World) -> None:
+def test_a_run_that_cannot_list_is_503_and_the_next_one_works(world: StackWorld) -> None:
     world.declare("gmail-unlisted")
     fault = world.stack.secret_manager.faults.add(rpc="ListSecrets", code="PERMISSION_DENIED")
     answer = world.post()
@@ -133,7 +133,7 @@ def test_a_run_that_cannot_list_is_503_and_the_next_one_works(world: World) -> N
     assert world.run("gmail-unlisted")["gmail-unlisted"]["outcome"] == "refreshed"
 
 
-def test_a_blip_of_secret_manager_goes_unnoticed(world: World) -> None:
+def test_a_blip_of_secret_manager_goes_unnoticed(world: StackWorld) -> None:
     world.declare("gmail-blip")
     for rpc in ("ListSecrets", "AccessSecretVersion", "AddSecretVersion"):
         world.stack.secret_manager.faults.add(rpc=rpc, calls=(1,), code="UNAVAILABLE")
@@ -141,7 +141,7 @@ def test_a_blip_of_secret_manager_goes_unnoticed(world: World) -> None:
     world.assert_token_works("gmail-blip")
 
 
-def test_secret_manager_failing_for_one_connection_is_that_ones_matter(world: World) -> None:
+def test_secret_manager_failing_for_one_connection_is_that_ones_matter(world: StackWorld) -> None:
     world.declare("gmail-denied")
     world.declare("gmail-allowed")
     world.stack.secret_manager.faults.add(secret="gmail-denied-refresh-token", code="PERMISSION_DENIED")
@@ -173,7 +173,7 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def test_an_unusable_connection_says_why_and_the_others_are_refreshed(world: World) -> None:
+def test_an_unusable_connection_says_why_and_the_others_are_refreshed(world: StackWorld) -> None:
     world.declare("gmail-usable")
     for name, (settings, _) in UNUSABLE.items():
         world.declare(name, **settings)
@@ -186,7 +186,7 @@ def test_an_unusable_connection_says_why_and_the_others_are_refreshed(world: Wor
         assert words in outcomes[name]["message"], outcomes[name]
 
 
-def test_only_the_newest_version_counts_and_a_disabled_one_is_misconfigured(world: World) -> None:
+def test_only_the_newest_version_counts_and_a_disabled_one_is_misconfigured(world: StackWorld) -> None:
     token = world.declare("gmail-disabled")
     version = world.add("gmail-disabled-refresh-token", token)
     name = f"{world.project}/secrets/gmail-disabled-refresh-token/versions/{version}"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import requests
 
-from tests.worlds.stack import World, eventually
+from tests.worlds.stack import StackWorld, eventually
 
 AT_ONCE = 8
 
 
-def run_at_once(world: World, url: str, bodies: Sequence[object]) -> list[requests.Response]:
+def run_at_once(world: StackWorld, url: str, bodies: Sequence[object]) -> list[requests.Response]:
     barrier = threading.Barrier(len(bodies))
 
     def post(body: object) -> requests.Response:
@@ -37,7 +37,7 @@ def outcomes(answers: list[requests.Response]) -> list[str]:
     return [one["outcome"] for one in told]
 
 
-def test_requests_at_once_send_a_single_use_refresh_token_once(world: World) -> None:
+def test_requests_at_once_send_a_single_use_refresh_token_once(world: StackWorld) -> None:
     world.declare("crowd", "crm")
     began = len(world.sent("crm"))
     bodies = [{"connections": ["crowd"], "force": True}] * AT_ONCE
@@ -50,7 +50,7 @@ def test_requests_at_once_send_a_single_use_refresh_token_once(world: World) -> 
     world.assert_token_works("crowd")
 
 
-def test_worker_processes_share_nothing_and_still_send_it_once(world: World, tmp_path: Path) -> None:
+def test_worker_processes_share_nothing_and_still_send_it_once(world: StackWorld, tmp_path: Path) -> None:
     world.declare("workers", "crm")
     began = len(world.sent("crm"))
     with world.other("refresh_http", tmp_path, {"WORKERS": "2", "THREADS": "4"}) as function:
@@ -62,7 +62,7 @@ def test_worker_processes_share_nothing_and_still_send_it_once(world: World, tmp
     world.assert_token_works("workers")
 
 
-def test_requests_at_once_for_many_connections_all_end_well(world: World) -> None:
+def test_requests_at_once_for_many_connections_all_end_well(world: StackWorld) -> None:
     # Each names its own: this authorization server answers 500 to one refresh token sent twice in the same moment.
     names = [[f"many-{caller}-{number}" for number in range(3)] for caller in range(AT_ONCE)]
     for name in itertools.chain(*names):
@@ -74,7 +74,7 @@ def test_requests_at_once_for_many_connections_all_end_well(world: World) -> Non
         world.assert_token_works(name)
 
 
-def test_an_instance_killed_in_the_middle_of_a_run_leaves_nothing_that_the_next_cannot_do(world: World) -> None:
+def test_an_instance_killed_in_the_middle_of_a_run_leaves_nothing_that_the_next_cannot_do(world: StackWorld) -> None:
     for name, client in (("killed-mail", "mailbox"), ("killed-crm", "crm")):
         world.declare(name, client)
     body = {"connections": ["killed-mail", "killed-crm"]}
@@ -99,7 +99,7 @@ def test_an_instance_killed_in_the_middle_of_a_run_leaves_nothing_that_the_next_
     world.assert_token_works("killed-crm")
 
 
-def test_log_lines_are_json_and_carry_no_url(world: World) -> None:
+def test_log_lines_are_json_and_carry_no_url(world: StackWorld) -> None:
     world.declare("logged")
     function = world.stack.functions["refresh_http"]
     world.canaries.add("a-query-nobody-may-log")

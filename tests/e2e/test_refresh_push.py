@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.worlds.stack import World
+from tests.worlds.stack import StackWorld
 
 
 def push_body(data: object = None, **attributes: str) -> dict[str, object]:
@@ -21,21 +21,21 @@ def push_body(data: object = None, **attributes: str) -> dict[str, object]:
     return {"message": message, "subscription": "projects/local-project/subscriptions/s"}
 
 
-def test_the_data_of_a_pushed_message_is_the_request(world: World) -> None:
+def test_the_data_of_a_pushed_message_is_the_request(world: StackWorld) -> None:
     world.declare("gmail-pushed")
     answer = world.post(push_body({"connections": ["gmail-pushed"]}, sender="somebody"))
     assert [one["outcome"] for one in answer.json()["connections"]] == ["refreshed"]
     world.assert_token_works("gmail-pushed")
 
 
-def test_a_pushed_message_without_data_asks_for_all_that_is_due(world: World) -> None:
+def test_a_pushed_message_without_data_asks_for_all_that_is_due(world: StackWorld) -> None:
     world.declare("gmail-tick")
     answer = world.post(push_body(sender="scheduler"))
     outcomes = {one["name"]: one["outcome"] for one in answer.json()["connections"]}
     assert outcomes["gmail-tick"] == "refreshed"
 
 
-def test_a_notification_without_data_refreshes_its_connection(world: World) -> None:
+def test_a_notification_without_data_refreshes_its_connection(world: StackWorld) -> None:
     world.declare("gmail-noted")
     world.run("gmail-noted")
     refresh_token = world.stack.authorization_server.create_grant("mailbox", "ada@example.com")
@@ -74,7 +74,7 @@ def test_a_notification_without_data_refreshes_its_connection(world: World) -> N
         ),
     ],
 )
-def test_other_notifications_are_acknowledged_and_ignored(world: World, attributes: dict[str, str]) -> None:
+def test_other_notifications_are_acknowledged_and_ignored(world: StackWorld, attributes: dict[str, str]) -> None:
     asked = len(world.sent("mailbox"))
     answer = world.post(push_body(**attributes))
     assert answer.status_code == 200
@@ -94,7 +94,7 @@ def test_other_notifications_are_acknowledged_and_ignored(world: World, attribut
         ),
     ],
 )
-def test_a_malformed_message_is_refused_by_name_of_its_fault(world: World, body: object, fault: str) -> None:
+def test_a_malformed_message_is_refused_by_name_of_its_fault(world: StackWorld, body: object, fault: str) -> None:
     answer = world.post(body)
     assert answer.status_code == 400
     assert fault in answer.json()["message"]

@@ -12,18 +12,18 @@ import pytest
 from google.oauth2.credentials import Credentials
 from requests_oauthlib import OAuth2Session  # type: ignore[import-untyped]
 
-from tests.worlds.stack import OWNER, World
+from tests.worlds.stack import OWNER, StackWorld
 
 
 @pytest.fixture
-def name(world: World, request: pytest.FixtureRequest) -> str:
+def name(world: StackWorld, request: pytest.FixtureRequest) -> str:
     name = str(request.node.name).replace("_", "-")[-40:].strip("-")
     world.declare(name)
     world.run(name)
     return name
 
 
-def test_the_document_has_every_field_in_its_form(world: World, name: str) -> None:
+def test_the_document_has_every_field_in_its_form(world: StackWorld, name: str) -> None:
     now = time.time()
     document = world.document(name)
     assert set(document) >= {
@@ -48,7 +48,7 @@ def test_the_document_has_every_field_in_its_form(world: World, name: str) -> No
     assert datetime.fromisoformat(document["expiry"]) == datetime.fromtimestamp(document["expires_at"], UTC)
 
 
-def test_it_is_a_token_of_requests_oauthlib(world: World, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_a_token_of_requests_oauthlib(world: StackWorld, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     with closing(OAuth2Session(token=world.document(name))) as session:
         session.trust_env = False
@@ -56,7 +56,7 @@ def test_it_is_a_token_of_requests_oauthlib(world: World, name: str, monkeypatch
     assert answer.json()["email"] == OWNER
 
 
-def test_it_fills_credentials_of_google_auth(world: World, name: str) -> None:
+def test_it_fills_credentials_of_google_auth(world: StackWorld, name: str) -> None:
     document = world.document(name)
     # google-auth's expiry is naive and in UTC.
     expiry = datetime.fromtimestamp(document["expires_at"], UTC).replace(tzinfo=None)
@@ -68,7 +68,7 @@ def test_it_fills_credentials_of_google_auth(world: World, name: str) -> None:
     assert answer.json()["email"] == OWNER
 
 
-def test_format_text_is_the_bare_token_and_its_facts_stand_beside_the_grant(world: World) -> None:
+def test_format_text_is_the_bare_token_and_its_facts_stand_beside_the_grant(world: StackWorld) -> None:
     world.declare("plain-text", annotations={"token-refresh.format": "text"})
     world.run("plain-text")
     token = world.read("plain-text-access-token")
@@ -80,7 +80,7 @@ def test_format_text_is_the_bare_token_and_its_facts_stand_beside_the_grant(worl
     assert world.run("plain-text")["plain-text"]["outcome"] == "fresh"
 
 
-def test_the_version_before_stays_readable_until_the_next_refresh(world: World, name: str) -> None:
+def test_the_version_before_stays_readable_until_the_next_refresh(world: StackWorld, name: str) -> None:
     before = world.document(name)["access_token"]
     world.run(name, force=True)
     # Whether that token still works is the provider's matter; this one ends it.
@@ -90,7 +90,7 @@ def test_the_version_before_stays_readable_until_the_next_refresh(world: World, 
     world.assert_token_works(name)
 
 
-def test_no_annotation_chooses_another_access_token_secret(world: World) -> None:
+def test_no_annotation_chooses_another_access_token_secret(world: StackWorld) -> None:
     world.create("team-token")
     world.declare("gmail-shared", annotations={"token-refresh.access-token-secret": "team-token"})
     assert world.run("gmail-shared")["gmail-shared"]["outcome"] == "misconfigured"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.worlds.stack import OWNER, World
+from tests.worlds.stack import OWNER, StackWorld
 
 
-def test_regional_secrets_are_refreshed_where_they_are(world: World, tmp_path: Path) -> None:
+def test_regional_secrets_are_refreshed_where_they_are(world: StackWorld, tmp_path: Path) -> None:
     location = "europe-west3"
     parent = f"{world.project}/locations/{location}"
     refresh_token = world.stack.authorization_server.create_grant("mailbox", OWNER)

@@ -6,15 +6,15 @@ import json
 
 import pytest
 
-from tests.worlds.stack import World, eventually
+from tests.worlds.stack import StackWorld, eventually
 
 
-def echo(world: World, client: str, status: int, body: str, **headers: str) -> None:
+def echo(world: StackWorld, client: str, status: int, body: str, **headers: str) -> None:
     """Let the token endpoint answer a client's next call with this."""
     world.stack.authorization_server.fail(client_id=client, status=status, body=body, headers=headers)
 
 
-def test_a_dead_grant_is_reported_without_its_token(world: World) -> None:
+def test_a_dead_grant_is_reported_without_its_token(world: StackWorld) -> None:
     token = world.declare("canary-dead")
     world.run("canary-dead")
     world.document("canary-dead")
@@ -34,7 +34,7 @@ def test_a_dead_grant_is_reported_without_its_token(world: World) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 429, 500, 502])
-def test_a_provider_that_quotes_what_it_was_sent_is_not_quoted(world: World, status: int) -> None:
+def test_a_provider_that_quotes_what_it_was_sent_is_not_quoted(world: StackWorld, status: int) -> None:
     name = f"canary-echo-{status}"
     token = world.declare(name)
     secret = json.loads(world.read("oauth-client-mailbox"))["client_secret"]
@@ -48,7 +48,7 @@ def test_a_provider_that_quotes_what_it_was_sent_is_not_quoted(world: World, sta
     world.assert_nothing_said()
 
 
-def test_a_success_that_cannot_be_stored_is_not_quoted(world: World) -> None:
+def test_a_success_that_cannot_be_stored_is_not_quoted(world: StackWorld) -> None:
     world.declare("canary-unstored", "crm")
     world.stack.secret_manager.faults.add(
         rpc="AddSecretVersion", secret="canary-unstored-access-token", code="PERMISSION_DENIED"
@@ -63,7 +63,7 @@ def test_a_success_that_cannot_be_stored_is_not_quoted(world: World) -> None:
     world.assert_token_works("canary-unstored")
 
 
-def test_secrets_in_a_malformed_request_are_not_said_back(world: World) -> None:
+def test_secrets_in_a_malformed_request_are_not_said_back(world: StackWorld) -> None:
     canary = "1//0canary-in-a-request-body-000000000000"
     world.canaries.add(canary)
     for body in (canary.encode(), f'{{"force": true, "refresh_token": "{canary}"'.encode(), f'["{canary}"]'.encode()):
@@ -72,7 +72,7 @@ def test_secrets_in_a_malformed_request_are_not_said_back(world: World) -> None:
     world.assert_nothing_said()
 
 
-def test_secrets_in_payloads_of_the_wrong_form_are_not_said(world: World) -> None:
+def test_secrets_in_payloads_of_the_wrong_form_are_not_said(world: StackWorld) -> None:
     canary = "1//0canary-in-a-payload-0000000000000000"
     world.canaries.add(canary)
     payloads = {

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.stack import World
+from tests.worlds.stack import StackWorld
 
 pytestmark = pytest.mark.timeout(120)
 # The add is tried until the lease ends.
 QUICK = {"HTTP_TIMEOUT": "1.2", "LEASE_SECONDS": "5"}
 
 
-def lease(world: World, name: str) -> dict[str, Any]:
+def lease(world: StackWorld, name: str) -> dict[str, Any]:
     secret = world.client.get_secret(name=f"{world.project}/secrets/{name}-refresh-token")
     note: dict[str, Any] = json.loads(secret.annotations["token-refresh.lease"])
     return note
@@ -24,7 +24,7 @@ def lease(world: World, name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("is_mended", [True, False])
 def test_a_process_that_ends_saves_what_it_can_and_else_ends_its_lease(
-    world: World, tmp_path: Path, *, is_mended: bool
+    world: StackWorld, tmp_path: Path, *, is_mended: bool
 ) -> None:
     name = f"ending-{'mended' if is_mended else 'broken'}"
     spent = world.declare(name, "crm")

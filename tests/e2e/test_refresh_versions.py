@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.worlds.stack import OWNER, World
+from tests.worlds.stack import OWNER, StackWorld
 
 
-def test_a_named_version_makes_due_only_when_it_is_newer(world: World) -> None:
+def test_a_named_version_makes_due_only_when_it_is_newer(world: StackWorld) -> None:
     world.declare("versioned")
     assert world.run("versioned")["versioned"]["outcome"] == "refreshed"
     assert world.run("versioned", versions={"versioned": 1})["versioned"]["outcome"] == "fresh"
@@ -17,7 +17,7 @@ def test_a_named_version_makes_due_only_when_it_is_newer(world: World) -> None:
     assert world.run("versioned", versions={"versioned": 1})["versioned"]["outcome"] == "fresh"
 
 
-def test_a_version_that_latest_has_not_heard_of_is_found_by_its_number(world: World) -> None:
+def test_a_version_that_latest_has_not_heard_of_is_found_by_its_number(world: StackWorld) -> None:
     token = world.declare("unheard")
     world.run("unheard")
     world.stack.authorization_server.revoke(token)
@@ -28,7 +28,7 @@ def test_a_version_that_latest_has_not_heard_of_is_found_by_its_number(world: Wo
     assert world.assert_token_works("unheard")["connection_version"] == "2"
 
 
-def test_clean_destroys_strays_and_never_the_newest(world: World) -> None:
+def test_clean_destroys_strays_and_never_the_newest(world: StackWorld) -> None:
     world.declare("cluttered", "crm")
     world.run("cluttered")
     rotated = world.read("cluttered-refresh-token")

@@ -13,7 +13,7 @@ import pytest
 
 from infra.local.processes.functions import Function
 from tests.worlds.issuer import KEYS, serve_keys
-from tests.worlds.stack import World, eventually
+from tests.worlds.stack import StackWorld, eventually
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.signals import double_hash
 
@@ -22,7 +22,7 @@ RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 
 
 @pytest.fixture(scope="module")
-def risc(running_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+def risc(running_world: StackWorld, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
     issuer = running_world.stack.authorization_server.issuer
     environment = {"RISC_AUDIENCES": "mailbox-client", "RISC_ISSUER": f"{issuer}/"}
     with serve_keys() as keys:
@@ -37,7 +37,7 @@ def about_token(algorithm: str, token: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["account", "account in the payload", "prefix", "sha512"])
-def test_only_the_connection_that_is_meant_is_refreshed(world: World, risc: Function, kind: str) -> None:
+def test_only_the_connection_that_is_meant_is_refreshed(world: StackWorld, risc: Function, kind: str) -> None:
     issuer = world.stack.authorization_server.issuer
     name, other = f"risc-{kind.replace(' ', '-')}", f"risc-other-{kind.replace(' ', '-')}"
     token = world.stack.authorization_server.create_grant("mailbox", "ada@example.com")

@@ -10,7 +10,7 @@ import requests
 from infra.local.gmail import GmailApi
 from infra.local.stack import Stack
 from tests.worlds.cloud import Cloud, owner_of
-from tests.worlds.stack import World
+from tests.worlds.stack import StackWorld
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     ):
         session.trust_env = False
         session.headers["Connection"] = "close"
-        world = World(stack, client, session)
+        world = StackWorld(stack, client, session)
         world.prepare()
         yield Cloud(world, gmail, tmp_path_factory.mktemp("job"))
         world.pull_events()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.worlds.depth import IN_CI
-from tests.worlds.runs import DAY, LIFE, World
+from tests.worlds.runs import DAY, LIFE, RunWorld
 
 TICK = 300.0
 MINUTES = 60.0
@@ -30,9 +30,9 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def steady(count: int) -> tuple[World, list[str]]:
+def steady(count: int) -> tuple[RunWorld, list[str]]:
     """Return connections whose access tokens were written one after another."""
-    world = World()
+    world = RunWorld()
     names = world.add_many(count)
     for place, name in enumerate(names):
         refreshed_at = int(world.clock()) - PERIOD * place // count
@@ -42,16 +42,16 @@ def steady(count: int) -> tuple[World, list[str]]:
     return world, names
 
 
-def pass_time(world: World, seconds: float) -> None:
+def pass_time(world: RunWorld, seconds: float) -> None:
     for _ in range(round(seconds / TICK)):
         world.later(TICK)
 
 
-def asked(world: World) -> list[str]:
+def asked(world: RunWorld) -> list[str]:
     return [e.subject for e in world.publisher.events if e.type == "invalid_grant"]
 
 
-def told(world: World) -> list[str]:
+def told(world: RunWorld) -> list[str]:
     return [e for e in world.events() if not e.startswith("invalid_grant")]
 
 

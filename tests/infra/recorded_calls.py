@@ -23,7 +23,7 @@ from infra.local.secret_manager.server import resource_of
 from infra.local.stack import EVENTS_TOPIC, REFRESH_TOPIC, Stack
 from tests.infra.recorded_day import RISC_AUDIENCE, play
 from tests.worlds.issuer import serve_keys
-from tests.worlds.stack import World
+from tests.worlds.stack import StackWorld
 
 FUNCTIONS = ("refresh_http", "consent", "notify", "status", "token", "risc")
 _KINDS = {"-refresh-token": "connection secrets", "-access-token": "access-token secrets"}
@@ -118,7 +118,8 @@ def recorded_calls() -> frozenset[GoogleCall]:
         session.trust_env = False
         session.headers["Connection"] = "close"
         play(
-            World(stack, client, session), lambda function: {call.method for call in calls if call.function == function}
+            StackWorld(stack, client, session),
+            lambda function: {call.method for call in calls if call.function == function},
         )
     return frozenset(calls)
 

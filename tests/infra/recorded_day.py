@@ -11,7 +11,7 @@ import requests
 
 from infra.local.demo.browser import Browser
 from tests.worlds.issuer import KEYS
-from tests.worlds.stack import OWNER, World, eventually
+from tests.worlds.stack import OWNER, StackWorld, eventually
 
 RISC_AUDIENCE = "a-client-id"
 JOB = "job@example.iam.gserviceaccount.com"
@@ -19,7 +19,7 @@ ASKED = {"token-refresh.owner": OWNER, "token-refresh.scopes": "openid email"}
 PASSWORD = "demo"  # of every sample account
 
 
-def play(world: World, methods_of: Callable[[str], set[str]]) -> None:
+def play(world: StackWorld, methods_of: Callable[[str], set[str]]) -> None:
     """Play the day; `methods_of` tells which methods a function has called so far."""
     world.prepare()
     world.stack.authorization_server.create_client(
@@ -35,7 +35,7 @@ def play(world: World, methods_of: Callable[[str], set[str]]) -> None:
     signal(world)
 
 
-def refresh(world: World) -> None:
+def refresh(world: StackWorld) -> None:
     """Refresh a grant that stays, one that is replaced, and one whose token is stored as text; clean up."""
     world.declare("mail")
     world.declare("crm", "crm")
@@ -48,7 +48,7 @@ def refresh(world: World) -> None:
     assert world.post({"clean": True}).status_code == 200
 
 
-def die(world: World) -> str:
+def die(world: StackWorld) -> str:
     """Let a grant die; returns the consent link of the event that tells of it."""
     refresh_token = world.declare("gone", annotations=ASKED)
     world.stack.authorization_server.revoke(refresh_token)
@@ -57,7 +57,7 @@ def die(world: World) -> str:
     return str(events[0]["consent_url"])
 
 
-def hear(world: World, methods_of: Callable[[str], set[str]]) -> None:
+def hear(world: StackWorld, methods_of: Callable[[str], set[str]]) -> None:
     """Wait until the owner has been told."""
     assert eventually(lambda: methods_of("notify"))
     assert eventually(lambda: [mail for mail in world.stack.mail.mails() if OWNER in mail.recipients])
@@ -77,7 +77,7 @@ def _heading(browser: Browser) -> str:
     return browser.heading()
 
 
-def consent_without_a_client(world: World) -> None:
+def consent_without_a_client(world: StackWorld) -> None:
     """Open the page of a connection whose client registration is not there."""
     world.declare("lost", annotations={**ASKED, "token-refresh.client": "oauth-client-absent"})
     url = world.stack.functions["status"].url
@@ -85,7 +85,7 @@ def consent_without_a_client(world: World) -> None:
     assert "This connection is not set up yet" in world.send("GET", row["consent_url"]).text
 
 
-def look(world: World) -> None:
+def look(world: StackWorld) -> None:
     """Look at all connections and at one with its history, and press its button."""
     url, as_json = world.stack.functions["status"].url, {"Accept": "application/json"}
     assert world.send("GET", url).status_code == requests.codes.ok
@@ -95,7 +95,7 @@ def look(world: World) -> None:
     assert answer.status_code == requests.codes.accepted, answer.text
 
 
-def read_as_a_job(world: World) -> None:
+def read_as_a_job(world: StackWorld) -> None:
     """Ask for a token that the caller may read, and for one that is not there."""
     secret = f"{world.project}/secrets/mail-access-token"
     binding = {"role": "roles/secretmanager.secretAccessor", "members": [f"serviceAccount:{JOB}"]}
@@ -111,7 +111,7 @@ def read_as_a_job(world: World) -> None:
         assert answer.status_code == status, answer.text
 
 
-def signal(world: World) -> None:
+def signal(world: StackWorld) -> None:
     """Send an event of the issuer about an account."""
     events = {
         "https://schemas.openid.net/secevent/oauth/event-type/tokens-revoked": {

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.infra.plans import ROOT, Plan, make_plan
-from tests.worlds.runs import SILENT, World
+from tests.worlds.runs import SILENT, RunWorld
 
 TICK = 300
 HOUR = 3600
@@ -39,7 +39,7 @@ class Day:
         self, caplog: pytest.LogCaptureFixture, outage: tuple[float, float] = (0, 0), **settings: float
     ) -> None:
         caplog.set_level(logging.INFO, logger="token_refresh")
-        self.world = World(**settings)
+        self.world = RunWorld(**settings)
         names = self.world.add_many(CONNECTIONS)
         self.began = self.world.clock() + HOUR
         self.lines: list[Line] = []
@@ -161,7 +161,7 @@ def test_a_death_is_counted_once_and_a_connection_without_a_grant_not_at_all(
     minimal: Plan, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="token_refresh")
-    world = World()
+    world = RunWorld()
     world.add("dead")
     world.add("never", None)
     world.run()

@@ -14,7 +14,7 @@ import pytest
 from infra.local.stack import Stack
 from tests.house.test_page_blocks import blocks
 from tests.worlds.gcloud import warm_path
-from tests.worlds.stack import OWNER, World, running
+from tests.worlds.stack import OWNER, StackWorld, running
 
 MISSING = [tool for tool in ("gcloud", "curl", "jq", "bash") if shutil.which(tool) is None]
 pytestmark = [
@@ -25,7 +25,7 @@ ASKED = {"token-refresh.owner": OWNER, "token-refresh.scopes": "openid email"}
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def world() -> Iterator[StackWorld]:
     with running(Stack(functions=("refresh_http", "status", "consent"), emulator=False)) as world:
         world.declare("gmail-ada", annotations=ASKED)
         world.run("gmail-ada")
@@ -41,7 +41,7 @@ def world() -> Iterator[World]:
         yield world
 
 
-def run(world: World, script: str, folder: Path, **names: str) -> str:
+def run(world: StackWorld, script: str, folder: Path, **names: str) -> str:
     """Run a script of a page; raises `AssertionError` with what it said where it fails."""
     environment = os.environ | {
         "PATH": warm_path(),
@@ -56,7 +56,7 @@ def run(world: World, script: str, folder: Path, **names: str) -> str:
     return done.stdout
 
 
-def test_gcloud_is_pointed_at_the_local_secret_manager(world: World, tmp_path: Path) -> None:
+def test_gcloud_is_pointed_at_the_local_secret_manager(world: StackWorld, tmp_path: Path) -> None:
     (shown,) = blocks("docs/local.md", "sh")
     ports, _, commands = shown.partition("\n")
     assert ports.split()[:2] == ["SECRETS=http://127.0.0.1:PORT", "REFRESHER=http://127.0.0.1:PORT"]
@@ -84,7 +84,7 @@ gcloud() {
 """
 
 
-def test_the_status_page_is_asked_by_a_script(world: World, tmp_path: Path) -> None:
+def test_the_status_page_is_asked_by_a_script(world: StackWorld, tmp_path: Path) -> None:
     shown = next(block for block in blocks("docs/status.md", "sh") if "consent_url" in block)
     names = {"STATUS": world.stack.functions["status"].url, "PROJECT": "my-project", "REGION": "europe-west1"}
     attention, link, requested = run(world, IN_THE_CLOUD + shown, tmp_path, **names).splitlines()
@@ -95,7 +95,7 @@ def test_the_status_page_is_asked_by_a_script(world: World, tmp_path: Path) -> N
     assert asked == [{"connections": ["gmail-alice"], "force": True}]
 
 
-def test_several_status_pages_are_read_as_one(world: World, tmp_path: Path) -> None:
+def test_several_status_pages_are_read_as_one(world: StackWorld, tmp_path: Path) -> None:
     shown = next(block for block in blocks("docs/status.md", "sh") if "shard-2" in block)
     names = {"STATUS": world.stack.functions["status"].url, "REGION": "europe-west1"}
     rows = [line.split("\t") for line in run(world, IN_THE_CLOUD + shown, tmp_path, **names).splitlines()]
@@ -103,7 +103,7 @@ def test_several_status_pages_are_read_as_one(world: World, tmp_path: Path) -> N
     assert [row[:4] for row in rows] == expected
 
 
-def test_the_page_is_opened_by_the_proxy_of_gcloud(world: World, tmp_path: Path) -> None:
+def test_the_page_is_opened_by_the_proxy_of_gcloud(world: StackWorld, tmp_path: Path) -> None:
     """The proxy would run until it is stopped: gcloud reads the command's words, and shows its help."""
     shown = next(block for block in blocks("docs/status.md", "sh") if "proxy" in block).partition("#")[0]
     said = run(world, f"{shown.strip()} --help", tmp_path, PROJECT="my-project", REGION="europe-west1")

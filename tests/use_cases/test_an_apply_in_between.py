@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.worlds.runs import DEAD, World
+from tests.worlds.runs import DEAD, RunWorld
 from token_refresh.core.grant import Grant, RefreshTokenGrant
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
 
@@ -21,7 +21,7 @@ TICKS = 5
 TICK = 3000  # past the due time of the token before, each time
 
 
-class Strict(World):
+class Strict(RunWorld):
     """A world whose provider revokes the family when it sees a token twice; `during` happens inside an exchange."""
 
     def __init__(self) -> None:

@@ -109,7 +109,7 @@ def test_an_annotation_does_not_choose_for_whom_a_key_stands(project: Project) -
 # -- what an owner's address bar can not do (the callback of a consent) ----------------------------------------------
 
 
-def consent_world(**definition: Any) -> tuple[consents.World, Wire]:
+def consent_world(**definition: Any) -> tuple[consents.ConsentWorld, Wire]:
     """A consent world whose codes are redeemed by the real exchange, at a provider whose host is a variable."""
     keys: dict[str, Any] = {
         "token_url": "https://{instance}.service.example.com/{endpoint}",
@@ -120,7 +120,7 @@ def consent_world(**definition: Any) -> tuple[consents.World, Wire]:
         "subject": SubjectSource("token_response", "account"),
         "issuer": None,
     }
-    world = consents.World(**{**keys, **definition})
+    world = consents.ConsentWorld(**{**keys, **definition})
     client = {"client_id": "id-1", "client_secret": consents.CLIENT_SECRET, "variables": {"instance": "ours"}}
     world.store.put("oauth-client-acme", json.dumps(client))
     wire = Wire()
@@ -131,7 +131,7 @@ def consent_world(**definition: Any) -> tuple[consents.World, Wire]:
     return world, wire
 
 
-def refresh(world: consents.World, wire: Wire) -> str:
+def refresh(world: consents.ConsentWorld, wire: Wire) -> str:
     exchange = Exchange(wire, KeySigner(), world.clock)
     runner = build_runner(
         world.store.restarted(), exchange, FakePublisher(), world.clock, providers=world.providers.values()

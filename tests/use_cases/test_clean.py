@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worlds.runs import DAY, LIFE, SILENT, World
+from tests.worlds.runs import DAY, LIFE, SILENT, RunWorld
 from token_refresh.errors import QuotaExceeded, StoreUnavailable
 
 
-def strays(world: World) -> int:
+def strays(world: RunWorld) -> int:
     """Return how many access-token versions there are beyond the two newest of each connection."""
     secrets = [s for s in world.store.cloud.secrets if s.endswith("-access-token")]
     return sum(max(len(world.store.payloads(s)) - 2, 0) for s in secrets)
 
 
-def litter(world: World, count: int, each: int = 2) -> None:
+def litter(world: RunWorld, count: int, each: int = 2) -> None:
     """Declare paused connections, so that all that a run has to do is to clean, with so many strays each."""
     for number in range(count):
         world.add(f"c{number:03}", state="paused")
@@ -24,7 +24,7 @@ def litter(world: World, count: int, each: int = 2) -> None:
 
 def test_what_the_instance_knows_is_not_read_again() -> None:
     """One list for each secret that may hold strays; no payload, and no grants that cannot be strays."""
-    world = World()
+    world = RunWorld()
     world.add("kept")
     world.add("rotating", "rotating-0", provider="rotating")
     world.run()
@@ -41,7 +41,7 @@ def test_what_the_instance_knows_is_not_read_again() -> None:
 
 
 def test_a_token_whose_successor_has_run_out_is_not_read() -> None:
-    world = World()
+    world = RunWorld()
     world.add("alice")
     world.run()
     world.later(LIFE - 900)
@@ -54,7 +54,7 @@ def test_a_token_whose_successor_has_run_out_is_not_read() -> None:
 
 
 def test_reads_take_no_slot_of_the_writes() -> None:
-    world = World(secret_writes_per_minute=6.0)
+    world = RunWorld(secret_writes_per_minute=6.0)
     litter(world, 200, each=0)
     began = world.clock()
     world.run(clean=True)
@@ -62,14 +62,14 @@ def test_reads_take_no_slot_of_the_writes() -> None:
 
 
 def test_reads_keep_to_their_pace_and_let_others_go_first() -> None:
-    world = World(secret_reads_per_minute=60.0)
+    world = RunWorld(secret_reads_per_minute=60.0)
     litter(world, 40, each=0)
     began = world.clock()
     world.run(clean=True)
     assert 30 <= world.clock() - began <= 40
 
 
-def looked_at(world: World) -> list[str]:
+def looked_at(world: RunWorld) -> list[str]:
     """Return the secrets whose versions were listed since the last look, in that order."""
     return [secret for operation, secret in world.store.calls if operation == "list_versions"]
 
@@ -83,7 +83,7 @@ def looked_at(world: World) -> list[str]:
 )
 def test_cleaning_ends_in_time_and_goes_on_the_next_day_where_it_stopped(pace: str, count: int, days: int) -> None:
     """As many days as the pace makes of them, no more: no day begins again with what an earlier one has done."""
-    world = World(**{pace: 30.0})
+    world = RunWorld(**{pace: 30.0})
     litter(world, count)
     left, stopped_at = [strays(world)], ""
     while left[-1] and len(left) < 20:
@@ -107,7 +107,7 @@ def number_of(secret_id: str) -> int:
 
 def test_a_new_instance_begins_elsewhere_each_day_however_many_connections_there_are() -> None:
     """7919 stands for any number: a step that is fixed leads round in it, and its multiples never move at all."""
-    world = World(secret_reads_per_minute=6.0)
+    world = RunWorld(secret_reads_per_minute=6.0)
     for number in range(7919):
         world.add(f"c{number:04}", state="paused")
     begins = set()
@@ -121,7 +121,7 @@ def test_a_new_instance_begins_elsewhere_each_day_however_many_connections_there
 
 
 def test_a_quota_that_is_used_up_ends_the_cleaning_of_the_day() -> None:
-    world = World()
+    world = RunWorld()
     litter(world, 5, each=1)
     world.store.faults.fail("list_versions", QuotaExceeded("used up"))
     assert world.report(clean=True).destroyed == 0
@@ -129,7 +129,7 @@ def test_a_quota_that_is_used_up_ends_the_cleaning_of_the_day() -> None:
 
 
 def test_what_has_run_out_is_destroyed_by_the_next_run_if_this_one_could_not() -> None:
-    world = World()
+    world = RunWorld()
     world.add("alice")
     world.run()
     world.later(LIFE - 900)

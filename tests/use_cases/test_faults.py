@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worlds.runs import World
+from tests.worlds.runs import RunWorld
 from token_refresh.errors import (
     SecretMissing,
     StoreDenied,
@@ -22,19 +22,19 @@ FAULTS = {
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
+def world() -> RunWorld:
+    world = RunWorld()
     world.add("x", "x-token")
     return world
 
 
 @pytest.mark.parametrize(("fault", "outcome"), FAULTS.values(), ids=FAULTS)
-def test_an_attempt_judges_it(world: World, fault: StoreError, outcome: str) -> None:
+def test_an_attempt_judges_it(world: RunWorld, fault: StoreError, outcome: str) -> None:
     world.store.faults.fail("access", fault, secret_id="x-refresh-token")
     assert world.run() == {"x": outcome}
 
 
 @pytest.mark.parametrize(("fault", "outcome"), [pair for name, pair in FAULTS.items() if name != "gone"])
-def test_a_look_judges_it_likewise(world: World, fault: StoreError, outcome: str) -> None:
+def test_a_look_judges_it_likewise(world: RunWorld, fault: StoreError, outcome: str) -> None:
     world.store.faults.fail("access", fault, secret_id="x-access-token")
     assert world.run() == {"x": outcome}

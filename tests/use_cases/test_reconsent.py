@@ -21,7 +21,7 @@ from tests.worlds.consents import (
     NOW,
     OWNER,
     SECRET,
-    World,
+    ConsentWorld,
     is_saved,
     title,
 )
@@ -45,11 +45,11 @@ pytestmark = pytest.mark.timeout(30)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> ConsentWorld:
+    return ConsentWorld()
 
 
-def test_the_page_explains_and_changes_nothing(world: World) -> None:
+def test_the_page_explains_and_changes_nothing(world: ConsentWorld) -> None:
     page = world.open()
     text = page.get_data(as_text=True)
     assert page.status_code == 200
@@ -60,7 +60,7 @@ def test_the_page_explains_and_changes_nothing(world: World) -> None:
     assert world.store.journal == []
 
 
-def test_the_button_leads_to_the_provider_with_everything_that_is_needed(world: World) -> None:
+def test_the_button_leads_to_the_provider_with_everything_that_is_needed(world: ConsentWorld) -> None:
     response = world.browser.post(world.link())
     url = urlsplit(response.headers["Location"])
     asked = world.start()
@@ -76,7 +76,7 @@ def test_the_button_leads_to_the_provider_with_everything_that_is_needed(world: 
     assert world.is_untouched()
 
 
-def test_the_verifier_that_is_redeemed_belongs_to_the_challenge_and_travels_nowhere_else(world: World) -> None:
+def test_the_verifier_that_is_redeemed_belongs_to_the_challenge_and_travels_nowhere_else(world: ConsentWorld) -> None:
     asked = world.start()
     _, cookie = world.cookie()
     world.finish()
@@ -87,7 +87,7 @@ def test_the_verifier_that_is_redeemed_belongs_to_the_challenge_and_travels_nowh
     assert verifier not in "".join(world.seen)
 
 
-def test_a_new_grant_replaces_the_dead_one(world: World) -> None:
+def test_a_new_grant_replaces_the_dead_one(world: ConsentWorld) -> None:
     page = world.consent()
     assert page.status_code == 200
     assert title(page) == "Saved. The first token is being fetched."
@@ -106,14 +106,16 @@ def test_a_new_grant_replaces_the_dead_one(world: World) -> None:
     assert (recovered.data["connection_secret"], recovered.data["version"]) == (SECRET, 2)
 
 
-def test_the_version_is_durable_before_anything_is_said_and_the_news_is_owed_until_it_is_out(world: World) -> None:
+def test_the_version_is_durable_before_anything_is_said_and_the_news_is_owed_until_it_is_out(
+    world: ConsentWorld,
+) -> None:
     world.consent()
     own = [(what, where) for what, where in world.store.journal if what != "annotate"]
     assert own == [("add", SECRET), ("publish", "recovered")]
     assert [what for what, _ in world.store.journal] == ["annotate", "add", "annotate", "publish", "annotate"]
 
 
-def test_a_spec_annotation_is_never_changed(world: World) -> None:
+def test_a_spec_annotation_is_never_changed(world: ConsentWorld) -> None:
     before = world.store.annotations(SECRET)
     world.consent()
     after = world.store.annotations(SECRET)
@@ -122,7 +124,7 @@ def test_a_spec_annotation_is_never_changed(world: World) -> None:
     }
 
 
-def test_the_first_consent_of_a_new_connection_takes_the_same_road(world: World) -> None:
+def test_the_first_consent_of_a_new_connection_takes_the_same_road(world: ConsentWorld) -> None:
     world.store.forget_versions()
     never = render_status(DEAD).replace("revoked_or_expired", "never_consented").replace('"version": 1', '"version": 0')
     world.store.note("status", never)
@@ -132,7 +134,7 @@ def test_the_first_consent_of_a_new_connection_takes_the_same_road(world: World)
     assert json.loads(world.store.payloads(SECRET)[1])["refresh_token"] == NEW_TOKEN
 
 
-def test_a_healthy_connection_may_be_renewed_and_nothing_is_said_about_it(world: World) -> None:
+def test_a_healthy_connection_may_be_renewed_and_nothing_is_said_about_it(world: ConsentWorld) -> None:
     world.store.note("status", None)
     assert "You can renew it at any time" in world.open().get_data(as_text=True)
     assert world.consent().status_code == 200
@@ -140,13 +142,13 @@ def test_a_healthy_connection_may_be_renewed_and_nothing_is_said_about_it(world:
     assert world.publisher.events == []
 
 
-def test_text_stays_text(world: World) -> None:
+def test_text_stays_text(world: ConsentWorld) -> None:
     world.store.set_payload(b"  bare-token\n")
     world.consent()
     assert world.store.payloads(SECRET)[2] == NEW_TOKEN.encode()
 
 
-def test_a_payload_with_its_own_client_keeps_it_and_is_asked_with_it(world: World) -> None:
+def test_a_payload_with_its_own_client_keeps_it_and_is_asked_with_it(world: ConsentWorld) -> None:
     own = {"type": "authorized_user", "refresh_token": "x", "client_id": "own-1", "client_secret": "own-secret"}
     world.store.set_payload(json.dumps(own).encode())
     asked = world.start()
@@ -157,7 +159,7 @@ def test_a_payload_with_its_own_client_keeps_it_and_is_asked_with_it(world: Worl
     assert {**own, "refresh_token": NEW_TOKEN}.items() <= stored.items()
 
 
-def test_an_unreadable_payload_is_simply_replaced(world: World) -> None:
+def test_an_unreadable_payload_is_simply_replaced(world: ConsentWorld) -> None:
     world.store.set_payload(b'{"refresh_token": ')
     world.consent()
     assert json.loads(world.store.payloads(SECRET)[2])["refresh_token"] == NEW_TOKEN
@@ -168,48 +170,48 @@ def test_an_unreadable_payload_is_simply_replaced(world: World) -> None:
     [{"type": "service_account", "client_email": "a@b", "private_key": "k"}, {"client_id": "a", "client_secret": "b"}],
     ids=["service account", "client credentials"],
 )
-def test_a_connection_with_a_key_of_its_own_needs_no_consent(world: World, payload: dict[str, str]) -> None:
+def test_a_connection_with_a_key_of_its_own_needs_no_consent(world: ConsentWorld, payload: dict[str, str]) -> None:
     world.store.set_payload(json.dumps(payload).encode())
     assert title(world.open()) == "Nothing is needed"
 
 
 def test_what_the_callback_tells_besides_is_kept_in_the_payload_where_the_definition_has_it() -> None:
-    world = World(keep=("realmId", "company"), learned={"realmId": ANY})
+    world = ConsentWorld(keep=("realmId", "company"), learned={"realmId": ANY})
     world.consent(realmId="9130", other="x", company="y")
     assert json.loads(world.store.payloads(SECRET)[2])["variables"] == {"realmId": "9130"}
 
 
-def test_the_known_end_of_the_grant_is_kept(world: World) -> None:
+def test_the_known_end_of_the_grant_is_kept(world: ConsentWorld) -> None:
     world.endpoint.reply = {"refresh_token_expires_at": int(NOW) + 1000}
     world.consent()
     assert json.loads(world.store.payloads(SECRET)[2])["expires_at"] == int(NOW) + 1000
 
 
-def test_scopes_are_as_asked_when_the_reply_is_silent(world: World) -> None:
+def test_scopes_are_as_asked_when_the_reply_is_silent(world: ConsentWorld) -> None:
     world.endpoint.reply = {"scope": None}
     world.consent()
     assert json.loads(world.store.payloads(SECRET)[2])["scope"] == "openid mail.read email"
 
 
 def test_a_provider_that_rotates_gets_a_released_lease_that_names_the_new_version() -> None:
-    world = World(rotates_refresh_tokens="always")
+    world = ConsentWorld(rotates_refresh_tokens="always")
     world.consent()
     assert world.store.annotation("lease") == render_lease(Lease("", 0, 2))
 
 
-def test_a_provider_that_never_rotates_is_left_without_a_lease(world: World) -> None:
+def test_a_provider_that_never_rotates_is_left_without_a_lease(world: ConsentWorld) -> None:
     world.consent()
     assert world.store.annotation("lease") is None
 
 
-def test_a_run_in_progress_is_waited_for(world: World) -> None:
+def test_a_run_in_progress_is_waited_for(world: ConsentWorld) -> None:
     world.store.note("lease", render_lease(Lease("run", NOW + 1, 1)))
     assert world.consent().status_code == 200
     assert NOW + 1 <= world.clock.now <= NOW + 5
 
 
 def test_a_run_that_does_not_end_is_waited_for_half_a_minute_and_then_the_grant_is_added_all_the_same(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: ConsentWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     lease = render_lease(Lease("run", NOW + 600, 1))
     world.store.note("lease", lease)
@@ -223,7 +225,7 @@ def test_a_run_that_does_not_end_is_waited_for_half_a_minute_and_then_the_grant_
     assert "stays held" in caplog.text
 
 
-def test_an_abandoned_lease_comes_back_as_it_was_when_nothing_was_stored(world: World) -> None:
+def test_an_abandoned_lease_comes_back_as_it_was_when_nothing_was_stored(world: ConsentWorld) -> None:
     abandoned = render_lease(Lease("dead-run", NOW - 5, 1))
     world.store.note("lease", abandoned)
     world.endpoint.outcome = Unavailable("http_503")
@@ -231,7 +233,7 @@ def test_an_abandoned_lease_comes_back_as_it_was_when_nothing_was_stored(world: 
     assert world.store.annotation("lease") == abandoned
 
 
-def test_a_status_written_meanwhile_is_read_again(world: World) -> None:
+def test_a_status_written_meanwhile_is_read_again(world: ConsentWorld) -> None:
     def run() -> None:
         world.store.note("status", render_status(DEAD).replace('"attempts": 2', '"attempts": 3'))
 
@@ -241,7 +243,7 @@ def test_a_status_written_meanwhile_is_read_again(world: World) -> None:
     assert len(world.publisher.events) == 1
 
 
-def test_what_the_topic_does_not_take_is_owed(world: World) -> None:
+def test_what_the_topic_does_not_take_is_owed(world: ConsentWorld) -> None:
     world.publisher.down = True
     assert world.consent().status_code == 200
     left = parse_status(world.store.annotation("status"))
@@ -250,17 +252,17 @@ def test_what_the_topic_does_not_take_is_owed(world: World) -> None:
     assert event_type_of(left.owed[0]) == "recovered"
 
 
-def test_an_owed_event_has_the_id_that_would_have_been_published(world: World) -> None:
+def test_an_owed_event_has_the_id_that_would_have_been_published(world: ConsentWorld) -> None:
     world.publisher.down = True
     world.consent()
     left = parse_status(world.store.annotation("status"))
-    other = World()
+    other = ConsentWorld()
     other.consent()
     assert left is not None
     assert left.owed == (other.publisher.events[0].id,)
 
 
-def test_the_incident_of_a_client_is_left_to_the_run(world: World) -> None:
+def test_the_incident_of_a_client_is_left_to_the_run(world: ConsentWorld) -> None:
     status = render_status(DEAD).replace("}", ', "client_event_id": "client_rejected-1.client"}')
     world.store.note("status", status)
     world.consent()
@@ -268,26 +270,26 @@ def test_the_incident_of_a_client_is_left_to_the_run(world: World) -> None:
     assert world.publisher.refresh_requests
 
 
-def test_a_refresh_topic_that_is_down_is_no_matter_of_the_owners(world: World) -> None:
+def test_a_refresh_topic_that_is_down_is_no_matter_of_the_owners(world: ConsentWorld) -> None:
     world.publisher.refresh_topic_down = True
     assert world.consent().status_code == 200
     assert world.store.newest() == 2
 
 
-def test_an_add_is_tried_again(world: World) -> None:
+def test_an_add_is_tried_again(world: ConsentWorld) -> None:
     world.store.faults.fail("add", times=3)
     assert world.consent().status_code == 200
     assert world.store.newest() == 2
 
 
-def test_an_add_that_keeps_failing_is_confessed(world: World) -> None:
+def test_an_add_that_keeps_failing_is_confessed(world: ConsentWorld) -> None:
     world.store.faults.fail("add", times=99)
     page = world.consent()
     assert (page.status_code, title(page)) == (503, "The new permission could not be saved")
     assert world.is_untouched()
 
 
-def test_a_store_that_is_down_is_confessed(world: World) -> None:
+def test_a_store_that_is_down_is_confessed(world: ConsentWorld) -> None:
     link = world.link()
     world.store.down = True
     assert world.open(link).status_code == 503
@@ -303,7 +305,7 @@ def test_a_store_that_is_down_is_confessed(world: World) -> None:
     ],
     ids=["code refused", "client refused", "unavailable", "unknown"],
 )
-def test_trouble_at_the_token_endpoint_leaves_the_old_grant(world: World, outcome: Any, status: int) -> None:
+def test_trouble_at_the_token_endpoint_leaves_the_old_grant(world: ConsentWorld, outcome: Any, status: int) -> None:
     world.endpoint.outcome = outcome
     page = world.consent()
     assert page.status_code == status
@@ -316,7 +318,7 @@ def test_trouble_at_the_token_endpoint_leaves_the_old_grant(world: World, outcom
     ("error", "status"),
     [("access_denied", 200), ("temporarily_unavailable", 502), ("server_error", 502), ("invalid_scope", 502)],
 )
-def test_the_provider_may_say_no(world: World, error: str, status: int) -> None:
+def test_the_provider_may_say_no(world: ConsentWorld, error: str, status: int) -> None:
     page = world.consent(code="", error=error, error_description="<script>alert(1)</script>")
     assert page.status_code == status
     assert "<script" not in page.get_data(as_text=True)
@@ -325,7 +327,7 @@ def test_the_provider_may_say_no(world: World, error: str, status: int) -> None:
 
 
 def test_an_account_may_be_known_from_userinfo() -> None:
-    world = World(openid=False, subject=SubjectSource("userinfo", "id", f"{BASE.replace('http', 'https')}/user"))
+    world = ConsentWorld(openid=False, subject=SubjectSource("userinfo", "id", f"{BASE.replace('http', 'https')}/user"))
     world.endpoint.userinfo = {"id": 4711, "email": "Alice@Example.com", "email_verified": True}
     assert world.consent().status_code == 200
     assert world.store.annotation("subject") == "4711"
@@ -333,7 +335,7 @@ def test_an_account_may_be_known_from_userinfo() -> None:
 
 @pytest.mark.parametrize("answer", [None, {}, ReplyLost("provider.example")], ids=["nothing", "empty", "lost"])
 def test_an_account_that_cannot_be_learned_is_refused(answer: Any) -> None:
-    world = World(openid=False, subject=SubjectSource("userinfo", "id", "https://provider.example/user"))
+    world = ConsentWorld(openid=False, subject=SubjectSource("userinfo", "id", "https://provider.example/user"))
     world.endpoint.userinfo = answer
     assert not is_saved(world.consent())
     assert world.is_untouched()
@@ -341,7 +343,7 @@ def test_an_account_that_cannot_be_learned_is_refused(answer: Any) -> None:
 
 @pytest.mark.parametrize("owner", [OWNER, "*"])
 def test_where_the_account_cannot_be_known_the_link_is_trusted_and_the_recovery_says_so(owner: str) -> None:
-    world = World(openid=False, subject=None)
+    world = ConsentWorld(openid=False, subject=None)
     world.store.note("owner", owner)
     page = world.consent()
     assert is_saved(page)
@@ -350,14 +352,14 @@ def test_where_the_account_cannot_be_known_the_link_is_trusted_and_the_recovery_
     assert world.store.annotation("subject") is None
     (recovered,) = world.publisher.events
     assert recovered.data["account"] == "unverified"
-    known = World()
+    known = ConsentWorld()
     known.consent()
     assert "account" not in known.publisher.events[0].data
 
 
 @pytest.mark.parametrize("recorded", ["annotation", "payload"])
 def test_where_the_account_cannot_be_known_one_on_record_cannot_be_met(recorded: str) -> None:
-    world = World(openid=False, subject=None)
+    world = ConsentWorld(openid=False, subject=None)
     if recorded == "annotation":
         world.store.note("subject", "alice-1")
     else:
@@ -368,7 +370,7 @@ def test_where_the_account_cannot_be_known_one_on_record_cannot_be_met(recorded:
 
 
 def test_a_provider_without_pkce_is_sent_none() -> None:
-    world = World(pkce=False)
+    world = ConsentWorld(pkce=False)
     assert "code_challenge" not in world.start()
     world.finish()
     assert world.endpoint.redeemed[0]["code_verifier"] is None
@@ -385,7 +387,7 @@ def test_a_provider_without_pkce_is_sent_none() -> None:
     ],
     ids=["no scopes", "no client", "no provider", "nonsense", "no owner"],
 )
-def test_what_is_not_set_up_names_the_operator(world: World, break_it: Any) -> None:
+def test_what_is_not_set_up_names_the_operator(world: ConsentWorld, break_it: Any) -> None:
     break_it(world)
     page = world.open()
     assert (page.status_code, title(page)) == (200, "This connection is not set up yet")
@@ -394,13 +396,13 @@ def test_what_is_not_set_up_names_the_operator(world: World, break_it: Any) -> N
     assert "oauth-client" not in page.get_data(as_text=True)
 
 
-def test_a_connection_that_is_gone_is_said_to_be(world: World) -> None:
+def test_a_connection_that_is_gone_is_said_to_be(world: ConsentWorld) -> None:
     link = world.link()
     del world.store.cloud.secrets[SECRET]
     assert world.open(link).status_code == 404
 
 
-def test_a_secret_that_may_not_be_looked_at_does_not_hide_the_connection(world: World) -> None:
+def test_a_secret_that_may_not_be_looked_at_does_not_hide_the_connection(world: ConsentWorld) -> None:
     # Without a role on the project, a secret that does not exist reads as "permission denied".
     fetch = world.store.get
 
@@ -416,7 +418,7 @@ def test_a_secret_that_may_not_be_looked_at_does_not_hide_the_connection(world: 
     assert world.open().status_code == 200
 
 
-def test_log_lines_tell_the_steps_and_no_secret(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_lines_tell_the_steps_and_no_secret(world: ConsentWorld, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "token_refresh")
     link = world.link()
     world.open(link)
@@ -431,7 +433,7 @@ def test_log_lines_tell_the_steps_and_no_secret(world: World, caplog: pytest.Log
         assert secret not in text
 
 
-def test_no_secret_reaches_a_page_a_header_an_event_or_an_annotation(world: World) -> None:
+def test_no_secret_reaches_a_page_a_header_an_event_or_an_annotation(world: ConsentWorld) -> None:
     link = world.link()
     world.open(link)
     world.start(link)
@@ -446,7 +448,9 @@ def test_no_secret_reaches_a_page_a_header_an_event_or_an_annotation(world: Worl
         assert secret not in told
 
 
-def test_pages_allow_no_frame_no_referrer_no_cache_and_no_script_but_the_one_that_looks_again(world: World) -> None:
+def test_pages_allow_no_frame_no_referrer_no_cache_and_no_script_but_the_one_that_looks_again(
+    world: ConsentWorld,
+) -> None:
     done = world.consent()
     for page in (world.open(world.link(1)), world.finish(), done, world.open("/consent/x"), world.open("/nowhere")):
         policy = page.headers["Content-Security-Policy"]
@@ -463,7 +467,7 @@ def test_pages_allow_no_frame_no_referrer_no_cache_and_no_script_but_the_one_tha
         assert page.get_data(as_text=True).count("<script") == (page is done)
 
 
-def test_the_session_cookie_is_for_this_browser_only(world: World) -> None:
+def test_the_session_cookie_is_for_this_browser_only(world: ConsentWorld) -> None:
     response = world.browser.post(world.link())
     cookie = response.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
@@ -472,7 +476,7 @@ def test_the_session_cookie_is_for_this_browser_only(world: World) -> None:
 
 
 def test_under_https_the_cookie_is_bound_to_the_host() -> None:
-    world = World()
+    world = ConsentWorld()
     secure = type(world.tickets)(Secret("k"), "https://consent.example", 60, world.clock)
     world.tickets = secure
     world.reconsent = world.instance()
@@ -498,22 +502,22 @@ def test_under_https_the_cookie_is_bound_to_the_host() -> None:
         ("GET", "/callback", 403),
     ],
 )
-def test_other_paths_and_methods_are_refused(world: World, method: str, path: str, status: int) -> None:
+def test_other_paths_and_methods_are_refused(world: ConsentWorld, method: str, path: str, status: int) -> None:
     assert world.browser.open(path, method=method).status_code == status
 
 
-def test_a_path_prefix_of_the_deployment_does_not_matter(world: World) -> None:
+def test_a_path_prefix_of_the_deployment_does_not_matter(world: ConsentWorld) -> None:
     assert world.open("/token-refresh-consent" + world.link()).status_code == 200
 
 
-def test_the_error_page_shows_the_code_only_once_it_is_masked(world: World) -> None:
+def test_the_error_page_shows_the_code_only_once_it_is_masked(world: ConsentWorld) -> None:
     page = world.consent(code="", error="access_denied", error_description="no " * 400)
     assert len(page.get_data(as_text=True)) < 20_000
     assert CODE not in page.get_data(as_text=True)
 
 
 def test_many_consents_at_once_are_staggered() -> None:
-    world = World()
+    world = ConsentWorld()
     world.paces = Paces(0.5, world.clock, world.clock.sleep)
     world.reconsent = world.instance()
     world.endpoint.reply = {"refresh_token": None}
@@ -524,7 +528,7 @@ def test_many_consents_at_once_are_staggered() -> None:
 
 @pytest.mark.parametrize("consents", [0, 1, 2**31])
 @pytest.mark.parametrize("name", ["a", "A-z_9" * 51])
-def test_a_link_of_any_connection_is_read_back(world: World, name: str, consents: int) -> None:
+def test_a_link_of_any_connection_is_read_back(world: ConsentWorld, name: str, consents: int) -> None:
     link = world.tickets.url(name, consents)
     assert link is not None
     ticket = world.tickets.read(link.partition("ticket=")[2])

@@ -23,7 +23,7 @@ from tests.worlds.consents import (
     NOW,
     OWNER,
     SECRET,
-    World,
+    ConsentWorld,
     id_token,
     is_saved,
     title,
@@ -37,8 +37,8 @@ few = settings(max_examples=60, deadline=None, suppress_health_check=list(Health
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> ConsentWorld:
+    return ConsentWorld()
 
 
 def refused(page: Any, status: int = 403) -> bool:
@@ -50,7 +50,7 @@ def refused(page: Any, status: int = 403) -> bool:
 # -- tickets ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_link_scanner_that_follows_the_link_changes_nothing(world: World) -> None:
+def test_a_link_scanner_that_follows_the_link_changes_nothing(world: ConsentWorld) -> None:
     for _ in range(3):
         assert world.open().status_code == 200
         assert world.browser.head(world.link()).status_code == 200
@@ -76,7 +76,7 @@ def test_a_link_scanner_that_follows_the_link_changes_nothing(world: World) -> N
     ],
     ids=["none", "empty", "unsigned", "short", "long", "two", "changed", "huge", "no text", "another connection's"],
 )
-def test_a_forged_or_swapped_ticket_opens_nothing(world: World, spoil: Any, method: str) -> None:
+def test_a_forged_or_swapped_ticket_opens_nothing(world: ConsentWorld, spoil: Any, method: str) -> None:
     if spoil(world.link()).startswith("/consent/gmail-bob"):
         world.store.declare("gmail-bob-refresh-token", scopes="mail.read")
     page = world.browser.open(spoil(world.link()), method=method)
@@ -85,7 +85,7 @@ def test_a_forged_or_swapped_ticket_opens_nothing(world: World, spoil: Any, meth
     assert world.is_untouched()
 
 
-def test_a_ticket_signed_with_another_key_or_for_another_purpose_opens_nothing(world: World) -> None:
+def test_a_ticket_signed_with_another_key_or_for_another_purpose_opens_nothing(world: ConsentWorld) -> None:
     other = Tickets(Secret("another-key"), BASE, 1000, world.clock)
     link = other.url(NAME, 0)
     assert link is not None
@@ -93,7 +93,7 @@ def test_a_ticket_signed_with_another_key_or_for_another_purpose_opens_nothing(w
     assert refused(world.open(f"/consent/{NAME}?ticket={world.tickets.action(NAME)}"))
 
 
-def test_without_a_key_nothing_that_is_signed_with_nothing_is_accepted(world: World) -> None:
+def test_without_a_key_nothing_that_is_signed_with_nothing_is_accepted(world: ConsentWorld) -> None:
     keyless, other = (Tickets(Secret(""), BASE, 1000, world.clock) for _ in range(2))
     link = other.url(NAME, 0)
     assert link is not None
@@ -102,14 +102,14 @@ def test_without_a_key_nothing_that_is_signed_with_nothing_is_accepted(world: Wo
     assert refused(world.open(link.removeprefix(BASE)))
 
 
-def test_an_expired_ticket_opens_nothing(world: World) -> None:
+def test_an_expired_ticket_opens_nothing(world: ConsentWorld) -> None:
     link = world.link()
     world.clock.now += world.settings.consent_ticket_ttl + 2
     assert title(world.open(link)) == "This link has expired"
     assert refused(world.browser.post(link))
 
 
-def test_a_ticket_is_spent_by_the_consent_it_was_made_for(world: World) -> None:
+def test_a_ticket_is_spent_by_the_consent_it_was_made_for(world: ConsentWorld) -> None:
     link = world.link()
     assert world.consent().status_code == 200
     other = world.new_browser()
@@ -121,7 +121,7 @@ def test_a_ticket_is_spent_by_the_consent_it_was_made_for(world: World) -> None:
 
 
 @pytest.mark.parametrize("destroyed", [False, True], ids=["a newer version", "a newer version, destroyed"])
-def test_versions_that_no_consent_has_added_spend_nothing(world: World, *, destroyed: bool) -> None:
+def test_versions_that_no_consent_has_added_spend_nothing(world: ConsentWorld, *, destroyed: bool) -> None:
     link = world.link()
     world.start(link)
     for number in (2, 3):
@@ -133,7 +133,7 @@ def test_versions_that_no_consent_has_added_spend_nothing(world: World, *, destr
     assert world.store.newest() == 4
 
 
-def test_a_change_of_the_key_ends_neither_a_link_nor_a_consent_under_way(world: World) -> None:
+def test_a_change_of_the_key_ends_neither_a_link_nor_a_consent_under_way(world: ConsentWorld) -> None:
     link = world.link()
     world.start(link)
     verifier = world.endpoint.ask["code_challenge"]
@@ -144,7 +144,7 @@ def test_a_change_of_the_key_ends_neither_a_link_nor_a_consent_under_way(world: 
     assert base64.urlsafe_b64encode(hashlib.sha256(sent.encode()).digest()).rstrip(b"=").decode() == verifier
 
 
-def test_a_key_that_is_gone_verifies_nothing_and_the_first_of_several_signs(world: World) -> None:
+def test_a_key_that_is_gone_verifies_nothing_and_the_first_of_several_signs(world: ConsentWorld) -> None:
     world.use_key(f"{NEW_KEY}\n{KEY.reveal()}")
     link = world.link(0)
     world.use_key(NEW_KEY)
@@ -153,7 +153,7 @@ def test_a_key_that_is_gone_verifies_nothing_and_the_first_of_several_signs(worl
     assert refused(world.open(link))
 
 
-def test_a_link_of_the_first_edition_has_expired_and_is_not_forged(world: World) -> None:
+def test_a_link_of_the_first_edition_has_expired_and_is_not_forged(world: ConsentWorld) -> None:
     def sign(key: Secret, salt: str) -> str:
         class Signer(TimestampSigner):
             def get_timestamp(self) -> int:
@@ -171,7 +171,7 @@ def test_a_link_of_the_first_edition_has_expired_and_is_not_forged(world: World)
 @few
 @given(text=st.text(alphabet=string.printable + "é\u2028", max_size=300))
 def test_no_text_is_a_ticket_and_none_breaks_the_page(text: str) -> None:
-    world = World()
+    world = ConsentWorld()
     page = world.browser.get(f"/consent/{NAME}", query_string={"ticket": text})
     assert refused(page)
 
@@ -179,13 +179,13 @@ def test_no_text_is_a_ticket_and_none_breaks_the_page(text: str) -> None:
 # -- state -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_state_is_refused(world: World) -> None:
+def test_a_missing_state_is_refused(world: ConsentWorld) -> None:
     world.start()
     assert refused(world.finish(state=""))
     assert world.is_untouched()
 
 
-def test_a_state_of_another_browser_is_refused(world: World) -> None:
+def test_a_state_of_another_browser_is_refused(world: ConsentWorld) -> None:
     victim, attacker = world.new_browser(), world.new_browser()
     world.start(browser=attacker)
     assert refused(world.finish(browser=victim))
@@ -193,7 +193,7 @@ def test_a_state_of_another_browser_is_refused(world: World) -> None:
     assert world.is_untouched()
 
 
-def test_a_cookie_under_the_name_of_another_state_is_refused(world: World) -> None:
+def test_a_cookie_under_the_name_of_another_state_is_refused(world: ConsentWorld) -> None:
     world.start()
     _, first = world.cookie()
     other = world.new_browser()
@@ -205,7 +205,7 @@ def test_a_cookie_under_the_name_of_another_state_is_refused(world: World) -> No
     assert world.is_untouched()
 
 
-def test_a_state_is_good_for_one_answer(world: World) -> None:
+def test_a_state_is_good_for_one_answer(world: ConsentWorld) -> None:
     world.start()
     name, value = world.cookie()
     world.endpoint.reply = {"refresh_token": None}
@@ -216,7 +216,7 @@ def test_a_state_is_good_for_one_answer(world: World) -> None:
     assert world.is_untouched()
 
 
-def test_a_state_that_has_done_its_work_is_good_for_nothing(world: World) -> None:
+def test_a_state_that_has_done_its_work_is_good_for_nothing(world: ConsentWorld) -> None:
     world.start()
     name, value = world.cookie()
     world.finish()
@@ -229,14 +229,14 @@ def test_a_state_that_has_done_its_work_is_good_for_nothing(world: World) -> Non
     assert world.store.newest() == 2
 
 
-def test_a_state_is_forgotten_after_an_hour(world: World) -> None:
+def test_a_state_is_forgotten_after_an_hour(world: ConsentWorld) -> None:
     world.start()
     world.clock.now += 3602
     assert title(world.finish()) == "That took too long"
     assert world.is_untouched()
 
 
-def test_a_code_of_another_session_is_redeemed_with_this_sessions_verifier_only(world: World) -> None:
+def test_a_code_of_another_session_is_redeemed_with_this_sessions_verifier_only(world: ConsentWorld) -> None:
     # The provider refuses it then (RFC 7636, section 4.6): that is what PKCE is for.
     attacker = world.new_browser()
     world.start(browser=attacker)
@@ -263,21 +263,21 @@ def test_a_code_of_another_session_is_redeemed_with_this_sessions_verifier_only(
     ],
     ids=["two codes", "two states", "code and error", "neither", "huge code", "huge iss", "huge state", "no text"],
 )
-def test_a_callback_that_breaks_the_protocol_is_refused(world: World, query: str) -> None:
+def test_a_callback_that_breaks_the_protocol_is_refused(world: ConsentWorld, query: str) -> None:
     asked = world.start()
     assert refused(world.browser.get("/callback?" + query.replace("STATE", asked["state"])))
     assert world.endpoint.redeemed == []
     assert world.is_untouched()
 
 
-def test_an_address_of_any_length_is_answered(world: World) -> None:
+def test_an_address_of_any_length_is_answered(world: ConsentWorld) -> None:
     assert world.browser.get("/callback?" + "a" * 100_000).status_code == 414
 
 
 @few
 @given(query=st.dictionaries(st.sampled_from(["code", "state", "iss", "error", "x"]), st.text(max_size=50)))
 def test_no_query_breaks_the_callback(query: dict[str, str]) -> None:
-    world = World()
+    world = ConsentWorld()
     assert refused(world.browser.get("/callback", query_string=query))
 
 
@@ -285,20 +285,20 @@ def test_no_query_breaks_the_callback(query: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("iss", ["https://evil.example", ISSUER + "/", ISSUER.upper(), "nonsense"])
-def test_a_wrong_iss_is_refused_before_the_code_is_sent_anywhere(world: World, iss: str) -> None:
+def test_a_wrong_iss_is_refused_before_the_code_is_sent_anywhere(world: ConsentWorld, iss: str) -> None:
     assert refused(world.consent(iss=iss))
     assert world.endpoint.redeemed == []
     assert world.is_untouched()
 
 
-def test_a_wrong_iss_is_refused_with_an_error_too(world: World) -> None:
+def test_a_wrong_iss_is_refused_with_an_error_too(world: ConsentWorld) -> None:
     page = world.consent(iss="https://evil.example", code="", error="access_denied")
     assert title(page) == "The answer came from somewhere else"
 
 
-def test_an_iss_need_not_be_sent_unless_the_definition_says_so(world: World) -> None:
+def test_an_iss_need_not_be_sent_unless_the_definition_says_so(world: ConsentWorld) -> None:
     assert is_saved(world.consent(iss=""))
-    strict = World(iss_required=True)
+    strict = ConsentWorld(iss_required=True)
     assert title(strict.consent(iss="")) == "The answer came from somewhere else"
     assert strict.endpoint.redeemed == []
     assert is_saved(strict.consent())
@@ -306,7 +306,7 @@ def test_an_iss_need_not_be_sent_unless_the_definition_says_so(world: World) -> 
 
 @pytest.mark.parametrize(("iss", "status"), [("https://provider.example/realms/x", 200), ("https://evil.example", 403)])
 def test_without_a_known_issuer_the_origin_must_be_that_of_the_authorization_endpoint(iss: str, status: int) -> None:
-    world = World(issuer=None)
+    world = ConsentWorld(issuer=None)
     world.endpoint.claims = {"iss": iss}
     assert world.consent(iss=iss).status_code == status
 
@@ -327,20 +327,20 @@ def test_without_a_known_issuer_the_origin_must_be_that_of_the_authorization_end
     ],
     ids=["iss", "aud", "aud without azp", "azp", "expired", "exp text", "no exp", "nonce", "no nonce", "nonce number"],
 )
-def test_an_id_token_that_does_not_hold_is_refused(world: World, claims: dict[str, object]) -> None:
+def test_an_id_token_that_does_not_hold_is_refused(world: ConsentWorld, claims: dict[str, object]) -> None:
     world.endpoint.claims = claims
     assert refused(world.consent())
     assert world.is_untouched()
 
 
 @pytest.mark.parametrize("token", [None, Secret("a.b"), Secret("a.e30.c.d"), Secret("a.!!!.c"), Secret("a.WzFd.c")])
-def test_a_missing_or_broken_id_token_is_refused(world: World, token: Secret | None) -> None:
+def test_a_missing_or_broken_id_token_is_refused(world: ConsentWorld, token: Secret | None) -> None:
     world.endpoint.reply = {"id_token": token}
     assert refused(world.consent())
     assert world.is_untouched()
 
 
-def test_an_id_token_of_another_request_is_refused(world: World) -> None:
+def test_an_id_token_of_another_request_is_refused(world: ConsentWorld) -> None:
     world.start()
     stolen = id_token(iss=ISSUER, aud="id-1", exp=NOW + 60, nonce=world.endpoint.ask["nonce"], sub="mallory")
     world.endpoint.reply = {"id_token": stolen}
@@ -377,7 +377,7 @@ def test_an_id_token_of_another_request_is_refused(world: World) -> None:
         "a subject",
     ],
 )
-def test_another_account_is_refused_at_first_consent(world: World, claims: dict[str, object]) -> None:
+def test_another_account_is_refused_at_first_consent(world: ConsentWorld, claims: dict[str, object]) -> None:
     world.endpoint.claims = claims
     assert title(world.consent()) == "That was a different account"
     assert world.is_untouched()
@@ -395,7 +395,7 @@ def test_another_account_is_refused_at_first_consent(world: World, claims: dict[
     ids=["e-mail", "user name", "login", "subject", "anybody"],
 )
 def test_the_owner_is_known_by_any_of_their_names_whatever_the_case(
-    world: World, owner: str, claims: dict[str, object]
+    world: ConsentWorld, owner: str, claims: dict[str, object]
 ) -> None:
     world.store.note("owner", owner)
     world.endpoint.claims = claims
@@ -405,12 +405,12 @@ def test_the_owner_is_known_by_any_of_their_names_whatever_the_case(
 
 
 def test_a_user_name_is_an_address_where_the_definition_says_that_it_is_verified() -> None:
-    world = World(verified_usernames=True)
+    world = ConsentWorld(verified_usernames=True)
     world.endpoint.claims = {"email": None, "preferred_username": "Alice@example.com"}
     assert is_saved(world.consent())
 
 
-def test_anybody_is_anybody_once(world: World) -> None:
+def test_anybody_is_anybody_once(world: ConsentWorld) -> None:
     world.store.note("owner", "*")
     world.endpoint.claims = {"sub": "first"}
     assert is_saved(world.consent())
@@ -422,7 +422,7 @@ def test_anybody_is_anybody_once(world: World) -> None:
 
 @pytest.mark.parametrize("tells", [True, False])
 def test_without_owner_and_subject_no_stranger_becomes_the_owner(*, tells: bool) -> None:
-    world = World() if tells else World(openid=False, subject=None)
+    world = ConsentWorld() if tells else ConsentWorld(openid=False, subject=None)
     world.start()
     world.store.note("owner", None)
     page = world.finish()
@@ -434,7 +434,7 @@ def test_without_owner_and_subject_no_stranger_becomes_the_owner(*, tells: bool)
     assert world.is_untouched()
 
 
-def test_the_account_in_the_payload_is_the_account_on_record(world: World) -> None:
+def test_the_account_in_the_payload_is_the_account_on_record(world: ConsentWorld) -> None:
     world.store.note("owner", None)
     world.store.set_payload(json.dumps({"refresh_token": "old", "sub": "alice-0"}))
     assert title(world.consent()) == "That was a different account"
@@ -444,7 +444,7 @@ def test_the_account_in_the_payload_is_the_account_on_record(world: World) -> No
     assert world.store.annotation("subject") == "alice-0"
 
 
-def test_once_a_subject_is_recorded_nothing_else_counts(world: World) -> None:
+def test_once_a_subject_is_recorded_nothing_else_counts(world: ConsentWorld) -> None:
     world.store.note("subject", "alice-0")
     assert title(world.consent()) == "That was a different account"
     assert world.store.newest() == 1
@@ -455,14 +455,14 @@ def test_once_a_subject_is_recorded_nothing_else_counts(world: World) -> None:
 
 
 @pytest.mark.parametrize("sub", [None, "", True, {"a": 1}, "x" * 600])
-def test_an_account_without_a_name_is_refused(world: World, sub: object) -> None:
+def test_an_account_without_a_name_is_refused(world: ConsentWorld, sub: object) -> None:
     world.endpoint.claims = {"sub": sub}
     assert title(world.consent()) == "We cannot tell whose account that is"
     assert world.is_untouched()
 
 
 @pytest.mark.parametrize("scope", ["openid email", "", "mail.read.all", "openid,email"])
-def test_fewer_scopes_are_refused_and_named(world: World, scope: str) -> None:
+def test_fewer_scopes_are_refused_and_named(world: ConsentWorld, scope: str) -> None:
     world.endpoint.reply = {"scope": scope}
     page = world.consent()
     assert title(page) == "Some permissions are missing"
@@ -470,7 +470,7 @@ def test_fewer_scopes_are_refused_and_named(world: World, scope: str) -> None:
     assert world.is_untouched()
 
 
-def test_an_answer_without_refresh_token_is_refused(world: World) -> None:
+def test_an_answer_without_refresh_token_is_refused(world: ConsentWorld) -> None:
     world.endpoint.reply = {"refresh_token": None}
     assert title(world.consent()) == "The permission would not last"
     assert world.is_untouched()
@@ -480,7 +480,7 @@ def test_an_answer_without_refresh_token_is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["next", "redirect_uri", "url", "return_to", "continue"])
-def test_nothing_in_the_address_chooses_where_the_browser_is_sent(world: World, name: str) -> None:
+def test_nothing_in_the_address_chooses_where_the_browser_is_sent(world: ConsentWorld, name: str) -> None:
     response = world.browser.post(f"{world.link()}&{name}=https://evil.example")
     assert response.headers["Location"].startswith(f"{ISSUER}/authorize?")
     assert "evil" not in response.headers["Location"]
@@ -490,7 +490,7 @@ def test_nothing_in_the_address_chooses_where_the_browser_is_sent(world: World, 
     assert "evil" not in page.get_data(as_text=True)
 
 
-def test_a_host_header_chooses_nothing(world: World) -> None:
+def test_a_host_header_chooses_nothing(world: ConsentWorld) -> None:
     response = world.browser.post(world.link(), headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
     assert "evil" not in response.headers["Location"]
 
@@ -499,7 +499,7 @@ MARKUP = '"><script>alert(1)</script>{{191*211}}'
 
 
 @pytest.mark.parametrize("where", ["scopes", "owner"])
-def test_markup_in_an_annotation_is_text(world: World, where: str) -> None:
+def test_markup_in_an_annotation_is_text(world: ConsentWorld, where: str) -> None:
     world.store.note(where, MARKUP.replace(" ", ""))
     text = world.open().get_data(as_text=True)
     assert "<script>" not in text
@@ -510,19 +510,19 @@ def test_markup_in_an_annotation_is_text(world: World, where: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/consent/%3Cscript%3Ealert(1)%3C%2Fscript%3E", "/%22%3E%3Cscript%3E", "/consent/..%2f..%2fcallback"]
 )
-def test_markup_in_a_name_or_path_is_not_even_shown(world: World, path: str) -> None:
+def test_markup_in_a_name_or_path_is_not_even_shown(world: ConsentWorld, path: str) -> None:
     response = world.browser.get(path)
     assert response.status_code == 404
     assert "script" not in response.get_data(as_text=True)
 
 
-def test_markup_from_the_provider_is_text(world: World) -> None:
+def test_markup_from_the_provider_is_text(world: ConsentWorld) -> None:
     text = world.consent(code="", error="oops<script>", error_description=MARKUP).get_data(as_text=True)
     assert "<script>" not in text
     assert "40301" not in text
 
 
-def test_a_log_line_cannot_be_forged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_line_cannot_be_forged(world: ConsentWorld, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "token_refresh")
     world.browser.get("/consent/gmail-alice?ticket=%0aSEVERITY%3dERROR")
     world.browser.get("/callback?state=%0aSEVERITY%3dERROR&code=x")

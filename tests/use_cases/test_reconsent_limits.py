@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.worlds.consents import BASE, DEAD, ISSUER, NAME, NOW, SECRET, World, is_saved, title
+from tests.worlds.consents import BASE, DEAD, ISSUER, NAME, NOW, SECRET, ConsentWorld, is_saved, title
 from token_refresh.core.status import Lease, render_lease, render_status
 from token_refresh.core.token_endpoint.outcome import GrantDead
 
@@ -15,17 +15,17 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> ConsentWorld:
+    return ConsentWorld()
 
 
-def reads(world: World) -> int:
+def reads(world: ConsentWorld) -> int:
     """Count the reads of metadata so far."""
     return sum(what in ("get", "list_versions", "created_at", "list_connections") for what, _ in world.store.calls)
 
 
 @pytest.mark.parametrize("kind", ["dead", "never consented", "healthy"])
-def test_a_view_reads_metadata_once(world: World, kind: str) -> None:
+def test_a_view_reads_metadata_once(world: ConsentWorld, kind: str) -> None:
     if kind != "dead":
         world.store.note("status", None)
     if kind == "never consented":
@@ -36,13 +36,13 @@ def test_a_view_reads_metadata_once(world: World, kind: str) -> None:
         assert reads(world) == 1
 
 
-def test_a_view_reads_metadata_twice_where_the_secret_has_the_bare_name(world: World) -> None:
+def test_a_view_reads_metadata_twice_where_the_secret_has_the_bare_name(world: ConsentWorld) -> None:
     world.store.declare("bare", "old-token", scopes="mail.read", owner="alice@example.com")
     assert world.open(world.link(0, "bare")).status_code == 200
     assert reads(world) == 2
 
 
-def test_the_secret_with_the_suffix_is_the_connection_whatever_a_second_one_says(world: World) -> None:
+def test_the_secret_with_the_suffix_is_the_connection_whatever_a_second_one_says(world: ConsentWorld) -> None:
     world.store.declare(NAME, "another-token", scopes="mail.read", owner="mallory@example.com")
     page = world.open()
     assert page.status_code == 200
@@ -52,7 +52,7 @@ def test_the_secret_with_the_suffix_is_the_connection_whatever_a_second_one_says
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_views_of_one_ticket_are_limited_and_another_ticket_is_not(world: World, method: str) -> None:
+def test_views_of_one_ticket_are_limited_and_another_ticket_is_not(world: ConsentWorld, method: str) -> None:
     link = world.link()
     statuses = [world.browser.open(link, method=method).status_code for _ in range(40)]
     assert statuses.count(429) == 10
@@ -67,7 +67,7 @@ def test_views_of_one_ticket_are_limited_and_another_ticket_is_not(world: World,
     assert world.browser.open(link, method=method).status_code in (200, 303)
 
 
-def test_views_of_all_tickets_together_leave_metadata_to_the_refresher(world: World) -> None:
+def test_views_of_all_tickets_together_leave_metadata_to_the_refresher(world: ConsentWorld) -> None:
     for _ in range(300):
         world.clock.now += 0.1
         world.browser.get(world.link())
@@ -75,7 +75,7 @@ def test_views_of_all_tickets_together_leave_metadata_to_the_refresher(world: Wo
     assert world.browser.get(world.link()).status_code == 429
 
 
-def test_what_has_no_good_ticket_or_state_counts_for_nothing(world: World) -> None:
+def test_what_has_no_good_ticket_or_state_counts_for_nothing(world: ConsentWorld) -> None:
     for n in range(500):
         assert world.browser.get(f"/consent/{NAME}?ticket=forged-{n}").status_code == 403
         assert world.browser.get(f"/callback?code=x&state=forged-{n}").status_code == 403
@@ -83,7 +83,7 @@ def test_what_has_no_good_ticket_or_state_counts_for_nothing(world: World) -> No
     assert world.open().status_code == 200
 
 
-def test_one_ticket_sends_five_codes_an_hour_to_the_provider_and_takes_no_lease(world: World) -> None:
+def test_one_ticket_sends_five_codes_an_hour_to_the_provider_and_takes_no_lease(world: ConsentWorld) -> None:
     world.endpoint.outcome = GrantDead("revoked_or_expired")
     link, statuses = world.link(), []
     for n in range(30):
@@ -99,7 +99,7 @@ def test_one_ticket_sends_five_codes_an_hour_to_the_provider_and_takes_no_lease(
     assert is_saved(world.finish())
 
 
-def test_starting_again_does_not_begin_a_new_count(world: World) -> None:
+def test_starting_again_does_not_begin_a_new_count(world: ConsentWorld) -> None:
     world.endpoint.outcome = GrantDead("revoked_or_expired")
     page = world.consent()
     for _ in range(10):
@@ -113,7 +113,7 @@ def test_starting_again_does_not_begin_a_new_count(world: World) -> None:
     assert len(world.endpoint.redeemed) == 5
 
 
-def test_callbacks_of_one_ticket_are_limited_before_anything_is_read(world: World) -> None:
+def test_callbacks_of_one_ticket_are_limited_before_anything_is_read(world: ConsentWorld) -> None:
     link = world.link()
     for _ in range(10):
         world.start(link)
@@ -128,7 +128,7 @@ def test_callbacks_of_one_ticket_are_limited_before_anything_is_read(world: Worl
     assert title(world.finish(code="", error="access_denied")) == "You did not allow access"
 
 
-def test_a_callback_with_a_bad_code_never_makes_a_run_wait(world: World) -> None:
+def test_a_callback_with_a_bad_code_never_makes_a_run_wait(world: ConsentWorld) -> None:
     world.endpoint.outcome = GrantDead("revoked_or_expired")
     seen: list[str | None] = []
     world.endpoint.on_redeem = lambda: seen.append(world.store.annotation("lease"))
@@ -138,7 +138,7 @@ def test_a_callback_with_a_bad_code_never_makes_a_run_wait(world: World) -> None
     assert world.is_untouched()
 
 
-def test_a_good_code_is_exchanged_while_a_run_holds_the_lease(world: World) -> None:
+def test_a_good_code_is_exchanged_while_a_run_holds_the_lease(world: ConsentWorld) -> None:
     world.store.note("lease", render_lease(Lease("run", NOW + 100, 1)))
     seen: list[float] = []
     world.endpoint.on_redeem = lambda: seen.append(world.clock.now)
@@ -146,7 +146,7 @@ def test_a_good_code_is_exchanged_while_a_run_holds_the_lease(world: World) -> N
     assert seen == [NOW]
 
 
-def test_cookies_do_not_pile_up(world: World) -> None:
+def test_cookies_do_not_pile_up(world: ConsentWorld) -> None:
     for _ in range(60):
         world.clock.now += 61
         world.start()
@@ -185,7 +185,7 @@ def test_cookies_do_not_pile_up(world: World) -> None:
         "no browser",
     ],
 )
-def test_a_start_that_another_site_makes_is_refused(world: World, headers: dict[str, str], status: int) -> None:
+def test_a_start_that_another_site_makes_is_refused(world: ConsentWorld, headers: dict[str, str], status: int) -> None:
     world.store.calls.clear()
     response = world.browser.post(world.link(), headers=headers)
     assert response.status_code == status
@@ -194,13 +194,13 @@ def test_a_start_that_another_site_makes_is_refused(world: World, headers: dict[
         assert world.store.calls == []
 
 
-def test_a_huge_form_is_not_read(world: World) -> None:
+def test_a_huge_form_is_not_read(world: ConsentWorld) -> None:
     response = world.browser.post(world.link(), data={"state": "x" * 100_000})
     assert response.status_code == 414
 
 
 def test_a_rotation_between_page_and_answer_spends_nothing() -> None:
-    world = World(rotates_refresh_tokens="always")
+    world = ConsentWorld(rotates_refresh_tokens="always")
     link = world.link()
     world.start(link)
     for number in (2, 3):
@@ -212,7 +212,7 @@ def test_a_rotation_between_page_and_answer_spends_nothing() -> None:
     assert world.store.annotation("lease") == render_lease(Lease("", 0, 4))
 
 
-def test_an_issuer_is_looked_at_before_the_count(world: World) -> None:
+def test_an_issuer_is_looked_at_before_the_count(world: ConsentWorld) -> None:
     link = world.link()
     for _ in range(8):
         world.clock.now += 10

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.worlds.consents import BASE, CODE, DEAD, ISSUER, NAME, NOW, OWNER, SECRET, World, is_saved, title
+from tests.worlds.consents import BASE, CODE, DEAD, ISSUER, NAME, NOW, OWNER, SECRET, ConsentWorld, is_saved, title
 from token_refresh.consent.answers import Asker
 from token_refresh.core.status import parse_status, render_status
 from token_refresh.core.token_endpoint.outcome import ClientRejected, ErrorDetail
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.timeout(30)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> ConsentWorld:
+    return ConsentWorld()
 
 
 def press(page: Any, browser: FlaskClient, url: str = "") -> Any:
@@ -36,7 +36,7 @@ def press(page: Any, browser: FlaskClient, url: str = "") -> Any:
 # -- afterwards ------------------------------------------------------------------------------------------------------
 
 
-def test_the_browser_is_sent_to_a_clean_address_that_may_be_reloaded(world: World) -> None:
+def test_the_browser_is_sent_to_a_clean_address_that_may_be_reloaded(world: ConsentWorld) -> None:
     world.start()
     asked = {"code": CODE, "state": world.endpoint.ask["state"], "iss": ISSUER}
     answer = world.browser.get("/callback", query_string=asked)
@@ -47,7 +47,7 @@ def test_the_browser_is_sent_to_a_clean_address_that_may_be_reloaded(world: Worl
         assert OWNER in page.get_data(as_text=True).replace("<wbr>", "")
 
 
-def test_the_page_says_what_it_has_looked_at(world: World) -> None:
+def test_the_page_says_what_it_has_looked_at(world: ConsentWorld) -> None:
     world.store.create(f"{NAME}-access-token", "old")
     assert title(world.consent()) == "Saved. The first token is being fetched."
     world.store.add(f"{NAME}-access-token", b"new")
@@ -56,14 +56,14 @@ def test_the_page_says_what_it_has_looked_at(world: World) -> None:
     assert "data-next" not in page.get_data(as_text=True)
 
 
-def test_the_first_token_of_all_is_seen_too(world: World) -> None:
+def test_the_first_token_of_all_is_seen_too(world: ConsentWorld) -> None:
     world.store.create(f"{NAME}-access-token")
     assert title(world.consent()) == "Saved. The first token is being fetched."
     world.store.add(f"{NAME}-access-token", b"new")
     assert title(world.browser.get(f"/done/{NAME}?look=1")) == "Connected"
 
 
-def test_the_page_looks_again_by_itself_some_times_and_then_lets_the_owner_go(world: World) -> None:
+def test_the_page_looks_again_by_itself_some_times_and_then_lets_the_owner_go(world: ConsentWorld) -> None:
     look, delays = "0", []
     text = world.consent().get_data(as_text=True)
     while found := re.search(r'data-next="(\d+)" data-delay="(\d+)"', text):
@@ -77,7 +77,7 @@ def test_the_page_looks_again_by_itself_some_times_and_then_lets_the_owner_go(wo
     assert "you will hear of it if you are needed again" in text
 
 
-def test_trouble_on_the_way_to_the_first_token_is_told_in_the_owners_words(world: World) -> None:
+def test_trouble_on_the_way_to_the_first_token_is_told_in_the_owners_words(world: ConsentWorld) -> None:
     world.consent()
     rejected = render_status(DEAD).replace("needs_consent", "rejected").replace("revoked_or_expired", "invalid_client")
     world.store.note("status", rejected)
@@ -86,7 +86,7 @@ def test_trouble_on_the_way_to_the_first_token_is_told_in_the_owners_words(world
     assert "does not accept this service at the moment" in page.get_data(as_text=True)
 
 
-def test_one_look_reads_metadata_once_and_no_token(world: World) -> None:
+def test_one_look_reads_metadata_once_and_no_token(world: ConsentWorld) -> None:
     world.store.create(f"{NAME}-access-token", "old")
     world.consent()
     for look in range(12):
@@ -95,21 +95,21 @@ def test_one_look_reads_metadata_once_and_no_token(world: World) -> None:
         assert [what for what, _ in world.store.calls] in (["list_versions"], ["get"])
 
 
-def test_a_paused_connection_says_so(world: World) -> None:
+def test_a_paused_connection_says_so(world: ConsentWorld) -> None:
     world.store.put_label("paused")
     page = world.consent()
     assert title(page) == "Saved"
     assert "paused at the moment" in page.get_data(as_text=True)
 
 
-def test_a_function_that_may_not_look_does_not_pretend(world: World) -> None:
+def test_a_function_that_may_not_look_does_not_pretend(world: ConsentWorld) -> None:
     world.store.faults.fail("list_versions", times=99)
     page = world.consent()
     assert is_saved(page)
     assert "data-next" not in page.get_data(as_text=True)
 
 
-def test_nobody_else_sees_the_page_after_a_consent(world: World) -> None:
+def test_nobody_else_sees_the_page_after_a_consent(world: ConsentWorld) -> None:
     world.consent()
     world.store.calls.clear()
     page = world.new_browser().get(f"/done/{NAME}")
@@ -122,7 +122,7 @@ def test_nobody_else_sees_the_page_after_a_consent(world: World) -> None:
 # -- the same once more ----------------------------------------------------------------------------------------------
 
 
-def test_the_same_answer_again_in_that_browser_is_already_done(world: World) -> None:
+def test_the_same_answer_again_in_that_browser_is_already_done(world: ConsentWorld) -> None:
     world.consent()
     for _ in range(2):
         page = world.finish()
@@ -134,7 +134,7 @@ def test_the_same_answer_again_in_that_browser_is_already_done(world: World) -> 
     assert world.store.newest() == 2
 
 
-def test_the_link_that_this_browser_has_used_is_already_done_and_elsewhere_used(world: World) -> None:
+def test_the_link_that_this_browser_has_used_is_already_done_and_elsewhere_used(world: ConsentWorld) -> None:
     link = world.link()
     world.start(link)
     world.finish()
@@ -145,7 +145,7 @@ def test_the_link_that_this_browser_has_used_is_already_done_and_elsewhere_used(
     assert 'class="sign calm"' in other.get_data(as_text=True)
 
 
-def test_of_two_tabs_in_one_browser_the_second_is_told_kindly(world: World) -> None:
+def test_of_two_tabs_in_one_browser_the_second_is_told_kindly(world: ConsentWorld) -> None:
     first = world.start()
     second = world.start()
     world.endpoint.ask = first
@@ -159,7 +159,7 @@ def test_of_two_tabs_in_one_browser_the_second_is_told_kindly(world: World) -> N
 
 @pytest.mark.parametrize("rotates", ["never", "always"])
 def test_of_two_browsers_that_finish_at_once_one_wins(rotates: str) -> None:
-    world = World(rotates_refresh_tokens=rotates)
+    world = ConsentWorld(rotates_refresh_tokens=rotates)
     first, second = world.new_browser(), world.new_browser()
     first_ask = world.start(browser=first)
     second_ask = world.start(browser=second)
@@ -181,7 +181,7 @@ def test_of_two_browsers_that_finish_at_once_one_wins(rotates: str) -> None:
     assert world.store.annotation("consents") == "1"
 
 
-def test_a_receipt_is_good_for_nothing_but_pages(world: World) -> None:
+def test_a_receipt_is_good_for_nothing_but_pages(world: ConsentWorld) -> None:
     world.start()
     name, session = world.cookie()
     world.finish()
@@ -210,7 +210,7 @@ def test_a_receipt_is_good_for_nothing_but_pages(world: World) -> None:
     ],
     ids=["no refresh token", "fewer scopes", "another account", "nonce"],
 )
-def test_a_refusal_has_a_button_that_starts_again(world: World, spoil: Any, button: str) -> None:
+def test_a_refusal_has_a_button_that_starts_again(world: ConsentWorld, spoil: Any, button: str) -> None:
     spoil(world)
     page = world.consent()
     assert f'type="submit">{button}</button>' in page.get_data(as_text=True)
@@ -221,7 +221,7 @@ def test_a_refusal_has_a_button_that_starts_again(world: World, spoil: Any, butt
     assert is_saved(world.finish())
 
 
-def test_another_account_is_asked_for_as_the_provider_understands_it(world: World) -> None:
+def test_another_account_is_asked_for_as_the_provider_understands_it(world: ConsentWorld) -> None:
     world.endpoint.claims = {"sub": "mallory", "email": "mallory@example.com"}
     page = world.consent()
     text = page.get_data(as_text=True)
@@ -231,7 +231,7 @@ def test_another_account_is_asked_for_as_the_provider_understands_it(world: Worl
     assert world.endpoint.ask["prompt"] == "login consent"
 
 
-def test_starting_again_needs_the_browser_and_makes_no_ticket_younger(world: World) -> None:
+def test_starting_again_needs_the_browser_and_makes_no_ticket_younger(world: ConsentWorld) -> None:
     world.endpoint.reply = {"refresh_token": None}
     page = world.consent()
     state = world.endpoint.ask["state"]
@@ -245,7 +245,7 @@ def test_starting_again_needs_the_browser_and_makes_no_ticket_younger(world: Wor
     assert title(press(page, world.browser)) == "This link has expired"
 
 
-def test_a_page_that_took_too_long_starts_again(world: World) -> None:
+def test_a_page_that_took_too_long_starts_again(world: ConsentWorld) -> None:
     world.start()
     world.clock.now += 3602
     page = world.finish()
@@ -255,7 +255,7 @@ def test_a_page_that_took_too_long_starts_again(world: World) -> None:
 
 
 def test_no_page_shows_what_a_provider_says_and_the_log_has_it_under_the_pages_number(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: ConsentWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "token_refresh")
     world.endpoint.outcome = ClientRejected("invalid_client", ErrorDetail("invalid_client", "call +1 555 0100 now"))
@@ -272,7 +272,7 @@ def test_no_page_shows_what_a_provider_says_and_the_log_has_it_under_the_pages_n
     assert "evil.example" not in page.get_data(as_text=True)
 
 
-def test_help_is_offered_where_there_is_somebody_to_ask(world: World) -> None:
+def test_help_is_offered_where_there_is_somebody_to_ask(world: ConsentWorld) -> None:
     page = world.browser.get(f"/consent/{NAME}?ticket=x").get_data(as_text=True)
     assert 'href="mailto:help@example.com"' in page
     assert "Ask Example Inc." in page
@@ -281,7 +281,7 @@ def test_help_is_offered_where_there_is_somebody_to_ask(world: World) -> None:
     assert "mailto" not in world.browser.get(f"/consent/{NAME}?ticket=x").get_data(as_text=True)
 
 
-def test_without_a_name_the_contact_says_whom_to_tell(world: World) -> None:
+def test_without_a_name_the_contact_says_whom_to_tell(world: ConsentWorld) -> None:
     world.asker = Asker("", "help@example.com")
     world.reconsent = world.instance()
     world.store.note("scopes", None)
@@ -296,19 +296,19 @@ def test_a_contact_that_is_no_address_leads_nowhere(contact: str) -> None:
 # -- a new link ------------------------------------------------------------------------------------------------------
 
 
-def expired(world: World) -> str:
+def expired(world: ConsentWorld) -> str:
     link = world.link()
     world.clock.now += world.settings.consent_ticket_ttl + 1
     return link
 
 
-def ask(world: World, link: str) -> Any:
+def ask(world: ConsentWorld, link: str) -> Any:
     page = world.browser.get(link)
     assert (page.status_code, title(page)) == (403, "This link has expired")
     return press(page, world.browser, link)
 
 
-def test_an_owner_with_an_expired_link_is_sent_a_new_one_once_an_hour(world: World) -> None:
+def test_an_owner_with_an_expired_link_is_sent_a_new_one_once_an_hour(world: ConsentWorld) -> None:
     link = expired(world)
     page = ask(world, link)
     assert (page.status_code, title(page)) == (200, "A new link is on its way")
@@ -328,7 +328,7 @@ def test_an_owner_with_an_expired_link_is_sent_a_new_one_once_an_hour(world: Wor
     assert len({event.id for event in world.publisher.events}) == 2
 
 
-def test_asking_for_a_link_reveals_nothing(world: World) -> None:
+def test_asking_for_a_link_reveals_nothing(world: ConsentWorld) -> None:
     text = ask(world, expired(world)).get_data(as_text=True)
     assert OWNER not in text
     assert "ticket=" not in text
@@ -338,7 +338,7 @@ def test_asking_for_a_link_reveals_nothing(world: World) -> None:
     "status",
     [None, "rejected", "unavailable", "revoked_by_operator"],
 )
-def test_what_does_not_wait_for_its_owner_needs_no_link(world: World, status: str | None) -> None:
+def test_what_does_not_wait_for_its_owner_needs_no_link(world: ConsentWorld, status: str | None) -> None:
     link = expired(world)
     text = render_status(DEAD)
     changed = {
@@ -351,13 +351,13 @@ def test_what_does_not_wait_for_its_owner_needs_no_link(world: World, status: st
     assert world.publisher.events == []
 
 
-def test_a_link_of_the_first_edition_asks_for_a_new_one(world: World) -> None:
+def test_a_link_of_the_first_edition_asks_for_a_new_one(world: ConsentWorld) -> None:
     old = world.tickets._first_edition.dumps([NAME, 7])
     page = ask(world, f"/consent/{NAME}?ticket={old if isinstance(old, str) else old.decode()}")
     assert title(page) == "A new link is on its way"
 
 
-def test_a_link_that_the_topic_does_not_take_is_owed(world: World) -> None:
+def test_a_link_that_the_topic_does_not_take_is_owed(world: ConsentWorld) -> None:
     link = expired(world)
     world.publisher.down = True
     ask(world, link)
@@ -366,7 +366,7 @@ def test_a_link_that_the_topic_does_not_take_is_owed(world: World) -> None:
     assert [event_id.partition(".")[0] for event_id in status.owed] == ["consent_overdue"]
 
 
-def test_a_forged_or_foreign_ticket_asks_for_nothing(world: World) -> None:
+def test_a_forged_or_foreign_ticket_asks_for_nothing(world: ConsentWorld) -> None:
     link = expired(world)
     world.store.calls.clear()
     for wrong in (f"/consent/{NAME}?ticket=x", link.replace(NAME, "gmail-bob"), f"/consent/{NAME}"):
@@ -375,7 +375,7 @@ def test_a_forged_or_foreign_ticket_asks_for_nothing(world: World) -> None:
     assert world.publisher.events == []
 
 
-def test_a_connection_that_is_gone_needs_no_link(world: World) -> None:
+def test_a_connection_that_is_gone_needs_no_link(world: ConsentWorld) -> None:
     link = expired(world)
     del world.store.cloud.secrets[SECRET]
     assert ask(world, link).status_code == 404
@@ -385,7 +385,7 @@ def test_a_connection_that_is_gone_needs_no_link(world: World) -> None:
 
 
 def test_the_page_says_who_asks_what_for_and_in_plain_words() -> None:
-    world = World(name="google", title="Google")
+    world = ConsentWorld(name="google", title="Google")
     world.store.note("title", "Mail of the shop")
     world.store.note("purpose", "We read the orders that customers send.")
     world.store.note("scopes", "openid https://www.googleapis.com/auth/gmail.readonly custom.scope")
@@ -407,14 +407,14 @@ def test_the_page_says_who_asks_what_for_and_in_plain_words() -> None:
     assert "gmail.readonly" not in text.replace(details, "")
 
 
-def test_anybody_is_told_what_it_means_to_be_first(world: World) -> None:
+def test_anybody_is_told_what_it_means_to_be_first(world: ConsentWorld) -> None:
     world.store.note("owner", "*")
     text = world.open().get_data(as_text=True)
     assert "The one that you choose now is the one that counts from then on" in text
     assert "login_hint" not in world.start()
 
 
-def test_a_rejected_connection_is_not_said_to_be_well(world: World) -> None:
+def test_a_rejected_connection_is_not_said_to_be_well(world: ConsentWorld) -> None:
     rejected = render_status(DEAD).replace("needs_consent", "rejected")
     world.store.note("status", rejected.replace("revoked_or_expired", "admin_policy_enforced"))
     text = world.open().get_data(as_text=True)
@@ -422,7 +422,7 @@ def test_a_rejected_connection_is_not_said_to_be_well(world: World) -> None:
     assert "Your organisation does not allow this service at the moment" in text
 
 
-def test_the_payload_of_a_receipt_is_small_enough_for_a_cookie(world: World) -> None:
+def test_the_payload_of_a_receipt_is_small_enough_for_a_cookie(world: ConsentWorld) -> None:
     world.store.note("title", "T" * 500)
     world.endpoint.claims = {"email": OWNER, "sub": "s" * 500}
     assert is_saved(world.consent())

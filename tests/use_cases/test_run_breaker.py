@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worlds.runs import DAY, LIFE, World
+from tests.worlds.runs import DAY, LIFE, RunWorld
 
 HELD = {"suspect: revoked_or_expired"}
 ASKED = {"needs_consent: revoked_or_expired"}
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
+def world() -> RunWorld:
+    world = RunWorld()
     world.add("alice")
     return world
 
 
-def test_a_burst_of_deaths_is_told_the_operator_once_and_asks_no_owner(world: World) -> None:
+def test_a_burst_of_deaths_is_told_the_operator_once_and_asks_no_owner(world: RunWorld) -> None:
     names = world.add_many(5)
     world.dying(*names)
     assert set(world.run(*names).values()) == HELD
@@ -31,7 +31,7 @@ def test_a_burst_of_deaths_is_told_the_operator_once_and_asks_no_owner(world: Wo
     assert len(world.exchange.sent) == 5 * 12, "tried in every run"
 
 
-def test_after_its_own_hold_each_grant_is_judged_by_itself(world: World) -> None:
+def test_after_its_own_hold_each_grant_is_judged_by_itself(world: RunWorld) -> None:
     names = world.add_many(6)
     world.dying(*names)
     world.run(*names[:5])
@@ -40,7 +40,7 @@ def test_after_its_own_hold_each_grant_is_judged_by_itself(world: World) -> None
     assert world.run("c5") == {"c5": "needs_consent: revoked_or_expired"}, "those that were asked count no more"
 
 
-def test_the_first_refresh_ends_the_incident_and_all_suspects_are_tried_in_the_same_run(world: World) -> None:
+def test_the_first_refresh_ends_the_incident_and_all_suspects_are_tried_in_the_same_run(world: RunWorld) -> None:
     names = world.add_many(5)
     world.dying(*names)
     world.run(*names)
@@ -51,7 +51,7 @@ def test_the_first_refresh_ends_the_incident_and_all_suspects_are_tried_in_the_s
     assert all(world.status(n) is None for n in names), "tried although only one was named"
 
 
-def test_those_that_stay_dead_while_the_client_works_are_confirmed_one_by_one(world: World) -> None:
+def test_those_that_stay_dead_while_the_client_works_are_confirmed_one_by_one(world: RunWorld) -> None:
     names = world.add_many(6)
     world.dying(*names)
     world.run(*names)
@@ -68,7 +68,7 @@ def test_those_that_stay_dead_while_the_client_works_are_confirmed_one_by_one(wo
     )
 
 
-def test_when_all_recover_the_client_does_once(world: World) -> None:
+def test_when_all_recover_the_client_does_once(world: RunWorld) -> None:
     names = world.add_many(7)
     world.dying(*names)
     world.run(*names)
@@ -78,7 +78,7 @@ def test_when_all_recover_the_client_does_once(world: World) -> None:
     assert all(world.status(n) is None for n in names)
 
 
-def test_deaths_that_follow_join_the_incident(world: World) -> None:
+def test_deaths_that_follow_join_the_incident(world: RunWorld) -> None:
     names = world.add_many(5)
     world.dying(*names, "alice")
     world.run(*names)
@@ -87,13 +87,13 @@ def test_deaths_that_follow_join_the_incident(world: World) -> None:
     assert world.events() == ["client_rejected oauth-client-google"]
 
 
-def test_four_deaths_are_four_deaths(world: World) -> None:
+def test_four_deaths_are_four_deaths(world: RunWorld) -> None:
     names = world.add_many(4)
     world.dying(*names)
     assert set(world.confirmed(*names).values()) == ASKED
 
 
-def test_a_refresh_after_the_first_refusal_explains_it(world: World) -> None:
+def test_a_refresh_after_the_first_refusal_explains_it(world: RunWorld) -> None:
     names = world.add_many(10)
     world.run()
     world.dying(*names[:5])
@@ -104,7 +104,7 @@ def test_a_refresh_after_the_first_refusal_explains_it(world: World) -> None:
     assert set(world.later(840, *names[:5]).values()) == ASKED
 
 
-def test_a_refresh_before_the_first_refusal_explains_nothing(world: World) -> None:
+def test_a_refresh_before_the_first_refusal_explains_nothing(world: RunWorld) -> None:
     names = world.add_many(10)
     world.run()
     world.dying(*names[:5])
@@ -113,7 +113,7 @@ def test_a_refresh_before_the_first_refusal_explains_nothing(world: World) -> No
     assert set(world.later(900, *names[:5]).values()) == HELD
 
 
-def test_deaths_spread_over_runs_count_together(world: World) -> None:
+def test_deaths_spread_over_runs_count_together(world: RunWorld) -> None:
     names = world.add_many(6)
     world.run(*names)
     world.dying(*names)
@@ -123,7 +123,7 @@ def test_deaths_spread_over_runs_count_together(world: World) -> None:
     assert world.events() == ["client_rejected oauth-client-google"]
 
 
-def test_the_long_dead_do_not_count(world: World) -> None:
+def test_the_long_dead_do_not_count(world: RunWorld) -> None:
     names = world.add_many(9)
     world.dying(*names[:4])
     world.confirmed()
@@ -133,7 +133,7 @@ def test_the_long_dead_do_not_count(world: World) -> None:
     assert {world.confirmed(*names[4:8])[n] for n in names[4:8]} == ASKED
 
 
-def test_what_cannot_be_read_proves_nothing_about_a_client(world: World) -> None:
+def test_what_cannot_be_read_proves_nothing_about_a_client(world: RunWorld) -> None:
     names = world.add_many(11)
     world.run()
     world.new_instance()
@@ -145,7 +145,7 @@ def test_what_cannot_be_read_proves_nothing_about_a_client(world: World) -> None
 
 
 def test_the_breaker_is_set_by_the_environment() -> None:
-    world = World(breaker_min=2.0, breaker_hold=1200.0)
+    world = RunWorld(breaker_min=2.0, breaker_hold=1200.0)
     names = world.add_many(2)
     world.dying(*names)
     assert set(world.run().values()) == HELD
@@ -153,7 +153,7 @@ def test_the_breaker_is_set_by_the_environment() -> None:
     assert set(world.later(300).values()) == ASKED
 
 
-def test_the_refresh_that_ends_the_incident_explains_the_refusals_of_the_same_run(world: World) -> None:
+def test_the_refresh_that_ends_the_incident_explains_the_refusals_of_the_same_run(world: RunWorld) -> None:
     names = world.add_many(6)
     world.dying(*names)
     world.run(*names)

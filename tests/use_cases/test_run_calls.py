@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from tests.fakes.store import CLIENT_PAYLOAD
-from tests.worlds.runs import LIFE, World
+from tests.worlds.runs import LIFE, RunWorld
 from token_refresh.connections.incidents import Incidents
 from token_refresh.core.connection import LEASE, Connection
 from token_refresh.core.secrecy import Secret
@@ -24,15 +24,15 @@ def _heard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> RunWorld:
     """One healthy connection, which no fault of another one may harm."""
-    world = World()
+    world = RunWorld()
     world.add("good")
     return world
 
 
 @pytest.mark.parametrize("provider", ["google", "rotating"])
-def test_bare_text_keeps_its_facts_in_an_annotation(world: World, provider: str) -> None:
+def test_bare_text_keeps_its_facts_in_an_annotation(world: RunWorld, provider: str) -> None:
     token = "rotating-1000" if provider == "rotating" else "text-token"
     world.add("text", token, provider=provider, annotations={"token-refresh.format": "text"})
     world.run()
@@ -50,7 +50,7 @@ def test_bare_text_keeps_its_facts_in_an_annotation(world: World, provider: str)
     assert world.later(LIFE, "text") == {"text": "refreshed: refreshed"}
 
 
-def test_a_warm_refresh_costs_one_access_one_add_one_destroy(world: World) -> None:
+def test_a_warm_refresh_costs_one_access_one_add_one_destroy(world: RunWorld) -> None:
     world.run()
     world.later(LIFE - 900)
     world.calls()
@@ -60,7 +60,7 @@ def test_a_warm_refresh_costs_one_access_one_add_one_destroy(world: World) -> No
     assert world.calls() == ["list_connections"]
 
 
-def test_a_version_is_destroyed_in_the_first_run_after_its_tokens_end(world: World) -> None:
+def test_a_version_is_destroyed_in_the_first_run_after_its_tokens_end(world: RunWorld) -> None:
     world.run()
     world.later(LIFE - 900)
     assert set(world.store.payloads("good-access-token")) == {1, 2}
@@ -74,7 +74,7 @@ def test_a_version_is_destroyed_in_the_first_run_after_its_tokens_end(world: Wor
     assert world.calls() == ["list_connections", "access", "add"], "nothing is left to destroy"
 
 
-def test_what_had_run_out_before_its_successor_was_written_stays_for_one_refresh(world: World) -> None:
+def test_what_had_run_out_before_its_successor_was_written_stays_for_one_refresh(world: RunWorld) -> None:
     """`latest` may point to it for some seconds more, and a token that has run out says so better than no version."""
     world.run()
     world.later(LIFE)
@@ -86,7 +86,7 @@ def test_what_had_run_out_before_its_successor_was_written_stays_for_one_refresh
     assert set(world.store.payloads("good-access-token")) == {2, 3}
 
 
-def test_a_token_of_a_second_is_written_though_the_second_has_struck_meanwhile(world: World) -> None:
+def test_a_token_of_a_second_is_written_though_the_second_has_struck_meanwhile(world: RunWorld) -> None:
     """Times are whole seconds: only what has been long on its way has run out there."""
     second = int(world.clock())
     world.clock.advance(0.9)
@@ -94,7 +94,7 @@ def test_a_token_of_a_second_is_written_though_the_second_has_struck_meanwhile(w
     assert world.run() == {"good": "refreshed: refreshed"}
 
 
-def test_a_cold_instance_that_is_told_names_reads_nothing_but_these(world: World) -> None:
+def test_a_cold_instance_that_is_told_names_reads_nothing_but_these(world: RunWorld) -> None:
     world.run()
     world.new_instance()
     world.calls()
@@ -102,7 +102,7 @@ def test_a_cold_instance_that_is_told_names_reads_nothing_but_these(world: World
     assert sorted(world.calls()) == ["access", "access", "access", "add", "get"]
 
 
-def test_an_instance_with_an_old_memory_does_not_destroy_what_others_have_destroyed(world: World) -> None:
+def test_an_instance_with_an_old_memory_does_not_destroy_what_others_have_destroyed(world: RunWorld) -> None:
     world.run()
     for _ in range(30):  # another instance, over a day
         world.store.add("good-access-token", b"{}")
@@ -120,7 +120,7 @@ def test_a_run_looks_at_each_connection_a_few_times_whatever_their_number(monkey
         return real(self, connection)
 
     monkeypatch.setattr(Incidents, "status_of", status_of)
-    world = World()
+    world = RunWorld()
     for number in range(60):  # each with a client registration of its own, and so with verdicts of its own
         world.store.create(f"client-{number}", CLIENT_PAYLOAD)
         world.add(f"c{number}", annotations={"token-refresh.client": f"client-{number}"})
@@ -128,14 +128,14 @@ def test_a_run_looks_at_each_connection_a_few_times_whatever_their_number(monkey
     assert max(looks.values()) <= 16
 
 
-def test_a_cold_refresh_adds_one_access_per_access_token_and_per_client(world: World) -> None:
+def test_a_cold_refresh_adds_one_access_per_access_token_and_per_client(world: RunWorld) -> None:
     world.run()
     world.new_instance()
     world.later(LIFE - 900)
     assert sorted(world.calls()) == ["access", "access", "access", "add", "list_connections"]
 
 
-def test_a_rotating_refresh_costs_six_writes(world: World) -> None:
+def test_a_rotating_refresh_costs_six_writes(world: RunWorld) -> None:
     world.add("r", "rotating-1000", provider="rotating")
     for _ in range(3):
         world.later(LIFE - 900)
@@ -156,7 +156,7 @@ def test_a_rotating_refresh_costs_six_writes(world: World) -> None:
     assert world.lease("r") == {"holder": "", "until": 0, "version": 5}
 
 
-def test_a_lease_that_was_released_outranks_a_stale_latest(world: World) -> None:
+def test_a_lease_that_was_released_outranks_a_stale_latest(world: RunWorld) -> None:
     world.clock.advance(600)
     world.add("r", "rotating-1000", provider="rotating")
     world.store.cloud.stale["latest"] = 300.0
@@ -167,13 +167,13 @@ def test_a_lease_that_was_released_outranks_a_stale_latest(world: World) -> None
 
 
 def test_a_lease_too_short_for_an_exchange_starts_none() -> None:
-    world = World(lease_seconds=10.0)
+    world = RunWorld(lease_seconds=10.0)
     world.add("r", "rotating-1000", provider="rotating")
     assert world.run() == {"r": "unavailable: lease_too_short"}
     assert world.exchange.sent == []
 
 
-def test_somebody_else_s_lease_is_respected(world: World) -> None:
+def test_somebody_else_s_lease_is_respected(world: RunWorld) -> None:
     lease = {"holder": "somebody", "until": world.clock() + 60, "version": 1}
     world.add("r", "rotating-1000", provider="rotating", annotations={LEASE: json.dumps(lease)})
     assert world.run("r", force=True) == {"r": "busy: lease_held"}
@@ -181,7 +181,7 @@ def test_somebody_else_s_lease_is_respected(world: World) -> None:
 
 
 def test_a_first_fill_keeps_to_the_project_s_quota_and_throws_no_token_away() -> None:
-    world = World(secret_writes_per_minute=480.0, refresh_workers=1.0)
+    world = RunWorld(secret_writes_per_minute=480.0, refresh_workers=1.0)
     world.add_many(700)
     times: list[float] = []
     world.store.on_call = lambda operation: times.append(world.clock()) if operation == "add" else None

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from tests.fakes.instance import Crash, build_provider
-from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, World
+from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, RunWorld
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed
 from token_refresh.errors import SecretMissing, StoreDenied, StoreRefused
@@ -21,14 +21,14 @@ def _heard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> RunWorld:
     """One healthy connection, which no fault of another one may harm."""
-    world = World()
+    world = RunWorld()
     world.add("good")
     return world
 
 
-def test_what_the_topic_did_not_take_is_published_by_a_later_run(world: World) -> None:
+def test_what_the_topic_did_not_take_is_published_by_a_later_run(world: RunWorld) -> None:
     world.add("dead")
     world.add("refused", '{"refresh_token": "refused-token", "client_id": "c", "client_secret": "s"}')
     world.answers |= {"dead-token": DEAD, "refused-token": REFUSED}
@@ -45,7 +45,7 @@ def test_what_the_topic_did_not_take_is_published_by_a_later_run(world: World) -
     assert "owed" not in (world.status("dead") or {})
 
 
-def test_an_incident_that_began_and_ended_while_the_topic_was_down_is_told_in_order(world: World) -> None:
+def test_an_incident_that_began_and_ended_while_the_topic_was_down_is_told_in_order(world: RunWorld) -> None:
     world.add("dead")
     world.answers["dead-token"] = DEAD
     world.publisher.down = True
@@ -64,7 +64,7 @@ def test_an_incident_that_began_and_ended_while_the_topic_was_down_is_told_in_or
     assert len(world.events()) == 2
 
 
-def test_an_owner_is_not_asked_for_a_grant_that_was_replaced_before_the_topic_came_back(world: World) -> None:
+def test_an_owner_is_not_asked_for_a_grant_that_was_replaced_before_the_topic_came_back(world: RunWorld) -> None:
     world.add("dead")
     world.answers |= {"dead-token": DEAD, "second": DEAD}
     world.publisher.down = True
@@ -79,7 +79,7 @@ def test_an_owner_is_not_asked_for_a_grant_that_was_replaced_before_the_topic_ca
     assert world.last().data["version"] == 2
 
 
-def test_and_hears_of_a_replaced_grant_when_the_rotation_was_lost_and_nobody_was_told(world: World) -> None:
+def test_and_hears_of_a_replaced_grant_when_the_rotation_was_lost_and_nobody_was_told(world: RunWorld) -> None:
     world.add("dead")
     world.answers |= {"dead-token": GrantDead("lost_rotation"), "late": DEAD}
     world.publisher.down = True
@@ -90,7 +90,7 @@ def test_and_hears_of_a_replaced_grant_when_the_rotation_was_lost_and_nobody_was
     assert world.events() == ["invalid_grant dead"]
 
 
-def test_a_connection_that_still_owes_an_event_may_fall_ill_again(world: World) -> None:
+def test_a_connection_that_still_owes_an_event_may_fall_ill_again(world: RunWorld) -> None:
     world.add("dead")
     world.answers["dead-token"] = DEAD
     world.confirmed()
@@ -106,7 +106,7 @@ def test_a_connection_that_still_owes_an_event_may_fall_ill_again(world: World) 
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_crash_around_a_publication_repeats_it_with_the_same_id_at_worst(world: World, when: str) -> None:
+def test_a_crash_around_a_publication_repeats_it_with_the_same_id_at_worst(world: RunWorld, when: str) -> None:
     world.add("dead")
     world.answers["dead-token"] = DEAD
     world.publisher.faults.fail("publish", Crash(), when=when)
@@ -120,7 +120,7 @@ def test_a_crash_around_a_publication_repeats_it_with_the_same_id_at_worst(world
 
 
 def test_a_defect_met_while_telling_harms_no_other_and_loses_nothing(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: RunWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("dead", "gone"):
         world.add(name)
@@ -133,7 +133,7 @@ def test_a_defect_met_while_telling_harms_no_other_and_loses_nothing(
     assert world.events() == ["invalid_grant gone", "invalid_grant dead"]
 
 
-def test_a_status_that_could_not_be_written_is_decided_again(world: World) -> None:
+def test_a_status_that_could_not_be_written_is_decided_again(world: RunWorld) -> None:
     world.add("dead")
     world.answers["dead-token"] = DEAD
     world.store.faults.fail("annotate", secret_id="dead-refresh-token")
@@ -145,7 +145,9 @@ def test_a_status_that_could_not_be_written_is_decided_again(world: World) -> No
 
 
 @pytest.mark.parametrize("fault", [StoreDenied("no"), StoreRefused("full"), SecretMissing("gone")])
-def test_a_death_whose_state_cannot_be_written_is_told_all_the_same_once_a_day(world: World, fault: Exception) -> None:
+def test_a_death_whose_state_cannot_be_written_is_told_all_the_same_once_a_day(
+    world: RunWorld, fault: Exception
+) -> None:
     world.add("dead")
     world.answers["dead-token"] = DEAD
     world.store.faults.fail("annotate", fault, secret_id="dead-refresh-token", times=10**9)
@@ -164,7 +166,7 @@ def test_a_death_whose_state_cannot_be_written_is_told_all_the_same_once_a_day(w
     assert world.last().data["incident"] == world.publisher.events[0].id
 
 
-def test_an_owner_is_warned_before_a_grant_ends_by_itself(world: World) -> None:
+def test_an_owner_is_warned_before_a_grant_ends_by_itself(world: RunWorld) -> None:
     ends = int(world.clock()) + 30 * DAY
     payload = json.dumps({"refresh_token": "t", "issued_at": ends - 100 * DAY, "expires_at": ends})
     world.add("limited", payload)
@@ -185,7 +187,7 @@ def test_an_owner_is_warned_before_a_grant_ends_by_itself(world: World) -> None:
     assert "ends in about 24 hours" in str(data["message"])
 
 
-def test_a_warning_that_the_topic_did_not_take_is_published_later(world: World) -> None:
+def test_a_warning_that_the_topic_did_not_take_is_published_later(world: RunWorld) -> None:
     world.add("limited", json.dumps({"refresh_token": "t", "expires_at": world.clock() + 3 * DAY}))
     world.publisher.down = True
     assert world.run()["limited"] == "refreshed: refreshed"
@@ -196,7 +198,7 @@ def test_a_warning_that_the_topic_did_not_take_is_published_later(world: World) 
     assert world.status("limited") is None
 
 
-def test_a_recovery_and_a_warning_at_once_are_both_told(world: World) -> None:
+def test_a_recovery_and_a_warning_at_once_are_both_told(world: RunWorld) -> None:
     world.add("limited")
     world.answers["limited-token"] = DEAD
     world.confirmed()
@@ -210,7 +212,7 @@ def test_a_recovery_and_a_warning_at_once_are_both_told(world: World) -> None:
 
 
 def test_the_end_of_a_rotated_grant_is_written_into_its_payload() -> None:
-    world = World()
+    world = RunWorld()
     world.providers = [build_provider(refresh_token_lifetime=90 * DAY)]
     world.new_instance()
     world.add("r", json.dumps({"refresh_token": "first", "note": "kept", "expires_at": 5}), provider="rotating")
@@ -226,7 +228,7 @@ def test_the_end_of_a_rotated_grant_is_written_into_its_payload() -> None:
     }
 
 
-def test_the_owner_of_a_paused_connection_is_not_reminded(world: World) -> None:
+def test_the_owner_of_a_paused_connection_is_not_reminded(world: RunWorld) -> None:
     world.add("alice")
     world.dying("alice")
     world.confirmed("alice")
@@ -240,7 +242,7 @@ def test_the_owner_of_a_paused_connection_is_not_reminded(world: World) -> None:
     assert world.events() == ["invalid_grant alice", "consent_overdue alice"]
 
 
-def test_a_reminder_that_is_told_after_the_end_says_of_which_incident(world: World) -> None:
+def test_a_reminder_that_is_told_after_the_end_says_of_which_incident(world: RunWorld) -> None:
     world.add("dead")
     world.answers["dead-token"] = DEAD
     world.confirmed()

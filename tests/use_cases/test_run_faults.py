@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, World
+from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, RunWorld
 from token_refresh.core.connection import LEASE, STATUS
 from token_refresh.errors import Misconfigured
 
@@ -19,14 +19,14 @@ def _heard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> RunWorld:
     """One healthy connection, which no fault of another one may harm."""
-    world = World()
+    world = RunWorld()
     world.add("good")
     return world
 
 
-def entry(world: World, name: str, **trigger: bool) -> dict[str, object]:
+def entry(world: RunWorld, name: str, **trigger: bool) -> dict[str, object]:
     entries = world.report(**trigger).document()["connections"]
     assert isinstance(entries, list)
     outcomes = {e["name"]: e for e in entries}
@@ -51,7 +51,7 @@ KEY = {"type": "service_account", "client_email": "robot@p.iam"}
         pytest.param(json.dumps(KEY), "lacks private_key", id="half-a-key"),
     ],
 )
-def test_a_payload_that_cannot_be_used(world: World, payload: str | bytes, words: str) -> None:
+def test_a_payload_that_cannot_be_used(world: RunWorld, payload: str | bytes, words: str) -> None:
     world.add("bad", token=None)
     world.store.put("bad-refresh-token", payload)
     found = entry(world, "bad")
@@ -78,7 +78,7 @@ def test_a_payload_that_cannot_be_used(world: World, payload: str | bytes, words
         pytest.param({"note": "x" * 15_000}, "16 KiB", id="no-room"),
     ],
 )
-def test_an_annotation_that_cannot_be_used(world: World, annotations: dict[str, str], words: str) -> None:
+def test_an_annotation_that_cannot_be_used(world: RunWorld, annotations: dict[str, str], words: str) -> None:
     world.add("bad", annotations={f"token-refresh.{k}": v for k, v in annotations.items()})
     found = entry(world, "bad")
     assert found["outcome"] == "misconfigured"
@@ -87,14 +87,14 @@ def test_an_annotation_that_cannot_be_used(world: World, annotations: dict[str, 
     assert world.events() == ["client_rejected bad"]
 
 
-def test_a_missing_place_for_the_access_token(world: World) -> None:
+def test_a_missing_place_for_the_access_token(world: RunWorld) -> None:
     world.add("bad")
     del world.store.cloud.secrets["bad-access-token"]
     assert "secret bad-access-token does not exist" in str(entry(world, "bad")["message"])
     assert world.exchange.sent == ["good-token"], "found before anything is sent"
 
 
-def test_an_unknown_provider(world: World) -> None:
+def test_an_unknown_provider(world: RunWorld) -> None:
     world.add("bad", provider="nowhere")
     assert 'provider "nowhere" is not defined' in str(entry(world, "bad")["message"])
 
@@ -107,7 +107,7 @@ def test_an_unknown_provider(world: World) -> None:
         pytest.param("{}", 'no "client_id"', id="no-client-id"),
     ],
 )
-def test_a_client_registration_that_cannot_be_used(world: World, payload: str | None, words: str) -> None:
+def test_a_client_registration_that_cannot_be_used(world: RunWorld, payload: str | None, words: str) -> None:
     world.store.create("my-client", payload)
     world.add("bad", annotations={"token-refresh.client": "my-client"})
     found = entry(world, "bad")
@@ -115,7 +115,7 @@ def test_a_client_registration_that_cannot_be_used(world: World, payload: str | 
     assert words in str(found["message"])
 
 
-def test_a_disabled_client_registration(world: World) -> None:
+def test_a_disabled_client_registration(world: RunWorld) -> None:
     world.store.create("my-client", "{}")
     world.store.set_state("my-client", 1, "DISABLED")
     world.add("bad", annotations={"token-refresh.client": "my-client"})
@@ -123,7 +123,7 @@ def test_a_disabled_client_registration(world: World) -> None:
 
 
 @pytest.mark.parametrize("state", ["DISABLED", "DESTROYED"])
-def test_a_newest_version_that_is_gone_is_never_replaced_by_an_older_one(world: World, state: str) -> None:
+def test_a_newest_version_that_is_gone_is_never_replaced_by_an_older_one(world: RunWorld, state: str) -> None:
     world.add("bad")
     world.store.put("bad-refresh-token", "second")
     world.store.set_state("bad-refresh-token", 2, state)
@@ -135,7 +135,7 @@ def test_a_newest_version_that_is_gone_is_never_replaced_by_an_older_one(world: 
     assert world.events() == ["client_rejected bad", "recovered bad"]
 
 
-def test_a_grant_that_is_disabled_while_it_is_dead_is_the_operator_s_matter(world: World) -> None:
+def test_a_grant_that_is_disabled_while_it_is_dead_is_the_operator_s_matter(world: RunWorld) -> None:
     world.add("bad")
     world.answers["bad-token"] = DEAD
     world.confirmed()
@@ -144,7 +144,7 @@ def test_a_grant_that_is_disabled_while_it_is_dead_is_the_operator_s_matter(worl
     assert world.events() == ["invalid_grant bad", "client_rejected bad"]
 
 
-def test_a_client_that_is_disabled_while_it_is_refused_is_misconfigured(world: World) -> None:
+def test_a_client_that_is_disabled_while_it_is_refused_is_misconfigured(world: RunWorld) -> None:
     world.store.create("my-client", '{"client_id": "c", "client_secret": "s"}')
     world.add("bad", annotations={"token-refresh.client": "my-client"})
     world.answers["bad-token"] = REFUSED
@@ -153,7 +153,7 @@ def test_a_client_that_is_disabled_while_it_is_refused_is_misconfigured(world: W
     assert entry(world, "bad")["outcome"] == "misconfigured"
 
 
-def test_a_client_that_vanishes_while_an_instance_is_warm_is_refused_first(world: World) -> None:
+def test_a_client_that_vanishes_while_an_instance_is_warm_is_refused_first(world: RunWorld) -> None:
     world.store.create("my-client", '{"client_id": "c", "client_secret": "s"}')
     world.add("bad", annotations={"token-refresh.client": "my-client"})
     world.run()
@@ -164,13 +164,13 @@ def test_a_client_that_vanishes_while_an_instance_is_warm_is_refused_first(world
     assert entry(world, "bad")["outcome"] == "misconfigured"
 
 
-def test_a_url_that_is_not_https_is_the_connection_s_own_trouble(world: World) -> None:
+def test_a_url_that_is_not_https_is_the_connection_s_own_trouble(world: RunWorld) -> None:
     world.exchange.problem = Misconfigured("token_url is neither https nor loopback")
     assert world.run() == {"good": "misconfigured: misconfigured"}
     assert world.exchange.sent == []
 
 
-def test_what_was_mended_is_found_by_the_next_run_and_told_once(world: World) -> None:
+def test_what_was_mended_is_found_by_the_next_run_and_told_once(world: RunWorld) -> None:
     world.add("bad")
     place = world.store.cloud.secrets.pop("bad-access-token")
     for _ in range(30):
@@ -183,7 +183,7 @@ def test_what_was_mended_is_found_by_the_next_run_and_told_once(world: World) ->
     assert world.status("bad") is None
 
 
-def test_an_access_token_secret_that_vanishes_is_noticed_when_it_is_written(world: World) -> None:
+def test_an_access_token_secret_that_vanishes_is_noticed_when_it_is_written(world: RunWorld) -> None:
     world.run()
     del world.store.cloud.secrets["good-access-token"]
     assert world.later(LIFE)["good"] == "misconfigured: misconfigured"
@@ -199,7 +199,7 @@ def test_an_access_token_secret_that_vanishes_is_noticed_when_it_is_written(worl
 @pytest.mark.parametrize("provider", ["google", "rotating"])
 @pytest.mark.parametrize("annotation", [STATUS, LEASE])
 def test_nonsense_is_treated_as_absent_logged_once_and_repaired(
-    world: World, annotation: str, provider: str, caplog: pytest.LogCaptureFixture
+    world: RunWorld, annotation: str, provider: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.add("edited", provider=provider)
     notes = {annotation: '{"state": "sick"', "keep": "me", "token-refresh.owner": "alice@example.com"}
@@ -215,7 +215,7 @@ def test_nonsense_is_treated_as_absent_logged_once_and_repaired(
 
 @pytest.mark.parametrize("meanwhile", [{STATUS: None}, {"mine": "x"}])
 def test_nonsense_in_metadata_that_changes_at_the_same_moment(
-    world: World, meanwhile: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
+    world: RunWorld, meanwhile: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.add("edited", annotations={STATUS: "nonsense"})
     records = world.store.list_connections()
@@ -227,7 +227,7 @@ def test_nonsense_in_metadata_that_changes_at_the_same_moment(
     assert world.status("edited") is None
 
 
-def test_the_spec_survives_everything(world: World) -> None:
+def test_the_spec_survives_everything(world: RunWorld) -> None:
     spec = {"token-refresh.owner": "alice@example.com", "token-refresh.scopes": "a b", "mine": "x"}
     world.add("alice", provider="rotating", annotations=spec)
     world.answers["alice-token"] = DEAD

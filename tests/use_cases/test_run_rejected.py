@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worlds.runs import LIFE, REFUSED, World
+from tests.worlds.runs import LIFE, REFUSED, RunWorld
 from token_refresh.core.token_endpoint.outcome import ClientRejected, ErrorDetail
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import StoreUnavailable
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
+def world() -> RunWorld:
+    world = RunWorld()
     world.add("alice")
     return world
 
 
-def test_a_refused_client_is_told_once_for_all_its_connections(world: World) -> None:
+def test_a_refused_client_is_told_once_for_all_its_connections(world: RunWorld) -> None:
     names = ["alice", *world.add_many(4)]
     world.answers |= {f"{n}-token": REFUSED for n in names}
     assert set(world.run().values()) == {"rejected: invalid_client"}
@@ -36,7 +36,7 @@ def test_a_refused_client_is_told_once_for_all_its_connections(world: World) -> 
     assert all(world.status(n) is None for n in names)
 
 
-def test_a_client_that_some_are_refused_with_is_told_once_and_then_each_of_them(world: World) -> None:
+def test_a_client_that_some_are_refused_with_is_told_once_and_then_each_of_them(world: RunWorld) -> None:
     names = world.add_many(2)
     world.answers |= {f"{n}-token": REFUSED for n in names}
     assert world.run()["alice"] == "refreshed: refreshed"
@@ -51,7 +51,7 @@ def test_a_client_that_some_are_refused_with_is_told_once_and_then_each_of_them(
 
 @pytest.mark.parametrize("reason", ["invalid_scope", "access_denied", "admin_policy_enforced"])
 def test_what_is_not_the_client_s_fault_is_told_of_each_connection_however_long_another_has_it(reason: str) -> None:
-    world = World()
+    world = RunWorld()
     world.add("a")
     world.add("b")
     world.run()
@@ -67,7 +67,7 @@ def test_what_is_not_the_client_s_fault_is_told_of_each_connection_however_long_
 OTHER = "oauth-client-google-b"
 
 
-def move(world: World, *names: str) -> None:
+def move(world: RunWorld, *names: str) -> None:
     """Give connections another client, as an operator does while the first one is refused."""
     if OTHER not in world.store.cloud.secrets:
         world.store.create(OTHER, '{"client_id": "other", "client_secret": "s"}')
@@ -75,9 +75,9 @@ def move(world: World, *names: str) -> None:
         world.store.set_annotations(f"{name}-refresh-token", {"token-refresh.client": OTHER})
 
 
-def refused_and_moved(*moved: str) -> World:
+def refused_and_moved(*moved: str) -> RunWorld:
     """Three connections of one client that is refused; some of them have another one since."""
-    world = World()
+    world = RunWorld()
     for name in ("alice", "bob", "carol"):
         world.add(name)
         world.answers[f"{name}-token"] = REFUSED
@@ -130,7 +130,7 @@ def test_an_incident_ends_when_nothing_depends_on_its_client_any_more(runs: list
 
 
 @pytest.mark.parametrize("call", ["annotate", "list_connections"])
-def test_a_move_that_cannot_be_told_is_told_by_the_next_run(world: World, call: str) -> None:
+def test_a_move_that_cannot_be_told_is_told_by_the_next_run(world: RunWorld, call: str) -> None:
     world.answers["alice-token"] = REFUSED
     world.run()
     move(world, "alice")
@@ -141,7 +141,7 @@ def test_a_move_that_cannot_be_told_is_told_by_the_next_run(world: World, call: 
     assert world.events()[1:] == ["recovered oauth-client-google", f"client_rejected {OTHER}"]
 
 
-def test_recovery_of_a_client_waits_for_none_of_its_connections(world: World) -> None:
+def test_recovery_of_a_client_waits_for_none_of_its_connections(world: RunWorld) -> None:
     names = ["alice", *world.add_many(2)]
     world.answers |= {f"{n}-token": REFUSED for n in names}
     world.run()
@@ -155,7 +155,7 @@ def test_recovery_of_a_client_waits_for_none_of_its_connections(world: World) ->
     assert world.events()[-1] == "recovered oauth-client-google"
 
 
-def test_a_stale_list_does_not_hide_that_a_client_has_recovered(world: World) -> None:
+def test_a_stale_list_does_not_hide_that_a_client_has_recovered(world: RunWorld) -> None:
     world.add("bob")
     world.answers |= {"alice-token": REFUSED, "bob-token": REFUSED}
     world.run()
@@ -168,7 +168,7 @@ def test_a_stale_list_does_not_hide_that_a_client_has_recovered(world: World) ->
     assert world.events() == ["client_rejected oauth-client-google", "recovered oauth-client-google"]
 
 
-def test_a_client_that_is_refused_again_within_the_minute_has_another_incident(world: World) -> None:
+def test_a_client_that_is_refused_again_within_the_minute_has_another_incident(world: RunWorld) -> None:
     for _ in range(2):
         world.answers["alice-token"] = REFUSED
         world.later(5, force=True)
@@ -178,7 +178,7 @@ def test_a_client_that_is_refused_again_within_the_minute_has_another_incident(w
     assert len({e.id for e in world.publisher.events}) == 4
 
 
-def test_two_instances_that_recover_the_last_connections_at_the_same_moment_tell_it(world: World) -> None:
+def test_two_instances_that_recover_the_last_connections_at_the_same_moment_tell_it(world: RunWorld) -> None:
     world.add("bob")
     world.answers |= {"alice-token": REFUSED, "bob-token": REFUSED}
     world.run()
@@ -199,7 +199,7 @@ def test_two_instances_that_recover_the_last_connections_at_the_same_moment_tell
     assert (world.status("alice"), world.status("bob")) == (None, None)
 
 
-def test_a_refused_client_is_tried_again_after_one_minute_doubling_to_an_hour(world: World) -> None:
+def test_a_refused_client_is_tried_again_after_one_minute_doubling_to_an_hour(world: RunWorld) -> None:
     world.answers["alice-token"] = REFUSED
     world.run()
     gaps, last = list[float](), world.clock()
@@ -214,7 +214,7 @@ def test_a_refused_client_is_tried_again_after_one_minute_doubling_to_an_hour(wo
 
 
 @pytest.mark.parametrize("secret", ["alice-refresh-token", "oauth-client-google"])
-def test_a_newer_version_ends_a_refusal_at_once(world: World, secret: str) -> None:
+def test_a_newer_version_ends_a_refusal_at_once(world: RunWorld, secret: str) -> None:
     world.answers["alice-token"] = REFUSED
     world.run()
     assert world.later(10) == {"alice": "rejected: invalid_client"}
@@ -224,7 +224,7 @@ def test_a_newer_version_ends_a_refusal_at_once(world: World, secret: str) -> No
     assert world.events() == ["client_rejected oauth-client-google", "recovered oauth-client-google"]
 
 
-def test_a_client_secret_that_was_replaced_meanwhile_is_not_blamed(world: World) -> None:
+def test_a_client_secret_that_was_replaced_meanwhile_is_not_blamed(world: RunWorld) -> None:
     world.run()
     answers = iter([REFUSED])
     normal = world.exchange._answer
@@ -234,13 +234,13 @@ def test_a_client_secret_that_was_replaced_meanwhile_is_not_blamed(world: World)
     assert world.events() == []
 
 
-def test_a_refused_client_never_needs_consent(world: World) -> None:
+def test_a_refused_client_never_needs_consent(world: RunWorld) -> None:
     world.answers["alice-token"] = REFUSED
     for _ in range(50):
         assert world.later(3600) == {"alice": "rejected: invalid_client"}
 
 
-def test_a_payload_with_its_own_client_is_the_subject_of_its_event(world: World) -> None:
+def test_a_payload_with_its_own_client_is_the_subject_of_its_event(world: RunWorld) -> None:
     payload = '{"refresh_token": "own-token", "client_id": "own-client", "client_secret": "s"}'
     world.add("adc", payload)
     world.answers["own-token"] = REFUSED
@@ -251,7 +251,7 @@ def test_a_payload_with_its_own_client_is_the_subject_of_its_event(world: World)
     assert world.events()[-1] == "recovered client:own-client"
 
 
-def test_a_client_that_was_taken_out_of_the_payload_is_not_blamed_any_more(world: World) -> None:
+def test_a_client_that_was_taken_out_of_the_payload_is_not_blamed_any_more(world: RunWorld) -> None:
     world.add("own", '{"refresh_token": "own-token", "client_id": "own-client", "client_secret": "s"}')
     assert world.run("own") == {"own": "refreshed: refreshed"}
     world.store.put("own-refresh-token", "bare-token")

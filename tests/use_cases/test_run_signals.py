@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.fakes.instance import build_provider
-from tests.worlds.runs import World
+from tests.worlds.runs import RunWorld
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.signals import Signal, double_hash
 from token_refresh.core.trigger import Trigger, parse_trigger
@@ -16,8 +16,8 @@ ISSUER = "https://accounts.google.com"
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
+def world() -> RunWorld:
+    world = RunWorld()
     world.providers = [build_provider("google", rotates="never", issuer=ISSUER + "/"), build_provider("other")]
     world.new_instance()
     world.add("alice", annotations={"token-refresh.subject": "17"})
@@ -41,14 +41,14 @@ def world() -> World:
         pytest.param(Signal("https://issuer.example", "sub", "17"), [], id="another-issuer"),
     ],
 )
-def test_a_signal_refreshes_what_it_is_about(world: World, signal: Signal, names: list[str]) -> None:
+def test_a_signal_refreshes_what_it_is_about(world: RunWorld, signal: Signal, names: list[str]) -> None:
     rows = world.runner.run(trigger(signal)).document()["connections"]
     assert isinstance(rows, list)
     assert [(r["name"], r["outcome"]) for r in rows] == [(n, "refreshed") for n in names]
     assert len(world.exchange.sent) == len(names)
 
 
-def test_the_ordinary_judgement_confirms_what_a_signal_says(world: World) -> None:
+def test_the_ordinary_judgement_confirms_what_a_signal_says(world: RunWorld) -> None:
     world.dying("alice")
     world.runner.run(trigger(Signal(ISSUER, "sub", "17")))
     assert world.status("alice") == {**(world.status("alice") or {}), "state": "suspect"}
@@ -57,7 +57,7 @@ def test_the_ordinary_judgement_confirms_what_a_signal_says(world: World) -> Non
     assert world.events() == ["invalid_grant alice"]
 
 
-def test_a_forged_signal_costs_one_refresh_and_tells_nobody(world: World) -> None:
+def test_a_forged_signal_costs_one_refresh_and_tells_nobody(world: RunWorld) -> None:
     world.runner.run(trigger(Signal(ISSUER, "sub", "17")))
     assert len(world.exchange.sent) == 1
     assert world.events() == []

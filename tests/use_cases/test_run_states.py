@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, SILENT, World
+from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, SILENT, RunWorld
 from token_refresh.core.grant import Grant
 from token_refresh.core.token_endpoint.outcome import GrantDead, TokenOutcome
 from token_refresh.core.trigger import Trigger
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
+def world() -> RunWorld:
+    world = RunWorld()
     world.add("alice")
     return world
 
 
-def test_a_dead_grant_is_confirmed_by_a_second_refusal_whether_or_not_there_is_a_token(world: World) -> None:
+def test_a_dead_grant_is_confirmed_by_a_second_refusal_whether_or_not_there_is_a_token(world: RunWorld) -> None:
     world.dying("alice")
     assert world.run() == {"alice": "suspect: revoked_or_expired"}
     assert world.events() == []
@@ -34,7 +34,7 @@ def test_a_dead_grant_is_confirmed_by_a_second_refusal_whether_or_not_there_is_a
     assert "owed" not in status
 
 
-def test_a_dead_grant_with_a_valid_token_is_confirmed_after_confirm_after_due_or_not(world: World) -> None:
+def test_a_dead_grant_with_a_valid_token_is_confirmed_after_confirm_after_due_or_not(world: RunWorld) -> None:
     world.run()
     world.dying("alice")
     assert world.later(LIFE - 900) == {"alice": "suspect: revoked_or_expired"}
@@ -51,7 +51,7 @@ def test_a_dead_grant_with_a_valid_token_is_confirmed_after_confirm_after_due_or
     assert world.last().data["access_token_expires_at"] == world.token("alice")["expires_at"]
 
 
-def test_a_token_that_has_run_out_is_no_reason_to_ask_the_owner_at_once(world: World) -> None:
+def test_a_token_that_has_run_out_is_no_reason_to_ask_the_owner_at_once(world: RunWorld) -> None:
     world.run()
     world.dying("alice")
     assert world.later(LIFE) == {"alice": "suspect: revoked_or_expired"}
@@ -60,7 +60,7 @@ def test_a_token_that_has_run_out_is_no_reason_to_ask_the_owner_at_once(world: W
 
 @pytest.mark.parametrize(("ago", "outcome"), [(899, "suspect"), (900, "needs_consent")])
 def test_a_suspicion_with_the_contract_s_fields_alone_is_confirmed_like_any_other(
-    world: World, ago: float, outcome: str
+    world: RunWorld, ago: float, outcome: str
 ) -> None:
     since = world.clock() - ago
     fields = '"version": 1, "attempts": 1, "next_attempt_at": 0, "event_id": ""'
@@ -70,7 +70,7 @@ def test_a_suspicion_with_the_contract_s_fields_alone_is_confirmed_like_any_othe
     assert world.run() == {"alice": f"{outcome}: revoked_or_expired"}
 
 
-def test_one_wrong_answer_harms_nobody(world: World) -> None:
+def test_one_wrong_answer_harms_nobody(world: RunWorld) -> None:
     world.run()
     world.dying("alice")
     world.later(LIFE - 900)
@@ -80,7 +80,7 @@ def test_one_wrong_answer_harms_nobody(world: World) -> None:
     assert world.events() == []
 
 
-def test_the_second_attempt_reads_the_newest_version_first(world: World) -> None:
+def test_the_second_attempt_reads_the_newest_version_first(world: RunWorld) -> None:
     world.run()
     world.dying("alice")
     world.later(LIFE - 900)
@@ -90,7 +90,7 @@ def test_the_second_attempt_reads_the_newest_version_first(world: World) -> None
 
 
 @pytest.mark.parametrize("answer", [DEAD, REFUSED, SILENT], ids=["dead", "refused", "silent"])
-def test_a_dead_grant_is_probed_soon_then_once_a_day_and_told_once(world: World, answer: TokenOutcome) -> None:
+def test_a_dead_grant_is_probed_soon_then_once_a_day_and_told_once(world: RunWorld, answer: TokenOutcome) -> None:
     world.dying("alice")
     world.confirmed()
     world.answers["alice-token"] = answer
@@ -107,14 +107,14 @@ def test_a_dead_grant_is_probed_soon_then_once_a_day_and_told_once(world: World,
     assert world.status("alice") is None
 
 
-def test_force_probes_a_dead_grant_at_once(world: World) -> None:
+def test_force_probes_a_dead_grant_at_once(world: RunWorld) -> None:
     world.dying("alice")
     world.confirmed()
     assert world.run(force=True) == {"alice": "needs_consent: revoked_or_expired"}
     assert len(world.exchange.sent) == 3
 
 
-def test_a_new_grant_is_found_by_the_next_run_and_ends_the_incident(world: World) -> None:
+def test_a_new_grant_is_found_by_the_next_run_and_ends_the_incident(world: RunWorld) -> None:
     world.dying("alice")
     world.confirmed()
     world.store.put("alice-refresh-token", "alice-second")
@@ -125,7 +125,7 @@ def test_a_new_grant_is_found_by_the_next_run_and_ends_the_incident(world: World
     assert world.status("alice") is None
 
 
-def test_a_consent_that_died_before_its_last_write_is_counted_once(world: World) -> None:
+def test_a_consent_that_died_before_its_last_write_is_counted_once(world: RunWorld) -> None:
     world.add("mail", provider="google")
     world.dying("mail")
     world.confirmed("mail")
@@ -142,7 +142,7 @@ def test_a_consent_that_died_before_its_last_write_is_counted_once(world: World)
     assert world.store.annotations("mail-refresh-token") == {"token-refresh.consents": "1"}
 
 
-def test_a_dead_grant_costs_each_run_one_access(world: World) -> None:
+def test_a_dead_grant_costs_each_run_one_access(world: RunWorld) -> None:
     world.dying("alice")
     world.confirmed()
     world.calls()
@@ -150,7 +150,7 @@ def test_a_dead_grant_costs_each_run_one_access(world: World) -> None:
     assert world.calls() == ["list_connections", "access"]
 
 
-def test_a_new_grant_that_is_dead_too_is_told_again(world: World) -> None:
+def test_a_new_grant_that_is_dead_too_is_told_again(world: RunWorld) -> None:
     world.dying("alice")
     world.confirmed()
     world.answers["alice-second"] = DEAD
@@ -162,7 +162,7 @@ def test_a_new_grant_that_is_dead_too_is_told_again(world: World) -> None:
 
 
 def test_a_verdict_does_not_wait_for_another_client_s_provider() -> None:
-    world = World(refresh_workers=1.0)
+    world = RunWorld(refresh_workers=1.0)
     world.add("dead")
     world.run()
     world.add("slow", "rotating-slow", provider="rotating")
@@ -180,7 +180,7 @@ def test_a_verdict_does_not_wait_for_another_client_s_provider() -> None:
     assert [s and s["state"] for s in seen] == [None, "suspect"]
 
 
-def test_nobody_has_consented_yet(world: World) -> None:
+def test_nobody_has_consented_yet(world: RunWorld) -> None:
     world.add("new", token=None)
     assert world.run("new") == {"new": "needs_consent: never_consented"}
     assert world.events() == ["invalid_grant new"]
@@ -192,7 +192,7 @@ def test_nobody_has_consented_yet(world: World) -> None:
     assert world.events()[-1] == "recovered new"
 
 
-def test_the_owner_is_reminded_after_one_day_and_three_then_weekly_for_ninety_days(world: World) -> None:
+def test_the_owner_is_reminded_after_one_day_and_three_then_weekly_for_ninety_days(world: RunWorld) -> None:
     world.dying("alice")
     world.confirmed()
     opened, told = world.last(), []
@@ -207,7 +207,7 @@ def test_the_owner_is_reminded_after_one_day_and_three_then_weekly_for_ninety_da
     assert len({e.id for e in world.publisher.events}) == len(world.publisher.events)
 
 
-def test_of_two_instances_that_judge_a_grant_at_the_same_moment_one_tells(world: World) -> None:
+def test_of_two_instances_that_judge_a_grant_at_the_same_moment_one_tells(world: RunWorld) -> None:
     world.dying("alice")
     first = world.runner
     second = world.new_instance()
@@ -230,13 +230,13 @@ def test_of_two_instances_that_judge_a_grant_at_the_same_moment_one_tells(world:
 
 
 @pytest.mark.parametrize("reason", ["reauth_required", "refresh_token_reused"])
-def test_what_the_provider_says_of_a_death_is_passed_on(world: World, reason: str) -> None:
+def test_what_the_provider_says_of_a_death_is_passed_on(world: RunWorld, reason: str) -> None:
     world.answers["alice-token"] = GrantDead(reason)
     assert world.confirmed() == {"alice": f"needs_consent: {reason}"}
     assert world.last().data["remedy"] == ("reauthenticate" if reason == "reauth_required" else "reconsent")
 
 
-def test_a_google_grant_that_dies_after_seven_days_was_in_testing_mode(world: World) -> None:
+def test_a_google_grant_that_dies_after_seven_days_was_in_testing_mode(world: RunWorld) -> None:
     world.clock.advance(7 * DAY + 600)
     world.dying("alice")
     assert world.confirmed() == {"alice": "needs_consent: testing_mode_expiry"}
@@ -251,7 +251,7 @@ def test_a_google_grant_that_dies_after_seven_days_was_in_testing_mode(world: Wo
     ],
 )
 def test_the_second_attempt_may_say_something_else(
-    world: World, second: TokenOutcome | None, outcome: str, events: list[str]
+    world: RunWorld, second: TokenOutcome | None, outcome: str, events: list[str]
 ) -> None:
     world.add("bob")
     world.dying("alice", "bob")
@@ -263,7 +263,7 @@ def test_the_second_attempt_may_say_something_else(
     assert sorted(world.events()) == events
 
 
-def test_an_instance_with_an_old_memory_reads_the_token_again_before_it_judges(world: World) -> None:
+def test_an_instance_with_an_old_memory_reads_the_token_again_before_it_judges(world: RunWorld) -> None:
     world.run()
     old = world.runner
     world.new_instance()
@@ -275,7 +275,7 @@ def test_an_instance_with_an_old_memory_reads_the_token_again_before_it_judges(w
     assert world.events() == [], "as far as the old instance knew the token had run out; it is good for half an hour"
 
 
-def test_an_instance_that_only_waits_reads_the_token_again_before_it_judges(world: World) -> None:
+def test_an_instance_that_only_waits_reads_the_token_again_before_it_judges(world: RunWorld) -> None:
     world.run()
     old = world.runner
     world.answers["alice-token"] = SILENT
@@ -291,7 +291,7 @@ def test_an_instance_that_only_waits_reads_the_token_again_before_it_judges(worl
     assert world.events() == []
 
 
-def test_what_another_instance_refreshed_meanwhile_drops_the_answer(world: World) -> None:
+def test_what_another_instance_refreshed_meanwhile_drops_the_answer(world: RunWorld) -> None:
     world.run()
     old = world.runner
     new = world.new_instance()
@@ -312,7 +312,7 @@ def test_what_another_instance_refreshed_meanwhile_drops_the_answer(world: World
     assert world.events() == []
 
 
-def test_a_refresh_that_was_frozen_ends_no_later_verdict(world: World) -> None:
+def test_a_refresh_that_was_frozen_ends_no_later_verdict(world: RunWorld) -> None:
     world.add("frozen", "rotating-first", provider="rotating")
     world.run("frozen")
     instance, store = world.runner, world.store

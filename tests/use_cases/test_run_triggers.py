@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from tests.worlds import runs
-from tests.worlds.runs import DAY, DEAD, LIFE, World
+from tests.worlds.runs import DAY, DEAD, LIFE, RunWorld
 from token_refresh.core.status import Lease, render_lease
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import StoreDenied, StoreError, StoreUnavailable, UnknownConnection
@@ -21,13 +21,13 @@ def _heard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
+def world() -> RunWorld:
+    world = RunWorld()
     world.add("alice")
     return world
 
 
-def test_a_first_run_writes_the_document_of_the_contract(world: World) -> None:
+def test_a_first_run_writes_the_document_of_the_contract(world: RunWorld) -> None:
     report = world.report()
     document = report.document()
     assert document["counts"] == {"refreshed": 1}
@@ -56,7 +56,7 @@ def test_a_first_run_writes_the_document_of_the_contract(world: World) -> None:
     }
 
 
-def test_a_reader_always_finds_life_in_the_newest_token(world: World) -> None:
+def test_a_reader_always_finds_life_in_the_newest_token(world: RunWorld) -> None:
     world.run()
     tick = 300
     for _ in range(3 * LIFE // tick):
@@ -68,7 +68,7 @@ def test_a_reader_always_finds_life_in_the_newest_token(world: World) -> None:
 @pytest.mark.parametrize("life", [660, 900, 1800, 7200])
 def test_a_reader_finds_life_in_tokens_of_any_length(life: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "LIFE", life)
-    world = World()
+    world = RunWorld()
     world.add("alice")
     world.run()
     least = []
@@ -79,20 +79,20 @@ def test_a_reader_finds_life_in_tokens_of_any_length(life: int, monkeypatch: pyt
     assert min(least) > 0
 
 
-def test_what_is_not_due_stays_as_it_is(world: World) -> None:
+def test_what_is_not_due_stays_as_it_is(world: RunWorld) -> None:
     world.run()
     world.calls()
     assert world.later(60) == {"alice": "fresh: not_due"}
     assert world.calls() == ["list_connections"]
 
 
-def test_duplicates_are_harmless(world: World) -> None:
+def test_duplicates_are_harmless(world: RunWorld) -> None:
     world.run()
     assert [world.run("alice") for _ in range(3)] == [{"alice": "fresh: not_due"}] * 3
     assert len(world.exchange.sent) == 1
 
 
-def test_force_refreshes_now_and_reads_the_client_registration_afresh(world: World) -> None:
+def test_force_refreshes_now_and_reads_the_client_registration_afresh(world: RunWorld) -> None:
     world.run()
     world.store.put("oauth-client-google", '{"client_id": "other", "client_secret": "s"}')
     world.store.calls.clear()
@@ -100,7 +100,7 @@ def test_force_refreshes_now_and_reads_the_client_registration_afresh(world: Wor
     assert ("access", "oauth-client-google") in world.store.calls
 
 
-def test_a_paused_connection_is_listed_and_never_refreshed(world: World) -> None:
+def test_a_paused_connection_is_listed_and_never_refreshed(world: RunWorld) -> None:
     world.add("bob", state="paused")
     assert world.run(force=True) == {"alice": "refreshed: refreshed", "bob": "paused: paused"}
     assert world.exchange.sent == ["alice-token"]
@@ -114,7 +114,7 @@ def test_a_paused_connection_is_listed_and_never_refreshed(world: World) -> None
         pytest.param(1, "fresh: not_due", id="older"),
     ],
 )
-def test_versions_name_the_lowest_version_to_use(world: World, version: int, outcome: str) -> None:
+def test_versions_name_the_lowest_version_to_use(world: RunWorld, version: int, outcome: str) -> None:
     world.store.put("alice-refresh-token", "alice-second")
     world.run()
     world.store.put("alice-refresh-token", "alice-third")
@@ -123,29 +123,29 @@ def test_versions_name_the_lowest_version_to_use(world: World, version: int, out
     assert world.exchange.sent[1:] == (["alice-third"] if version == 3 else [])
 
 
-def test_an_old_message_does_not_bring_back_an_old_grant(world: World) -> None:
+def test_an_old_message_does_not_bring_back_an_old_grant(world: RunWorld) -> None:
     world.store.put("alice-refresh-token", "alice-second")
     assert world.run("alice", versions={"alice": 1}, force=True) == {"alice": "refreshed: refreshed"}
     assert world.exchange.sent == ["alice-second"]
 
 
-def test_an_unknown_connection_stops_the_run_before_it_begins(world: World) -> None:
+def test_an_unknown_connection_stops_the_run_before_it_begins(world: RunWorld) -> None:
     with pytest.raises(UnknownConnection, match=r"no such connection: bob, \.\./alice, carol"):
         world.run("alice", "bob", "../alice", "carol")
     assert world.exchange.sent == []
 
 
-def test_a_secret_without_the_label_is_an_unknown_connection(world: World) -> None:
+def test_a_secret_without_the_label_is_an_unknown_connection(world: RunWorld) -> None:
     world.store.create("plain-refresh-token", "token")
     with pytest.raises(UnknownConnection):
         world.run("plain")
 
 
-def test_a_message_that_names_an_unknown_connection_is_acknowledged(world: World) -> None:
+def test_a_message_that_names_an_unknown_connection_is_acknowledged(world: RunWorld) -> None:
     assert world.run("bob", "alice", only_known=True) == {"alice": "refreshed: refreshed"}
 
 
-def test_a_connection_that_is_on_no_list_yet_is_found_by_name(world: World) -> None:
+def test_a_connection_that_is_on_no_list_yet_is_found_by_name(world: RunWorld) -> None:
     world.clock.advance(3600)
     world.store.cloud.stale["lists"] = 60.0
     world.add("new")
@@ -153,13 +153,13 @@ def test_a_connection_that_is_on_no_list_yet_is_found_by_name(world: World) -> N
     assert world.run("new") == {"new": "refreshed: refreshed"}
 
 
-def test_naming_nobody_runs_nobody(world: World) -> None:
+def test_naming_nobody_runs_nobody(world: RunWorld) -> None:
     report = world.runner.run(Trigger(connections=()))
     assert report.document()["connections"] == []
     assert world.exchange.sent == []
 
 
-def test_of_two_secrets_that_yield_one_name_the_one_with_the_suffix_is_the_connection(world: World) -> None:
+def test_of_two_secrets_that_yield_one_name_the_one_with_the_suffix_is_the_connection(world: RunWorld) -> None:
     world.store.create("alice", "token", labels={"token-refresh": "enabled"})
     world.add("bob")
     entries = world.report().document()["connections"]
@@ -180,7 +180,7 @@ def test_of_two_secrets_that_yield_one_name_the_one_with_the_suffix_is_the_conne
 # -- Secret Manager's notifications ------------------------------------------------------------------------------------
 
 
-def test_a_version_that_the_functions_wrote_themselves_is_ignored(world: World) -> None:
+def test_a_version_that_the_functions_wrote_themselves_is_ignored(world: RunWorld) -> None:
     world.add("rotating", provider="rotating")
     world.run()
     added = {"versions": {"rotating": 2}, "only_known": True, "secret_id": "rotating-refresh-token"}
@@ -188,7 +188,7 @@ def test_a_version_that_the_functions_wrote_themselves_is_ignored(world: World) 
     assert world.exchange.sent.count("rotating-token") == 1
 
 
-def test_a_version_that_somebody_added_is_used_at_once(world: World) -> None:
+def test_a_version_that_somebody_added_is_used_at_once(world: RunWorld) -> None:
     world.run()
     number = world.store.put("alice-refresh-token", "alice-second")
     assert world.run("alice", versions={"alice": number}, only_known=True, secret_id="alice-refresh-token") == {
@@ -197,13 +197,13 @@ def test_a_version_that_somebody_added_is_used_at_once(world: World) -> None:
     assert world.token("alice")["connection_version"] == "2"
 
 
-def test_a_rotation_notice_forces_a_refresh(world: World) -> None:
+def test_a_rotation_notice_forces_a_refresh(world: RunWorld) -> None:
     world.run()
     notice = Trigger(("alice",), force=True, only_known=True, secret_id="alice-refresh-token")
     assert world.runner.run(notice).document()["counts"] == {"refreshed": 1}
 
 
-def test_a_notice_about_another_secret_of_that_name_is_ignored(world: World) -> None:
+def test_a_notice_about_another_secret_of_that_name_is_ignored(world: RunWorld) -> None:
     world.store.create("alice", "no connection: it has no label")
     assert world.run("alice", force=True, only_known=True, secret_id="alice") == {}
     assert world.run("alice-access-token", force=True, only_known=True, secret_id="alice-access-token") == {}
@@ -213,7 +213,7 @@ def test_a_notice_about_another_secret_of_that_name_is_ignored(world: World) -> 
 # -- dry runs ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_tells_what_it_would_do_and_does_nothing(world: World) -> None:
+def test_a_dry_run_tells_what_it_would_do_and_does_nothing(world: RunWorld) -> None:
     world.add("dead")
     world.add("fresh")
     world.add("odd", annotations={"token-refresh.format": "yaml"})
@@ -242,7 +242,7 @@ def test_a_dry_run_tells_what_it_would_do_and_does_nothing(world: World) -> None
 # -- clean -------------------------------------------------------------------------------------------------------------
 
 
-def test_clean_keeps_the_two_newest_access_tokens_and_the_second_only_while_it_is_valid(world: World) -> None:
+def test_clean_keeps_the_two_newest_access_tokens_and_the_second_only_while_it_is_valid(world: RunWorld) -> None:
     world.run()
     for _ in range(3):  # strays, as retried adds leave them behind
         world.store.put("alice-access-token", world.store.payloads("alice-access-token")[1])
@@ -258,7 +258,7 @@ def test_clean_keeps_the_two_newest_access_tokens_and_the_second_only_while_it_i
 
 
 @pytest.mark.parametrize("state", ["ENABLED", "DISABLED"])
-def test_clean_judges_bare_and_disabled_tokens_by_their_age(world: World, state: str) -> None:
+def test_clean_judges_bare_and_disabled_tokens_by_their_age(world: RunWorld, state: str) -> None:
     world.add("text", annotations={"token-refresh.format": "text"})
     world.run("text")
     world.later(LIFE - 500, "text")
@@ -269,7 +269,7 @@ def test_clean_judges_bare_and_disabled_tokens_by_their_age(world: World, state:
     assert world.store.cloud.secrets["text-access-token"].versions[0].state == "DESTROYED"
 
 
-def test_clean_keeps_a_grant_and_its_predecessor_once_it_has_been_exchanged(world: World) -> None:
+def test_clean_keeps_a_grant_and_its_predecessor_once_it_has_been_exchanged(world: RunWorld) -> None:
     for n in range(2, 5):
         world.store.put("alice-refresh-token", f"alice-{n}")
     world.run(clean=True)
@@ -279,7 +279,7 @@ def test_clean_keeps_a_grant_and_its_predecessor_once_it_has_been_exchanged(worl
     assert set(world.store.payloads("alice-refresh-token")) == {3, 4, 5}, "the newest has not been exchanged yet"
 
 
-def test_clean_leaves_alone_what_is_in_doubt(world: World) -> None:
+def test_clean_leaves_alone_what_is_in_doubt(world: RunWorld) -> None:
     for n in range(2, 5):
         world.store.put("alice-refresh-token", f"alice-{n}")
     world.run()
@@ -289,7 +289,7 @@ def test_clean_leaves_alone_what_is_in_doubt(world: World) -> None:
     assert set(world.store.payloads("alice-refresh-token")) == {1, 2, 3, 4}
 
 
-def test_clean_goes_on_after_a_failure(world: World) -> None:
+def test_clean_goes_on_after_a_failure(world: RunWorld) -> None:
     world.add("bob")
     world.run()
     for name in ("alice", "bob"):
@@ -303,13 +303,13 @@ def test_clean_goes_on_after_a_failure(world: World) -> None:
 # -- runs that cannot be carried out -----------------------------------------------------------------------------------
 
 
-def test_when_the_secrets_cannot_be_listed_the_caller_should_try_again(world: World) -> None:
+def test_when_the_secrets_cannot_be_listed_the_caller_should_try_again(world: RunWorld) -> None:
     world.store.faults.fail("list_connections")
     with pytest.raises(StoreUnavailable):
         world.run()
 
 
-def test_one_connection_that_fails_at_secret_manager_is_unavailable(world: World) -> None:
+def test_one_connection_that_fails_at_secret_manager_is_unavailable(world: RunWorld) -> None:
     world.add("bob")
     world.store.faults.fail("access", secret_id="alice-refresh-token")
     assert world.run() == {"alice": "unavailable: secret_manager", "bob": "refreshed: refreshed"}
@@ -326,28 +326,28 @@ def test_one_connection_that_fails_at_secret_manager_is_unavailable(world: World
         pytest.param(StoreDenied("grant secretmanager.secrets.get"), "misconfigured: misconfigured", id="denied"),
     ],
 )
-def test_a_named_secret_that_cannot_be_read_stops_no_other(world: World, fault: StoreError, outcome: str) -> None:
+def test_a_named_secret_that_cannot_be_read_stops_no_other(world: RunWorld, fault: StoreError, outcome: str) -> None:
     world.add("bob")
     world.store.faults.fail("get", fault, secret_id="alice-refresh-token")
     assert world.run("alice", "bob") == {"alice": outcome, "bob": "refreshed: refreshed"}
     assert world.run("alice") == {"alice": "refreshed: refreshed"}
 
 
-def test_a_bare_name_is_found_where_a_missing_secret_reads_as_denied(world: World) -> None:
+def test_a_bare_name_is_found_where_a_missing_secret_reads_as_denied(world: RunWorld) -> None:
     world.store.create("carol", "carol-token", labels={"token-refresh": "enabled"})
     world.store.create("carol-access-token")
     world.store.faults.fail("get", StoreDenied("grant secretmanager.secrets.get"), secret_id="carol-refresh-token")
     assert world.run("carol") == {"carol": "refreshed: refreshed"}
 
 
-def test_named_secrets_none_of_which_can_be_read_are_an_outage(world: World) -> None:
+def test_named_secrets_none_of_which_can_be_read_are_an_outage(world: RunWorld) -> None:
     world.add("bob")
     world.store.faults.fail("get", times=99)
     with pytest.raises(StoreUnavailable, match="every connection failed"):
         world.run("alice", "bob")
 
 
-def test_a_missing_permission_is_named_whatever_it_is_for(world: World) -> None:
+def test_a_missing_permission_is_named_whatever_it_is_for(world: RunWorld) -> None:
     world.add("bob")
     denied = StoreDenied("grant secretmanager.versions.access")
     world.store.faults.fail("access", denied, secret_id="alice-access-token")
@@ -355,7 +355,7 @@ def test_a_missing_permission_is_named_whatever_it_is_for(world: World) -> None:
     assert "versions.access" in (world.status("alice") or {})["message"]
 
 
-def test_when_every_connection_fails_at_secret_manager_the_caller_should_try_again(world: World) -> None:
+def test_when_every_connection_fails_at_secret_manager_the_caller_should_try_again(world: RunWorld) -> None:
     world.add("paused", state="paused")
     world.add("bob")
     world.store.faults.fail("access", times=99)
@@ -363,7 +363,7 @@ def test_when_every_connection_fails_at_secret_manager_the_caller_should_try_aga
         world.run()
 
 
-def test_a_defect_met_by_one_connection_harms_no_other(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_defect_met_by_one_connection_harms_no_other(world: RunWorld, caplog: pytest.LogCaptureFixture) -> None:
     world.add("bob")
     world.store.faults.fail("access", RuntimeError("CANARY"), secret_id="bob-refresh-token")
     assert world.run() == {"alice": "refreshed: refreshed", "bob": "unavailable: internal_error"}
@@ -371,7 +371,7 @@ def test_a_defect_met_by_one_connection_harms_no_other(world: World, caplog: pyt
     assert "RuntimeError" in caplog.text
 
 
-def test_a_run_says_what_it_did_in_its_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_says_what_it_did_in_its_log(world: RunWorld, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="token_refresh")
     world.run()
     fields = [r.json_fields for r in caplog.records if hasattr(r, "json_fields")]

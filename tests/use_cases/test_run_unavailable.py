@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, SILENT, World
+from tests.worlds.runs import DAY, DEAD, LIFE, REFUSED, SILENT, RunWorld
 from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.notice import Notice
 from token_refresh.core.token_endpoint.outcome import TokenOutcome, Unavailable
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
+def world() -> RunWorld:
+    world = RunWorld()
     world.add("alice")
     return world
 
 
-def test_a_silent_provider_is_nobody_s_fault_while_there_is_time(world: World) -> None:
+def test_a_silent_provider_is_nobody_s_fault_while_there_is_time(world: RunWorld) -> None:
     world.run()
     world.clock.advance(LIFE - 900)
     world.answers["alice-token"] = SILENT
@@ -32,7 +32,7 @@ def test_a_silent_provider_is_nobody_s_fault_while_there_is_time(world: World) -
     assert world.events() == []
 
 
-def test_a_provider_that_stays_silent_is_told_once_when_half_the_margin_is_gone(world: World) -> None:
+def test_a_provider_that_stays_silent_is_told_once_when_half_the_margin_is_gone(world: RunWorld) -> None:
     world.run()
     world.clock.advance(LIFE - 900)
     world.answers["alice-token"] = SILENT
@@ -51,13 +51,13 @@ def test_a_provider_that_stays_silent_is_told_once_when_half_the_margin_is_gone(
     assert world.events() == ["refresh_failing alice", "recovered alice"]
 
 
-def test_without_a_token_silence_is_told_at_once(world: World) -> None:
+def test_without_a_token_silence_is_told_at_once(world: RunWorld) -> None:
     world.answers["alice-token"] = SILENT
     world.run()
     assert world.events() == ["refresh_failing alice"]
 
 
-def test_retry_after_is_honoured_before_and_after_the_state_is_written(world: World) -> None:
+def test_retry_after_is_honoured_before_and_after_the_state_is_written(world: RunWorld) -> None:
     world.run()
     world.clock.advance(LIFE - 900)
     world.answers["alice-token"] = Unavailable("http_429", retry_after=700)
@@ -78,7 +78,7 @@ def test_retry_after_is_honoured_before_and_after_the_state_is_written(world: Wo
     assert world.events() == ["refresh_failing alice"]
 
 
-def test_a_restart_releases_nothing_at_once(world: World) -> None:
+def test_a_restart_releases_nothing_at_once(world: RunWorld) -> None:
     for name, answer in (("alice", SILENT), ("bob", REFUSED), ("carol", DEAD)):
         if name != "alice":
             world.add(name)
@@ -90,7 +90,7 @@ def test_a_restart_releases_nothing_at_once(world: World) -> None:
     assert len(world.exchange.sent) == sent
 
 
-def test_a_newer_version_and_force_skip_the_back_off(world: World) -> None:
+def test_a_newer_version_and_force_skip_the_back_off(world: RunWorld) -> None:
     world.answers["alice-token"] = SILENT
     world.run()
     world.run(force=True)
@@ -100,7 +100,7 @@ def test_a_newer_version_and_force_skip_the_back_off(world: World) -> None:
 
 
 @pytest.mark.parametrize("first", [DEAD, REFUSED])
-def test_a_new_grant_whose_provider_is_silent_backs_off_as_well(world: World, first: TokenOutcome) -> None:
+def test_a_new_grant_whose_provider_is_silent_backs_off_as_well(world: RunWorld, first: TokenOutcome) -> None:
     world.answers["alice-token"] = first
     world.run()
     world.store.put("alice-refresh-token", "alice-second")
@@ -114,7 +114,7 @@ def test_a_new_grant_whose_provider_is_silent_backs_off_as_well(world: World, fi
     assert world.later(50) == {"alice": "refreshed: refreshed"}
 
 
-def test_silence_acquits_no_suspect(world: World) -> None:
+def test_silence_acquits_no_suspect(world: RunWorld) -> None:
     world.run()
     world.dying("alice")
     world.later(LIFE - 900)
@@ -125,7 +125,7 @@ def test_silence_acquits_no_suspect(world: World) -> None:
     assert world.later(900)["alice"].startswith("needs_consent")
 
 
-def test_an_incident_that_a_worse_one_has_followed_ends_with_it_each_with_an_end_of_its_own(world: World) -> None:
+def test_an_incident_that_a_worse_one_has_followed_ends_with_it_each_with_an_end_of_its_own(world: RunWorld) -> None:
     """A pager that has opened an alert for each must be told that each is over; an owner hears only of their own."""
     world.answers["alice-token"] = SILENT
     world.run()
@@ -144,7 +144,7 @@ def test_an_incident_that_a_worse_one_has_followed_ends_with_it_each_with_an_end
     assert world.status("alice") is None
 
 
-def test_silence_that_a_suspicion_has_interrupted_is_told_once(world: World) -> None:
+def test_silence_that_a_suspicion_has_interrupted_is_told_once(world: RunWorld) -> None:
     world.answers["alice-token"] = SILENT
     world.run()
     world.dying("alice")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.consents import ACCESS_TOKEN, CANARIES, DEAD, NAME, NOW, OWNER, World
+from tests.worlds.consents import ACCESS_TOKEN, CANARIES, DEAD, NAME, NOW, OWNER, ConsentWorld
 from token_refresh.core.access_token import build_annotation, build_document, parse_facts
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import STATES, Lease, State, Status, render_lease, render_status
@@ -32,18 +32,18 @@ FIELDS = {
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> ConsentWorld:
+    return ConsentWorld()
 
 
-def listed(world: World) -> list[dict[str, Any]]:
+def listed(world: ConsentWorld) -> list[dict[str, Any]]:
     response = world.browser.get("/status", headers={"Accept": "application/json"})
     assert response.status_code == 200
     rows: list[dict[str, Any]] = response.get_json()["connections"]
     return rows
 
 
-def page(world: World, query: str = "") -> str:
+def page(world: ConsentWorld, query: str = "") -> str:
     response = world.browser.get("/status" + query, headers={"Accept": "text/html,*/*;q=0.8"})
     assert response.status_code == 200
     return response.get_data(as_text=True)
@@ -56,7 +56,7 @@ def words(html: str) -> str:
     )
 
 
-def give_token(world: World, secret_id: str = f"{NAME}-access-token", version: int = 1) -> None:
+def give_token(world: ConsentWorld, secret_id: str = f"{NAME}-access-token", version: int = 1) -> None:
     refreshed = Refreshed(Secret(ACCESS_TOKEN), int(NOW) + 1800)
     if secret_id not in world.store.cloud.secrets:
         world.store.create(secret_id)
@@ -64,12 +64,12 @@ def give_token(world: World, secret_id: str = f"{NAME}-access-token", version: i
     world.store.add(secret_id, document)
 
 
-def make_healthy(world: World) -> None:
+def make_healthy(world: ConsentWorld) -> None:
     world.store.note("status", None)
     give_token(world)
 
 
-def test_a_connection_that_waits_for_its_owner(world: World) -> None:
+def test_a_connection_that_waits_for_its_owner(world: ConsentWorld) -> None:
     (row,) = listed(world)
     assert row.keys() == FIELDS
     assert (row["name"], row["provider"], row["owner"]) == (NAME, "acme", OWNER)
@@ -77,12 +77,12 @@ def test_a_connection_that_waits_for_its_owner(world: World) -> None:
     assert (row["version"], row["access_token_expires_at"]) == (1, None)
 
 
-def test_its_consent_link_works(world: World) -> None:
+def test_its_consent_link_works(world: ConsentWorld) -> None:
     (row,) = listed(world)
     assert world.open(row["consent_url"].removeprefix("http://localhost")).status_code == 200
 
 
-def test_a_healthy_connection_has_a_consent_link_too(world: World) -> None:
+def test_a_healthy_connection_has_a_consent_link_too(world: ConsentWorld) -> None:
     make_healthy(world)
     (row,) = listed(world)
     assert row.keys() == FIELDS
@@ -92,14 +92,14 @@ def test_a_healthy_connection_has_a_consent_link_too(world: World) -> None:
     assert world.open(row["consent_url"].removeprefix("http://localhost")).status_code == 200
 
 
-def test_the_version_is_the_newest_that_metadata_knows(world: World) -> None:
+def test_the_version_is_the_newest_that_metadata_knows(world: ConsentWorld) -> None:
     make_healthy(world)
     world.store.note("lease", render_lease(Lease("", 0, 7)))
     (row,) = listed(world)
     assert row["version"] == 7
 
 
-def test_a_token_in_text_form_is_known_by_its_annotation(world: World) -> None:
+def test_a_token_in_text_form_is_known_by_its_annotation(world: ConsentWorld) -> None:
     make_healthy(world)
     facts = parse_facts(world.store.access(f"{NAME}-access-token").payload)
     assert facts is not None
@@ -111,7 +111,7 @@ def test_a_token_in_text_form_is_known_by_its_annotation(world: World) -> None:
     assert row["access_token_expires_at"] == NOW + 1800
 
 
-def test_before_the_first_run_the_page_says_that_there_was_none(world: World) -> None:
+def test_before_the_first_run_the_page_says_that_there_was_none(world: ConsentWorld) -> None:
     world.store.note("status", None)
     (row,) = listed(world)
     assert (row["state"], row["version"], row["overdue"]) == ("healthy", 0, False)
@@ -119,7 +119,7 @@ def test_before_the_first_run_the_page_says_that_there_was_none(world: World) ->
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_every_state_is_shown(world: World, state: State) -> None:
+def test_every_state_is_shown(world: ConsentWorld, state: State) -> None:
     status = Status(state=state, reason="some_reason", since=NOW - 60, version=1, next_attempt_at=NOW + 60)
     world.store.note("status", render_status(status))
     (row,) = listed(world)
@@ -127,7 +127,7 @@ def test_every_state_is_shown(world: World, state: State) -> None:
     assert f'data-state="{state}"' in page(world)
 
 
-def test_paused_twins_and_nonsense_are_shown_as_what_they_are(world: World) -> None:
+def test_paused_twins_and_nonsense_are_shown_as_what_they_are(world: ConsentWorld) -> None:
     world.store.declare("paused-refresh-token", state="paused")
     world.store.declare("odd-refresh-token", format="xml")
     world.store.declare("twin-refresh-token")
@@ -143,7 +143,7 @@ def test_paused_twins_and_nonsense_are_shown_as_what_they_are(world: World) -> N
     assert "twin-refresh-token is it, so rename twin or remove its label" in page(world)
 
 
-def test_an_owed_event_does_not_make_a_connection_ill(world: World) -> None:
+def test_an_owed_event_does_not_make_a_connection_ill(world: ConsentWorld) -> None:
     make_healthy(world)
     status = Status(state=State.HEALTHY, reason="x", since=NOW, version=1, owed=("recovered.1",))
     world.store.note("status", render_status(status))
@@ -152,11 +152,11 @@ def test_an_owed_event_does_not_make_a_connection_ill(world: World) -> None:
 
 
 def test_the_refresh_tokens_life_is_shown_where_the_provider_limits_it() -> None:
-    world = World(refresh_token_lifetime=90 * 86400)
+    world = ConsentWorld(refresh_token_lifetime=90 * 86400)
     assert "End of the refresh token: 16 Feb 2027" in words(page(world, f"?connection={NAME}"))
 
 
-def test_a_store_that_is_down_is_503(world: World) -> None:
+def test_a_store_that_is_down_is_503(world: ConsentWorld) -> None:
     world.store.down = True
     assert world.browser.get("/status").status_code == 503
 
@@ -173,18 +173,18 @@ def test_a_store_that_is_down_is_503(world: World) -> None:
         ("application/json;q=0.4,text/html", "text/html"),
     ],
 )
-def test_json_for_those_who_ask_for_it(world: World, accept: str, kind: str) -> None:
+def test_json_for_those_who_ask_for_it(world: ConsentWorld, accept: str, kind: str) -> None:
     assert world.browser.get("/status", headers={"Accept": accept}).mimetype == kind
 
 
-def test_no_token_is_ever_shown(world: World) -> None:
+def test_no_token_is_ever_shown(world: ConsentWorld) -> None:
     give_token(world)
     shown = page(world) + json.dumps(listed(world))
     for secret in CANARIES:
         assert secret not in shown
 
 
-def test_the_page_runs_its_own_script_and_nobody_elses(world: World) -> None:
+def test_the_page_runs_its_own_script_and_nobody_elses(world: ConsentWorld) -> None:
     policy = world.browser.get("/status").headers["Content-Security-Policy"]
     assert "unsafe" not in policy
     assert re.search(r"script-src 'sha256-[^']+'; connect-src 'self';", policy)
@@ -195,7 +195,7 @@ def test_the_page_runs_its_own_script_and_nobody_elses(world: World) -> None:
     )
 
 
-def test_markup_anywhere_is_text(world: World) -> None:
+def test_markup_anywhere_is_text(world: ConsentWorld) -> None:
     world.store.note("owner", "<script>alert(1)</script>")
     status = Status(state=State.MISCONFIGURED, reason="<b>x</b>", since=NOW, message="<img src=x onerror=alert(1)>")
     world.store.note("status", render_status(status))
@@ -206,14 +206,14 @@ def test_markup_anywhere_is_text(world: World) -> None:
 
 
 @pytest.mark.parametrize("since", [0, 1e18, -1.0])
-def test_times_beyond_the_calendar_break_nothing(world: World, since: float) -> None:
+def test_times_beyond_the_calendar_break_nothing(world: ConsentWorld, since: float) -> None:
     status = json.loads(render_status(DEAD))
     world.store.note("status", json.dumps({**status, "since": since, "next_attempt_at": 1e18}))
     assert NAME in page(world)
     assert world.open().status_code == 200
 
 
-def test_without_connections_the_page_says_how_to_get_one(world: World) -> None:
+def test_without_connections_the_page_says_how_to_get_one(world: ConsentWorld) -> None:
     world.store.cloud.secrets.clear()
     assert "No connections yet" in page(world)
     assert listed(world) == []
@@ -223,7 +223,7 @@ def test_without_connections_the_page_says_how_to_get_one(world: World) -> None:
     ("healthy", "headline"),
     [(True, "All connections are healthy"), (False, "1 of 1 connections needs attention")],
 )
-def test_the_headline_says_how_things_stand(world: World, headline: str, *, healthy: bool) -> None:
+def test_the_headline_says_how_things_stand(world: ConsentWorld, headline: str, *, healthy: bool) -> None:
     if healthy:
         make_healthy(world)
     assert headline in page(world)
@@ -232,13 +232,13 @@ def test_the_headline_says_how_things_stand(world: World, headline: str, *, heal
 # -- refresh now -----------------------------------------------------------------------------------------------------
 
 
-def action(world: World) -> str:
+def action(world: ConsentWorld) -> str:
     found = re.search(r'name="action" value="([^"]+)"', page(world))
     assert found
     return found[1]
 
 
-def test_refresh_now_asks_for_a_forced_refresh_and_comes_back(world: World) -> None:
+def test_refresh_now_asks_for_a_forced_refresh_and_comes_back(world: ConsentWorld) -> None:
     form = {"connection": NAME, "action": action(world)}
     response = world.browser.post("/status", data=form, headers={"Sec-Fetch-Site": "same-origin"})
     assert (response.status_code, response.headers["Location"]) == (303, f"?requested={NAME}")
@@ -246,7 +246,7 @@ def test_refresh_now_asks_for_a_forced_refresh_and_comes_back(world: World) -> N
     assert "has been requested" in page(world, f"?requested={NAME}")
 
 
-def test_refresh_now_answers_json_to_those_who_ask_for_it(world: World) -> None:
+def test_refresh_now_answers_json_to_those_who_ask_for_it(world: ConsentWorld) -> None:
     form = {"connection": NAME, "action": action(world)}
     response = world.browser.post("/status", data=form, headers={"Accept": "application/json"})
     assert (response.status_code, response.get_json()) == (202, {"requested": [NAME]})
@@ -262,14 +262,14 @@ def test_refresh_now_answers_json_to_those_who_ask_for_it(world: World) -> None:
     ],
     ids=["cross-site", "a sibling", "another origin", "no origin"],
 )
-def test_another_sites_page_cannot_press_the_button(world: World, headers: dict[str, str]) -> None:
+def test_another_sites_page_cannot_press_the_button(world: ConsentWorld, headers: dict[str, str]) -> None:
     form = {"connection": NAME, "action": action(world)}
     assert world.browser.post("/status", data=form, headers=headers).status_code == 403
     assert world.publisher.refresh_requests == []
 
 
 @pytest.mark.parametrize("spoil", ["", "nonsense", "other", "ticket", "old"])
-def test_the_button_needs_a_page_of_ours(world: World, spoil: str) -> None:
+def test_the_button_needs_a_page_of_ours(world: ConsentWorld, spoil: str) -> None:
     token = {
         "other": world.tickets.action("another-connection"),
         "ticket": world.link().partition("ticket=")[2],
@@ -281,16 +281,16 @@ def test_the_button_needs_a_page_of_ours(world: World, spoil: str) -> None:
     assert world.publisher.refresh_requests == []
 
 
-def test_a_connection_that_does_not_exist_is_not_refreshed(world: World) -> None:
+def test_a_connection_that_does_not_exist_is_not_refreshed(world: ConsentWorld) -> None:
     form = {"connection": "nobody", "action": world.tickets.action("nobody")}
     assert world.browser.post("/status", data=form).status_code == 404
 
 
-def test_a_topic_that_is_down_is_said_to_be(world: World) -> None:
+def test_a_topic_that_is_down_is_said_to_be(world: ConsentWorld) -> None:
     world.publisher.refresh_topic_down = True
     form = {"connection": NAME, "action": action(world)}
     assert world.browser.post("/status", data=form).status_code == 503
 
 
-def test_other_methods_are_refused(world: World) -> None:
+def test_other_methods_are_refused(world: ConsentWorld) -> None:
     assert world.browser.put("/status").status_code == 405

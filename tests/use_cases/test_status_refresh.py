@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from tests.use_cases.test_status_page import page
-from tests.worlds.consents import NAME, World
+from tests.worlds.consents import NAME, ConsentWorld
 
 pytestmark = pytest.mark.timeout(30)
 JSON = {"Accept": "application/json"}
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> ConsentWorld:
+    return ConsentWorld()
 
 
 @pytest.mark.parametrize(
@@ -27,21 +27,21 @@ def world() -> World:
     ],
     ids=["JSON", "JSON with a bearer token", "a form with a bearer token"],
 )
-def test_callers_that_are_no_browsers_need_no_token(world: World, request_: dict[str, Any]) -> None:
+def test_callers_that_are_no_browsers_need_no_token(world: ConsentWorld, request_: dict[str, Any]) -> None:
     response = world.browser.post("/status", **request_)
     assert (response.status_code, response.get_json()) == (202, {"requested": [NAME]})
     assert world.publisher.refresh_requests == [{"connections": [NAME], "force": True}]
 
 
 @pytest.mark.parametrize("body", [{}, {"connection": 7}, [NAME], None])
-def test_a_post_names_a_connection(world: World, body: object) -> None:
+def test_a_post_names_a_connection(world: ConsentWorld, body: object) -> None:
     assert world.browser.post("/status", json=body).status_code == 400
     assert world.browser.post("/status", data="{", content_type="application/json").status_code == 400
 
 
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}])
 def test_what_a_browser_sends_from_another_site_is_refused_however_it_looks(
-    world: World, headers: dict[str, str]
+    world: ConsentWorld, headers: dict[str, str]
 ) -> None:
     """A proxy on the operator's laptop adds its own bearer token to whatever a page makes the browser send."""
     bearer = {"Authorization": "Bearer x", **headers}
@@ -62,18 +62,18 @@ def test_what_a_browser_sends_from_another_site_is_refused_however_it_looks(
     ],
 )
 def test_without_a_key_that_all_instances_share_the_browsers_word_decides(
-    world: World, headers: dict[str, str], status: int
+    world: ConsentWorld, headers: dict[str, str], status: int
 ) -> None:
     world.status = world.status_page(None)
     assert 'name="action"' not in page(world)
     assert world.browser.post("/status", data={"connection": NAME}, headers=headers).status_code == status
 
 
-def test_the_browser_may_say_where_a_form_comes_from(world: World) -> None:
+def test_the_browser_may_say_where_a_form_comes_from(world: ConsentWorld) -> None:
     assert world.browser.get("/status").headers["Referrer-Policy"] == "same-origin"
 
 
-def test_what_is_asked_for_stays_in_the_address(world: World) -> None:
+def test_what_is_asked_for_stays_in_the_address(world: ConsentWorld) -> None:
     form = {"connection": NAME, "action": world.tickets.action(NAME)}
     response = world.browser.post("/status?state=needs_consent&q=al&requested=x", data=form)
     assert response.headers["Location"] == f"?state=needs_consent&q=al&requested={NAME}"

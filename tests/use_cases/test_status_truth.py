@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.use_cases.test_status_page import FIELDS, listed, make_healthy, page, words
-from tests.worlds.consents import NAME, OWNER, World
+from tests.worlds.consents import NAME, OWNER, ConsentWorld
 from token_refresh.core.access_token import build_document
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import Refreshed
@@ -20,18 +20,18 @@ HOUR = 3600
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> ConsentWorld:
+    return ConsentWorld()
 
 
-def asked(world: World, query: str) -> dict[str, Any]:
+def asked(world: ConsentWorld, query: str) -> dict[str, Any]:
     response = world.browser.get(f"/status?{query}", headers=JSON)
     assert response.status_code == 200
     answer: dict[str, Any] = response.get_json()
     return answer
 
 
-def refreshed(world: World, ago: float, life: int = HOUR, name: str = NAME) -> None:
+def refreshed(world: ConsentWorld, ago: float, life: int = HOUR, name: str = NAME) -> None:
     """Let the access token be one that was refreshed so many seconds ago."""
     now = int(world.clock.now - ago)
     secret_id = f"{name}-access-token"
@@ -41,12 +41,12 @@ def refreshed(world: World, ago: float, life: int = HOUR, name: str = NAME) -> N
     world.store.add(secret_id, build_document(reply, connection=name, connection_version=1, now=now))
 
 
-def late(world: World) -> None:
+def late(world: ConsentWorld) -> None:
     world.store.note("status", None)
     refreshed(world, ago=7 * HOUR)
 
 
-def test_six_hours_without_a_run_are_not_healthy(world: World) -> None:
+def test_six_hours_without_a_run_are_not_healthy(world: ConsentWorld) -> None:
     late(world)
     (row,) = listed(world)
     assert row.keys() == FIELDS
@@ -58,7 +58,7 @@ def test_six_hours_without_a_run_are_not_healthy(world: World) -> None:
     assert "gcloud scheduler jobs describe token-refresh" in said
 
 
-def test_where_runs_do_come_one_that_is_late_is_no_stopped_scheduler(world: World) -> None:
+def test_where_runs_do_come_one_that_is_late_is_no_stopped_scheduler(world: ConsentWorld) -> None:
     late(world)
     world.store.declare("other-refresh-token", owner=OWNER)
     refreshed(world, ago=60, name="other")
@@ -67,7 +67,7 @@ def test_where_runs_do_come_one_that_is_late_is_no_stopped_scheduler(world: Worl
     assert "is the Scheduler on?" not in said
 
 
-def test_a_token_that_cannot_be_read_is_told_from_none(world: World) -> None:
+def test_a_token_that_cannot_be_read_is_told_from_none(world: ConsentWorld) -> None:
     world.store.note("status", None)
     world.store.create(f"{NAME}-access-token")
     assert "none yet" in words(page(world))
@@ -79,7 +79,7 @@ def test_a_token_that_cannot_be_read_is_told_from_none(world: World) -> None:
     assert [(r["state"], r["overdue"]) for r in listed(world)] == [("healthy", False)]
 
 
-def test_a_newest_version_that_is_no_document_or_disabled_cannot_be_read(world: World) -> None:
+def test_a_newest_version_that_is_no_document_or_disabled_cannot_be_read(world: ConsentWorld) -> None:
     make_healthy(world)
     world.store.put(f"{NAME}-access-token", "canary-access-token")
     assert "secret gmail-alice-access-token holds something else" in words(page(world))
@@ -88,20 +88,20 @@ def test_a_newest_version_that_is_no_document_or_disabled_cannot_be_read(world: 
     assert "is disabled or destroyed" in words(page(world))
 
 
-def test_a_token_too_short_for_the_schedule(world: World) -> None:
+def test_a_token_too_short_for_the_schedule(world: ConsentWorld) -> None:
     world.store.note("status", None)
     refreshed(world, ago=10, life=400)
     assert listed(world)[0]["cannot_keep_fresh"] is True
     assert "Cannot be kept fresh" in words(page(world))
 
 
-def test_project_and_region_are_in_the_head(world: World) -> None:
+def test_project_and_region_are_in_the_head(world: ConsentWorld) -> None:
     html = page(world)
     assert re.search(r"<dt>Project</dt> <dd>some-project</dd>", html)
     assert re.search(r"<dt>Secrets</dt> <dd>global</dd>", html)
 
 
-def test_no_permission_to_list_is_told_from_no_connections(world: World) -> None:
+def test_no_permission_to_list_is_told_from_no_connections(world: ConsentWorld) -> None:
     world.store.faults.fail("list_connections", StoreDenied("cannot list secrets: permission denied"), times=10**6)
     response = world.browser.get("/status")
     assert response.status_code == 503
@@ -112,7 +112,7 @@ def test_no_permission_to_list_is_told_from_no_connections(world: World) -> None
     assert (answer.status_code, answer.get_json()["error"]) == (503, "unavailable")
 
 
-def test_an_empty_project_shows_the_three_commands_to_begin_with(world: World) -> None:
+def test_an_empty_project_shows_the_three_commands_to_begin_with(world: ConsentWorld) -> None:
     world.store.cloud.secrets.clear()
     html = page(world)
     assert html.count('data-copy="gcloud secrets create') == 3

@@ -10,7 +10,7 @@ import pytest
 
 from tests.use_cases.test_status_page import FIELDS, give_token, listed, make_healthy, page, words
 from tests.use_cases.test_status_truth import HOUR, JSON, asked, refreshed
-from tests.worlds.consents import CANARIES, DEAD, NAME, NOW, SECRET, World
+from tests.worlds.consents import CANARIES, DEAD, NAME, NOW, SECRET, ConsentWorld
 from token_refresh.core.overview.listing import ATTENTION, TOO_SHORT
 from token_refresh.core.overview.row import Standing
 from token_refresh.core.status import State, render_status
@@ -23,18 +23,18 @@ pytestmark = pytest.mark.timeout(30)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> ConsentWorld:
+    return ConsentWorld()
 
 
-def metadata_reads(world: World) -> list[str]:
+def metadata_reads(world: ConsentWorld) -> list[str]:
     return [operation for operation, _ in world.store.calls if operation != "access"]
 
 
 # -- cheap -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_view_of_any_number_of_connections_is_one_list_and_accesses(world: World) -> None:
+def test_a_view_of_any_number_of_connections_is_one_list_and_accesses(world: ConsentWorld) -> None:
     for number in range(30):
         world.store.declare(f"c{number}-refresh-token")
         if number % 2:
@@ -50,7 +50,7 @@ def test_a_view_of_any_number_of_connections_is_one_list_and_accesses(world: Wor
     }
 
 
-def test_a_page_that_looks_again_is_served_from_what_was_read_a_moment_ago(world: World) -> None:
+def test_a_page_that_looks_again_is_served_from_what_was_read_a_moment_ago(world: ConsentWorld) -> None:
     make_healthy(world)
     asked(world, "view=page")
     world.store.calls.clear()
@@ -66,14 +66,14 @@ def test_a_page_that_looks_again_is_served_from_what_was_read_a_moment_ago(world
     assert world.store.calls[1:] == [("list_connections", ""), ("access", f"{NAME}-access-token")]
 
 
-def test_who_asks_is_told_what_is_now(world: World) -> None:
+def test_who_asks_is_told_what_is_now(world: ConsentWorld) -> None:
     make_healthy(world)
     assert listed(world)[0]["state"] == "healthy"
     world.store.note("status", render_status(DEAD))
     assert listed(world)[0]["state"] == "needs_consent"
 
 
-def test_but_not_more_often_than_once_a_second_and_who_asks_waits_for_it(world: World) -> None:
+def test_but_not_more_often_than_once_a_second_and_who_asks_waits_for_it(world: ConsentWorld) -> None:
     make_healthy(world)
     began = world.clock.now
     overview = Overview(
@@ -99,7 +99,7 @@ def test_but_not_more_often_than_once_a_second_and_who_asks_waits_for_it(world: 
     assert world.clock.now - began == 100 + FRESH_SECONDS + 1
 
 
-def test_those_who_ask_while_one_looks_wait_for_a_look_that_began_after_they_asked(world: World) -> None:
+def test_those_who_ask_while_one_looks_wait_for_a_look_that_began_after_they_asked(world: ConsentWorld) -> None:
     overview = world.status._overview
     inside, go_on = threading.Event(), threading.Event()
     listings = 0
@@ -127,7 +127,7 @@ def test_those_who_ask_while_one_looks_wait_for_a_look_that_began_after_they_ask
     assert 2 <= listings <= 9
 
 
-def test_what_cannot_be_read_in_time_is_read_by_the_next_look(world: World) -> None:
+def test_what_cannot_be_read_in_time_is_read_by_the_next_look(world: ConsentWorld) -> None:
     for number in range(5):
         world.store.declare(f"c{number}-refresh-token")
         refreshed(world, ago=60, name=f"c{number}")
@@ -138,7 +138,7 @@ def test_what_cannot_be_read_in_time_is_read_by_the_next_look(world: World) -> N
     assert not any(r.reading.pending for r in overview.look(may_be_old=True, seconds=60).rows)
 
 
-def test_json_waits_until_all_is_read(world: World) -> None:
+def test_json_waits_until_all_is_read(world: ConsentWorld) -> None:
     make_healthy(world)
     world.status._overview.look(seconds=0)
     assert listed(world)[0]["access_token_expires_at"] == NOW + 1800
@@ -147,7 +147,7 @@ def test_json_waits_until_all_is_read(world: World) -> None:
 # -- alive -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_page_that_knows_all_there_is_gets_no_rows_again(world: World) -> None:
+def test_a_page_that_knows_all_there_is_gets_no_rows_again(world: ConsentWorld) -> None:
     first = asked(world, "view=page")
     assert "gmail-alice" in first["html"]
     world.clock.advance(100)
@@ -159,13 +159,13 @@ def test_a_page_that_knows_all_there_is_gets_no_rows_again(world: World) -> None
     assert "new@" in asked(world, f"view=page&seen={first['digest']}")["html"]
 
 
-def test_but_new_signatures_before_its_own_end(world: World) -> None:
+def test_but_new_signatures_before_its_own_end(world: ConsentWorld) -> None:
     first = asked(world, "view=page")
     world.clock.advance(7 * HOUR)
     assert "html" in asked(world, f"view=page&seen={first['digest']}")
 
 
-def test_one_row_is_read_now_by_one_read_and_one_access(world: World) -> None:
+def test_one_row_is_read_now_by_one_read_and_one_access(world: ConsentWorld) -> None:
     make_healthy(world)
     before = asked(world, f"view=row&connection={NAME}")
     world.store.calls.clear()
@@ -180,7 +180,7 @@ def test_one_row_is_read_now_by_one_read_and_one_access(world: World) -> None:
     assert f'data-mark="{after["mark"]}"' in asked(world, "view=page")["html"]
 
 
-def test_one_connection_as_json_and_as_a_page(world: World) -> None:
+def test_one_connection_as_json_and_as_a_page(world: ConsentWorld) -> None:
     (row,) = asked(world, f"connection={NAME}")["connections"]
     assert row.keys() == FIELDS
     assert words(page(world, f"?connection={NAME}")).count("Details") == 1
@@ -190,7 +190,7 @@ def test_one_connection_as_json_and_as_a_page(world: World) -> None:
     assert world.browser.get("/status?connection=nobody").status_code == 404
 
 
-def test_twins_are_shown_by_their_name_and_a_deleted_one_is_gone(world: World) -> None:
+def test_twins_are_shown_by_their_name_and_a_deleted_one_is_gone(world: ConsentWorld) -> None:
     world.store.declare("twin")
     world.store.declare("twin-refresh-token")
     assert [row["state"] for row in asked(world, "connection=twin")["connections"]] == ["healthy"]
@@ -201,7 +201,7 @@ def test_twins_are_shown_by_their_name_and_a_deleted_one_is_gone(world: World) -
     assert world.browser.get(f"/status?connection={NAME}", headers=JSON).status_code == 404
 
 
-def test_the_history_of_versions_comes_on_demand(world: World) -> None:
+def test_the_history_of_versions_comes_on_demand(world: ConsentWorld) -> None:
     give_token(world)
     world.store.put(SECRET, "canary-new-refresh-token")
     world.store.set_state(SECRET, 1, "DESTROYED")
@@ -219,7 +219,7 @@ def test_the_history_of_versions_comes_on_demand(world: World) -> None:
     assert asked(world, "view=history&connection=nobody")["html"].strip() == ""
 
 
-def test_filter_and_search_work_for_json_too(world: World) -> None:
+def test_filter_and_search_work_for_json_too(world: ConsentWorld) -> None:
     world.store.declare("other-refresh-token", owner="other@example.com")
     assert [r["name"] for r in asked(world, "q=other@")["connections"]] == ["other"]
     assert [r["name"] for r in asked(world, "state=needs_consent")["connections"]] == [NAME]
@@ -230,7 +230,7 @@ def test_every_state_is_a_standing_and_every_standing_has_its_words() -> None:
     assert set(WORDS) == {*Standing, ATTENTION, TOO_SHORT}
 
 
-def test_a_fault_while_the_page_is_streamed_is_said_in_it(world: World) -> None:
+def test_a_fault_while_the_page_is_streamed_is_said_in_it(world: ConsentWorld) -> None:
     """The head has been sent with 200 by then."""
     release = threading.Event()
     real = world.store.list_connections

@@ -8,29 +8,29 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.worlds.runs import World
+from tests.worlds.runs import RunWorld
 from token_refresh.errors import StoreUnavailable
 from token_refresh.instance.termination import on_termination
 from token_refresh.refresh import save
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
+def world() -> RunWorld:
+    world = RunWorld()
     world.add("x", "rotating-first", provider="rotating")
     return world
 
 
-def deny_adds(world: World, times: int = -1) -> None:
+def deny_adds(world: RunWorld, times: int = -1) -> None:
     world.store.faults.fail("add", StoreUnavailable("denied"), secret_id="x-refresh-token", times=times)
 
 
-def end_process(world: World) -> None:
+def end_process(world: RunWorld) -> None:
     for reply in world.runner.unsaved.all().values():
         world.runner.saver.end(reply)
 
 
-def test_the_only_copy_is_stored_when_the_process_ends_and_the_lease_names_it(world: World) -> None:
+def test_the_only_copy_is_stored_when_the_process_ends_and_the_lease_names_it(world: RunWorld) -> None:
     deny_adds(world)
     assert world.run() == {"x": "unavailable: rotated_token_not_saved"}
     world.store.faults.active.clear()
@@ -39,7 +39,7 @@ def test_the_only_copy_is_stored_when_the_process_ends_and_the_lease_names_it(wo
     assert world.lease("x") == {"holder": "", "until": 0, "version": 2}
 
 
-def test_what_cannot_be_stored_then_has_its_lease_ended_and_not_released(world: World) -> None:
+def test_what_cannot_be_stored_then_has_its_lease_ended_and_not_released(world: RunWorld) -> None:
     deny_adds(world)
     world.run()
     end_process(world)
@@ -49,10 +49,10 @@ def test_what_cannot_be_stored_then_has_its_lease_ended_and_not_released(world: 
     assert "unsaved" not in lease
 
 
-@pytest.mark.parametrize("way", [end_process, World.run], ids=["the process ends", "the next run begins"])
-def test_what_is_stored_late_waits_for_no_pace(way: Callable[[World], object]) -> None:
+@pytest.mark.parametrize("way", [end_process, RunWorld.run], ids=["the process ends", "the next run begins"])
+def test_what_is_stored_late_waits_for_no_pace(way: Callable[[RunWorld], object]) -> None:
     """The adds that failed were charged: whoever waits for the pace now waits for minutes, and may not live so long."""
-    world = World(secret_writes_per_minute=6.0)
+    world = RunWorld(secret_writes_per_minute=6.0)
     world.add("x", "rotating-first", provider="rotating")
     deny_adds(world)
     world.run()
@@ -67,7 +67,7 @@ def test_what_is_stored_late_waits_for_no_pace(way: Callable[[World], object]) -
 
 @pytest.mark.parametrize("slow", [0, 200], ids=["in-time", "the-lease-is-over"])
 def test_a_thread_in_the_middle_of_the_add_releases_nothing_that_is_not_stored(
-    world: World, slow: float, monkeypatch: pytest.MonkeyPatch
+    world: RunWorld, slow: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(save, "_END_PATIENCE", 0.0)
     leases, before = [], len(world.store.calls)
@@ -88,7 +88,7 @@ def test_a_thread_in_the_middle_of_the_add_releases_nothing_that_is_not_stored(
         assert lease == {"holder": "", "until": 0, "version": 3}, "two copies of one token do no harm"
 
 
-def test_who_still_tries_when_the_lease_has_been_ended_does_not_mark_it_again(world: World) -> None:
+def test_who_still_tries_when_the_lease_has_been_ended_does_not_mark_it_again(world: RunWorld) -> None:
     deny_adds(world)
     world.run()
     ended = []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.worlds.incidents import open_incidents
-from tests.worlds.runs import DAY, DEAD, REFUSED, SILENT, World
+from tests.worlds.runs import DAY, DEAD, REFUSED, SILENT, RunWorld
 from token_refresh.core.incident.events import Event
 from token_refresh.errors import PublishError, StoreDenied
 
 
-class Two(World):
+class Two(RunWorld):
     """Two instances on the same secrets; `a` is the one that is refused its writes."""
 
     def __init__(self) -> None:

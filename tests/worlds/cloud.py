@@ -15,7 +15,7 @@ import requests
 
 from infra.local.gmail import GmailApi
 from infra.local.stack import REFRESH_TOPIC
-from tests.worlds.stack import World
+from tests.worlds.stack import StackWorld
 from token_refresh.core.token_exchange import build_credential_file
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ SUBJECTS = ["Invoice 2026-11", "Re: Invoice 2026-11", "Your weekly report"]
 class Cloud:
     """What a job in the cloud has around it; `world` is the operator's side."""
 
-    world: World
+    world: StackWorld
     gmail: GmailApi
     folder: Path
 
@@ -155,7 +155,7 @@ class Cloud:
         self.gmail.meanwhile = lambda: self.gmail.refused.add(refused)
 
 
-def owner_of(world: World, token: str) -> str | None:
+def owner_of(world: StackWorld, token: str) -> str | None:
     """Ask the authorization server whose access token this is."""
     answer = requests.get(
         world.stack.authorization_server.userinfo_url,

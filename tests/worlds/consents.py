@@ -237,7 +237,7 @@ def _app() -> Flask:
     return app
 
 
-class World:
+class ConsentWorld:
     """One connection with a dead grant, its owner's browser, and everything in between."""
 
     def __init__(self, **definition: Any) -> None:

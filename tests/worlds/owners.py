@@ -22,7 +22,7 @@ TTL = 604_800
 
 
 @dataclass
-class World:
+class BrowserWorld:
     stack: Stack
     secrets: Secrets
     browser: Browser

@@ -36,7 +36,7 @@ from token_refresh.run.report import Report
 from token_refresh.run.runner import Runner
 from token_refresh.settings import Settings
 
-__all__ = ["DEAD", "REFUSED", "SILENT", "World", "build_annotation"]
+__all__ = ["DEAD", "REFUSED", "SILENT", "RunWorld", "build_annotation"]
 
 LIFE = 3600
 DAY = 86_400
@@ -49,7 +49,7 @@ SILENT = Unavailable("http_503")
 _UNPACED: Mapping[str, Any] = {"secret_reads_per_minute": 1e9, "token_requests_per_second": 1e9}
 
 
-class World:
+class RunWorld:
     """One project. `answers` maps a refresh token to what the endpoint says of it; others are refreshed."""
 
     def __init__(self, **settings: float) -> None:

@@ -26,7 +26,7 @@ _SECRET_FIELDS = ("access_token", "refresh_token", "client_secret", "private_key
 
 
 @dataclass(repr=False)
-class World:
+class StackWorld:
     """One stack for all tests; every test declares connections of its own."""
 
     stack: Stack
@@ -215,13 +215,13 @@ def _secrets_in(payload: bytes) -> Iterator[str]:
 
 
 @contextmanager
-def running(stack: Stack) -> Iterator[World]:
+def running(stack: Stack) -> Iterator[StackWorld]:
     """Run a stack as a prepared world; at the end no secret may have been said anywhere."""
     with stack, stack.secret_manager.client() as client, requests.Session() as session:
         session.trust_env = False
         # A server that is asked to stop waits for idle connections.
         session.headers["Connection"] = "close"
-        world = World(stack, client, session)
+        world = StackWorld(stack, client, session)
         world.prepare()
         yield world
         stack.secret_manager.faults.clear()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.faults import Crash
 from tests.fakes.instance import ScriptedExchange, build_runner
-from tests.worlds.consents import ACCESS_TOKEN, DEAD, NAME, NEW_TOKEN, SECRET, World
+from tests.worlds.consents import ACCESS_TOKEN, DEAD, NAME, NEW_TOKEN, SECRET, ConsentWorld
 from token_refresh.core.grant import Grant, RefreshTokenGrant
 from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.incident import event_type_of, recovered_id
@@ -25,9 +25,9 @@ def answer(grant: Grant) -> TokenOutcome:
     return Refreshed(Secret(ACCESS_TOKEN), 1_795_003_600) if alive else GrantDead("revoked_or_expired")
 
 
-def consent_and_crash(rotates: str, when: str, calls: int) -> tuple[World, bool]:
+def consent_and_crash(rotates: str, when: str, calls: int) -> tuple[ConsentWorld, bool]:
     """Let the consent function die before or after its n-th call; tell whether it came that far."""
-    world = World(rotates_refresh_tokens=rotates)
+    world = ConsentWorld(rotates_refresh_tokens=rotates)
     world.store.create(f"{NAME}-access-token")
     link = world.link()
     world.start(link)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.fakes.instance import FrozenClock
-from tests.worlds.consents import DEAD, NAME, NEW_TOKEN, NOW, SECRET, World, is_saved, title
+from tests.worlds.consents import DEAD, NAME, NEW_TOKEN, NOW, SECRET, ConsentWorld, is_saved, title
 from token_refresh.core.status import Lease, parse_lease, parse_status, render_lease, render_status
 from token_refresh.errors import StoreUnavailable
 
@@ -15,21 +15,21 @@ pytestmark = pytest.mark.timeout(30)
 
 
 @pytest.fixture
-def world() -> World:
-    return World(rotates_refresh_tokens="always")
+def world() -> ConsentWorld:
+    return ConsentWorld(rotates_refresh_tokens="always")
 
 
 def nothing() -> None:
     pass
 
 
-def test_a_lost_race_for_the_lease_is_run_again(world: World) -> None:
+def test_a_lost_race_for_the_lease_is_run_again(world: ConsentWorld) -> None:
     world.store.before_annotate = [lambda: world.store.note("access-token", "x")]
     assert world.consent().status_code == 200
     assert world.store.newest() == 2
 
 
-def test_whoever_took_over_the_lease_decides_from_then_on(world: World) -> None:
+def test_whoever_took_over_the_lease_decides_from_then_on(world: ConsentWorld) -> None:
     theirs = render_lease(Lease("another-run", NOW + 300, 2))
     world.store.before_annotate = [nothing, lambda: world.store.note("lease", theirs)]
     assert world.consent().status_code == 200
@@ -38,7 +38,9 @@ def test_whoever_took_over_the_lease_decides_from_then_on(world: World) -> None:
     assert world.store.newest() == 2
 
 
-def test_metadata_that_keeps_changing_is_left_to_the_next_run(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_metadata_that_keeps_changing_is_left_to_the_next_run(
+    world: ConsentWorld, caplog: pytest.LogCaptureFixture
+) -> None:
     changes = [lambda n=n: world.store.note("access-token", str(n)) for n in range(20)]
     world.store.before_annotate = [nothing, *changes]
     assert world.consent().status_code == 200
@@ -51,7 +53,9 @@ def test_metadata_that_keeps_changing_is_left_to_the_next_run(world: World, capl
     assert lease.until == NOW + 120  # it ends by itself, and the next holder finds version 2 by its number
 
 
-def test_a_store_that_fails_after_the_add_has_lost_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_fails_after_the_add_has_lost_nothing(
+    world: ConsentWorld, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail() -> None:
         raise StoreUnavailable("down")
 
@@ -63,7 +67,9 @@ def test_a_store_that_fails_after_the_add_has_lost_nothing(world: World, caplog:
     assert NEW_TOKEN not in caplog.text
 
 
-def test_a_lease_that_cannot_be_given_back_ends_by_itself(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lease_that_cannot_be_given_back_ends_by_itself(
+    world: ConsentWorld, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail() -> None:
         raise StoreUnavailable("down")
 
@@ -76,14 +82,14 @@ def test_a_lease_that_cannot_be_given_back_ends_by_itself(world: World, caplog: 
     assert "could not release the lease" in caplog.text
 
 
-def test_events_that_were_owed_go_out_before_the_recovery(world: World) -> None:
+def test_events_that_were_owed_go_out_before_the_recovery(world: ConsentWorld) -> None:
     world.store.note("status", render_status(DEAD).replace("}", ', "owed": ["invalid_grant.1"]}'))
     world.consent()
     assert [event.type for event in world.publisher.events] == ["invalid_grant", "recovered"]
     assert world.store.annotation("status") is None
 
 
-def test_what_is_owed_stays_in_order(world: World) -> None:
+def test_what_is_owed_stays_in_order(world: ConsentWorld) -> None:
     world.store.note("status", render_status(DEAD).replace("}", ', "owed": ["invalid_grant.1"]}'))
     world.publisher.down = True
     world.consent()
@@ -92,14 +98,14 @@ def test_what_is_owed_stays_in_order(world: World) -> None:
     assert [event_id.partition(".")[0] for event_id in left.owed] == ["invalid_grant", "recovered"]
 
 
-def test_an_incident_that_nobody_was_told_of_needs_no_recovery(world: World) -> None:
+def test_an_incident_that_nobody_was_told_of_needs_no_recovery(world: ConsentWorld) -> None:
     world.store.note("status", render_status(DEAD).replace(DEAD.event_id, ""))
     world.consent()
     assert world.publisher.events == []
     assert world.store.annotation("status") is None
 
 
-def test_a_version_added_by_hand_meanwhile_spends_nothing(world: World) -> None:
+def test_a_version_added_by_hand_meanwhile_spends_nothing(world: ConsentWorld) -> None:
     world.start()
     world.store.add(SECRET, b"by-hand")
     assert is_saved(world.finish())
@@ -107,7 +113,7 @@ def test_a_version_added_by_hand_meanwhile_spends_nothing(world: World) -> None:
     assert world.store.annotation("consents") == "1"
 
 
-def test_a_rotation_between_page_and_lease_spends_nothing(world: World) -> None:
+def test_a_rotation_between_page_and_lease_spends_nothing(world: ConsentWorld) -> None:
     def rotate() -> None:
         world.store.add(SECRET, b"rotated")
 
@@ -117,7 +123,7 @@ def test_a_rotation_between_page_and_lease_spends_nothing(world: World) -> None:
     assert world.store.newest() == 3
 
 
-def test_a_lease_marked_unsaved_is_taken_over_at_once(world: World) -> None:
+def test_a_lease_marked_unsaved_is_taken_over_at_once(world: ConsentWorld) -> None:
     world.store.note("lease", render_lease(Lease("run", NOW + 600, 1, unsaved=True)))
     assert is_saved(world.consent())
     assert world.clock.now == NOW
@@ -127,7 +133,7 @@ def test_a_lease_marked_unsaved_is_taken_over_at_once(world: World) -> None:
 @pytest.mark.parametrize(
     "before", [Lease("dead-run", NOW - 5, 1), Lease("run", NOW + 600, 1, unsaved=True), Lease("", 0, 7), None]
 )
-def test_where_nothing_is_stored_the_lease_comes_back_as_it_was(world: World, before: Lease | None) -> None:
+def test_where_nothing_is_stored_the_lease_comes_back_as_it_was(world: ConsentWorld, before: Lease | None) -> None:
     text = render_lease(before) if before else None
     world.store.note("lease", text)
     world.store.faults.fail("add", times=99)
@@ -136,7 +142,7 @@ def test_where_nothing_is_stored_the_lease_comes_back_as_it_was(world: World, be
     assert world.store.annotation("consents") is None
 
 
-def test_status_consents_subject_and_lease_change_in_one_write(world: World) -> None:
+def test_status_consents_subject_and_lease_change_in_one_write(world: ConsentWorld) -> None:
     seen: list[dict[str, str]] = []
     world.store.before_annotate = [lambda: seen.append(world.store.annotations(SECRET)) for _ in range(3)]
     assert is_saved(world.consent())
@@ -151,7 +157,7 @@ def test_status_consents_subject_and_lease_change_in_one_write(world: World) -> 
     assert world.store.annotation("status") is None
 
 
-def test_a_run_that_has_counted_the_consent_is_not_counted_again(world: World) -> None:
+def test_a_run_that_has_counted_the_consent_is_not_counted_again(world: ConsentWorld) -> None:
     def run() -> None:
         world.store.note("status", None)
         world.store.note("consents", "1")
@@ -174,7 +180,7 @@ class Freezing(FrozenClock):
         meanwhile()
 
 
-def test_an_instance_that_was_frozen_gets_the_lease_again_before_it_adds(world: World) -> None:
+def test_an_instance_that_was_frozen_gets_the_lease_again_before_it_adds(world: ConsentWorld) -> None:
     world.store.faults.fail("add", times=1)
     world.clock = Freezing(NOW, 115)
     world.reconsent = world.instance()
@@ -191,7 +197,7 @@ def test_an_instance_that_was_frozen_gets_the_lease_again_before_it_adds(world: 
     assert world.store.newest() == 2
 
 
-def test_an_instance_that_was_frozen_waits_for_who_has_the_lease_now(world: World) -> None:
+def test_an_instance_that_was_frozen_waits_for_who_has_the_lease_now(world: ConsentWorld) -> None:
     theirs = render_lease(Lease("another-run", NOW + 130, 1))
     world.store.faults.fail("add", times=1)
     world.clock = Freezing(NOW, 115, lambda: world.store.note("lease", theirs))
@@ -202,7 +208,7 @@ def test_an_instance_that_was_frozen_waits_for_who_has_the_lease_now(world: Worl
     assert world.store.annotation("lease") == render_lease(Lease("", 0, 2))
 
 
-def test_every_event_of_a_consent_is_logged_as_published(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_event_of_a_consent_is_logged_as_published(world: ConsentWorld, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "token_refresh")
     world.consent()
     told = [getattr(record, "json_fields", {}) for record in caplog.records]
