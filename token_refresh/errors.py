@@ -20,7 +20,8 @@ TokenRefreshError
 │       └── Contended             the metadata keeps changing, or is read too late to be written
 ├── Unfinished            a named version was not acted on: the message is delivered again          503
 ├── Busy                  another holder has the lease, or another run works on the connection
-│   └── NotNow                the attempt is left for the next run
+│   ├── NotNow                the attempt is left for the next run
+│   └── Paused                its label says so by now, whatever the list said
 ├── PublishError          the topic did not take the event: owed, published by a later run
 ├── KeysUnavailable       an issuer's public keys cannot be read: send the token again                503
 ├── Undeliverable         a message did not leave: the event is delivered again
@@ -119,6 +120,10 @@ class NotNow(Busy):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class Paused(Busy):
+    """The connection was paused after it was listed: its grant may be in another project by now."""
 
 
 class PublishError(TokenRefreshError):

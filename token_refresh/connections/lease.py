@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from token_refresh.connections.swap import swap
-from token_refresh.core.connection import LEASE, Connection, SecretRecord
+from token_refresh.core.connection import LEASE, Connection, SecretRecord, is_paused
 from token_refresh.core.status import LONGEST_LEASE, Lease, lease_of, render_lease
-from token_refresh.errors import Busy, Contended, StoreError
+from token_refresh.errors import Busy, Contended, Paused, StoreError
 from token_refresh.ports import SecretStore
 from token_refresh.settings import Settings
 
@@ -72,25 +72,35 @@ class Leases:
         *,
         is_done: Callable[[SecretRecord], bool] = lambda _: False,
         takes_unsaved: bool = False,
+        unless_paused: bool = False,
     ) -> Iterator[Held]:
         """Hold the lease, and give it back whatever happens; one that cannot be given back ends by itself.
 
         When another holder wrote it first, `is_done` tells whether there is anything left to do. `takes_unsaved`: a
-        new grant need not wait for an old one that its holder cannot store. Raises `Busy`, `StoreError`.
+        new grant need not wait for an old one that its holder cannot store. `unless_paused`: lists may be hours old,
+        but the lease is written over the label as it is now. Raises `Busy`, `Paused`, `StoreError`.
         """
-        held = self._take(connection, version, is_done, takes_unsaved=takes_unsaved)
+        held = self._take(connection, version, is_done, takes_unsaved=takes_unsaved, unless_paused=unless_paused)
         try:
             yield held
         finally:
             self.give_back(held)
 
     def _take(
-        self, connection: Connection, version: int, is_done: Callable[[SecretRecord], bool], *, takes_unsaved: bool
+        self,
+        connection: Connection,
+        version: int,
+        is_done: Callable[[SecretRecord], bool],
+        *,
+        takes_unsaved: bool,
+        unless_paused: bool,
     ) -> Held:
         taken: list[tuple[Lease, Lease]] = []
         seen = lease_of(connection.record)
 
         def may_take(record: SecretRecord) -> bool:
+            if unless_paused:
+                _require_awake(record)
             lease = lease_of(record)
             if lease.is_held(self.clock()) and not (takes_unsaved and lease.unsaved):
                 return False
@@ -121,19 +131,22 @@ class Leases:
         needed = for_sends * (self.settings.http_timeout + 1)
         return held.lease.until - self.clock() >= needed
 
-    def regain(self, held: Held) -> None:
-        """Hold the lease again, or for longer. Raises `Busy` while another holder has it, `StoreError`.
+    def regain(self, held: Held, *, unless_paused: bool = False) -> None:
+        """Hold the lease again, or for longer. Raises `Busy` while another holder has it, `Paused`, `StoreError`.
 
-        What was known under the old lease may be old: look for newer versions by number.
+        What was known under the old lease may be old: look for newer versions by number. A reply is stored whatever
+        the label says; `unless_paused` is for what is not sent yet.
         """
-        self._renew(held, self.settings.lease_seconds, unsaved=False)
+        self._renew(held, self.settings.lease_seconds, unsaved=False, unless_paused=unless_paused)
 
     def keep_unsaved(self, held: Held) -> None:
         """Mark the lease: its holder keeps a new refresh token in memory. Raises as `regain`."""
         self._renew(held, min(_UNSAVED_RUNS * self.settings.run_every, LONGEST_LEASE), unsaved=True)
 
-    def _renew(self, held: Held, seconds: float, *, unsaved: bool) -> None:
+    def _renew(self, held: Held, seconds: float, *, unsaved: bool, unless_paused: bool = False) -> None:
         def may_take(record: SecretRecord) -> bool:
+            if unless_paused:
+                _require_awake(record)
             if held.is_over:  # ended with the process: who comes too late must not hold it up again
                 return False
             lease = lease_of(record)
@@ -190,3 +203,8 @@ class Leases:
     def is_ours(held: Held, record: SecretRecord) -> bool:
         """Tell whether the secret still carries this lease."""
         return lease_of(record).holder == held.lease.holder
+
+
+def _require_awake(record: SecretRecord) -> None:
+    if is_paused(record):
+        raise Paused(f"{record.secret_id} is paused")

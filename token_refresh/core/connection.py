@@ -81,6 +81,11 @@ class Connection:
         return self.access_token_format == "text"  # noqa: S105 - a format, not a secret
 
 
+def is_paused(record: SecretRecord) -> bool:
+    """Tell whether the label says that nothing is to be exchanged."""
+    return record.labels.get(LABEL) == "paused"
+
+
 def connection_name(secret_id: str) -> str:
     """Return the connection's name: the secret id without a trailing ``-refresh-token``."""
     name = secret_id.removesuffix(SUFFIX)
@@ -145,7 +150,7 @@ def parse_connection(record: SecretRecord) -> Connection | None:
         title=note.get("title") or None,
         purpose=note.get("purpose") or None,
         consent_warnings=_durations(note.get("consent-warnings"), problems),
-        paused=state == "paused",
+        paused=is_paused(record),
         consents=_count(note.get("consents")),
         problem="; ".join(problems) or None,
     )

@@ -30,7 +30,7 @@ from token_refresh.core.token_endpoint.outcome import (
     Unavailable,
     UnknownOutcome,
 )
-from token_refresh.errors import Busy, Misconfigured, NotNow, StoreError
+from token_refresh.errors import Busy, Misconfigured, NotNow, Paused, StoreError
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import AccessedVersion, SecretStore, TokenEndpoint
 from token_refresh.refresh.attempt import Attempt, Prepared, Reply
@@ -70,7 +70,7 @@ class Refresher:
             log.warning("%s: an older grant was exchanged than the stored token's: once more", connection.secret_id)
             newer = replace(attempt.situation, lowest_version=attempt.overtaken_by)
             attempt = self._attempt(attempt.connection, newer, until)
-        if attempt.verdict.outcome != Outcome.DEFERRED:
+        if attempt.verdict.outcome not in (Outcome.DEFERRED, Outcome.PAUSED):
             self.memory.remember_failure(connection.secret_id, attempt.verdict.back_off)
         self.memory.clients[connection.secret_id] = attempt.situation.client
         return attempt
@@ -87,6 +87,9 @@ class Refresher:
         except NotNow as fault:
             verdict = Verdict(Outcome.DEFERRED, fault.reason, situation.status)
             return Attempt(connection, situation, verdict, situation.facts)
+        except Paused:
+            verdict = Verdict(Outcome.PAUSED, "paused", situation.status)
+            return Attempt(replace(connection, paused=True), situation, verdict, situation.facts)
         except Busy:
             lease_seconds, is_unsaved = self.settings.lease_seconds, lease_of(connection.record).unsaved
             judge_in = partial(judge_busy, lease_seconds=lease_seconds, is_unsaved=is_unsaved)
@@ -121,7 +124,7 @@ class Refresher:
             facts = self.memory.reread(replace(prepared.connection, record=record))
             return facts is not None and facts.is_newer_than(prepared.situation.facts)
 
-        return self.leases.held(prepared.connection, prepared.version.number, is_done=is_done)
+        return self.leases.held(prepared.connection, prepared.version.number, is_done=is_done, unless_paused=True)
 
     def _newest_under_lease(self, prepared: Prepared, held: Held) -> tuple[Prepared, bool]:
         """Return what to exchange now that nobody else may, and whether its token may be spent already.
@@ -157,7 +160,7 @@ class Refresher:
             held.lease = replace(held.lease, kept=newest.number)
             newest = settle(self.store, prepared.connection.secret_id, held, newest)
         held.version = newest.number
-        self.leases.regain(held)
+        self.leases.regain(held, unless_paused=True)
         held.on_return = lambda _: {}
         return newest
 
