@@ -5,6 +5,7 @@ TokenRefreshError
 ├── UnknownConnection     a named connection does not exist                                         404
 ├── BadEnvironment        settings or providers file cannot be used; lists every problem            500
 ├── Misconfigured         a connection, its payload, client or provider cannot be used; names the fix
+│   └── PayloadError          what a secret holds is no grant, or no client (`core/grant.py`)
 ├── StoreError            Secret Manager did not do it
 │   ├── SecretMissing         no such secret
 │   ├── VersionMissing        the secret exists, the version does not
@@ -22,6 +23,7 @@ TokenRefreshError
 ├── Busy                  another holder has the lease, or another run works on the connection
 │   ├── NotNow                the attempt is left for the next run
 │   └── Paused                its label says so by now, whatever the list said
+├── Superseded            a newer grant was stored meanwhile: the reply to the one before it is dropped
 ├── PublishError          the topic did not take the event: owed, published by a later run
 ├── KeysUnavailable       an issuer's public keys cannot be read: send the token again                503
 ├── Undeliverable         a message did not leave: the event is delivered again
@@ -29,13 +31,18 @@ TokenRefreshError
 └── TransportError        HTTP to a provider
     ├── NotSent               the connection could not be opened: nothing was spent
     └── ReplyLost             sent, but no complete answer: it may have happened
+
+Outside the tree, because nothing of ours has broken: `Refused` is an answer to a browser, `Stop` is one to a shell. The
+others are `ValueError`s, which say what is wrong with a text of somebody else's. What follows from it, whoever reads
+the text decides: a bad environment, a refusal, a status, an exit code. They are `ProviderTableError`, `DiscoveryError`,
+`UnreachableError`, `SetError`, `CallbackError`, `TicketError`, `IdTokenError` and `WrongAccountError`.
 """
 
 from __future__ import annotations
 
 
 class TokenRefreshError(Exception):
-    """Anything this package raises on purpose."""
+    """Any exception of the tree."""
 
 
 class BadRequest(TokenRefreshError):
@@ -124,6 +131,10 @@ class NotNow(Busy):
 
 class Paused(Busy):
     """The connection was paused after it was listed: its grant may be in another project by now."""
+
+
+class Superseded(TokenRefreshError):
+    """A newer grant was stored meanwhile: the reply is of no use any more."""
 
 
 class PublishError(TokenRefreshError):

@@ -24,10 +24,10 @@ from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import Verdict
 from token_refresh.core.status import Status, lease_of, parse_status
 from token_refresh.core.token_endpoint.outcome import ErrorDetail
-from token_refresh.errors import Busy, StoreError
+from token_refresh.errors import Busy, StoreError, Superseded
 from token_refresh.refresh import refresher
 from token_refresh.refresh.access_tokens import AccessTokens
-from token_refresh.refresh.attempt import Attempt, Prepared, Reply, Superseded
+from token_refresh.refresh.attempt import Attempt, Prepared, Reply
 from token_refresh.refresh.preparation import Preparation
 from token_refresh.refresh.save import Saver
 

@@ -19,7 +19,6 @@ from google.auth.exceptions import GoogleAuthError
 
 from token_refresh.adapters.secret_admin import SecretAdmin
 from token_refresh.adapters.secret_manager_client import build_client, parent_of
-from token_refresh.core.grant import PayloadError
 from token_refresh.core.provider.definition import Provider
 from token_refresh.errors import (
     BadEnvironment,
@@ -113,7 +112,7 @@ def command(function: F) -> F:
         )
         try:
             return function(session, **options)
-        except (TokenRefreshError, PayloadError, GoogleAuthError, Stop) as fault:
+        except (TokenRefreshError, GoogleAuthError, Stop) as fault:
             _end(session, fault)
 
     return run  # type: ignore[return-value]

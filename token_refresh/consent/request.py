@@ -99,7 +99,7 @@ class Cases:
         check_unspent(connection, ticket)
         try:
             return self._read_parts(ticket, connection)
-        except (Misconfigured, PayloadError) as fault:
+        except Misconfigured as fault:
             misconfigured(connection, str(fault))
 
     def _read_parts(self, ticket: Ticket, connection: Connection) -> Case:

@@ -34,7 +34,7 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def resolve(template: str, request: TokenRequest) -> tuple[str, Mapping[str, str]]:
     """Fill a URL template of the provider, and return the values of all its variables; raises `Misconfigured`.
 
-    Nothing is sent to a URL that did not come from here, so that no request can forget the boundaries.
+    Whatever gets a client's secret or a grant gets it at a URL from here, so that no request can forget the boundaries.
     """
     check_registration(request)
     values = resolve_variables(request)

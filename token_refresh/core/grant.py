@@ -9,6 +9,7 @@ from typing import Final
 
 from token_refresh.core.json_object import text_of
 from token_refresh.core.secrecy import Secret
+from token_refresh.errors import Misconfigured
 
 MAX_TOKEN_LENGTH: Final = 16_384
 # Google's credential files whose refresh token, if any, belongs to an endpoint that the file itself names (AIP-4117).
@@ -17,7 +18,7 @@ _OF_OTHERS: Final = ("external_account", "external_account_authorized_user", "im
 _BOUNDARIES: Final = ("variables", "provider", "allowed_variables")
 
 
-class PayloadError(ValueError):
+class PayloadError(Misconfigured):
     """The payload cannot be used; the message names fault and fix and quotes nothing of it."""
 
 

@@ -62,10 +62,6 @@ class Attempt:
     overtaken_by: int = 0  # the version of a newer grant, whose access token lies below the one just written
 
 
-class Superseded(Exception):
-    """A newer grant was stored meanwhile: the reply is of no use any more."""
-
-
 class Whose(StrEnum):
     """What a version beside a reply holds."""
 

@@ -11,7 +11,6 @@ import logging
 from typing import Final
 
 from token_refresh.core.connection import Connection
-from token_refresh.core.grant import PayloadError
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured, judge_never_consented
 from token_refresh.core.token_endpoint.outcome import Unavailable
@@ -28,7 +27,7 @@ from token_refresh.errors import (
 log = logging.getLogger("token_refresh")
 
 # What a person must mend: the same again would fail again, and the message names fault and fix.
-TO_MEND: Final = (Misconfigured, PayloadError, VersionUnusable, SecretMissing, StoreDenied, StoreRefused)
+TO_MEND: Final = (Misconfigured, VersionUnusable, SecretMissing, StoreDenied, StoreRefused)
 
 
 def judge_fault(situation: Situation, fault: Exception) -> Verdict:

@@ -46,7 +46,7 @@ class Preparation:
     def prepare(self, connection: Connection, situation: Situation) -> Prepared:
         """Find everything that can be wrong before anything is sent.
 
-        Raises `Misconfigured`, `PayloadError`, `VersionMissing`, `VersionUnusable`, `SecretMissing`, `StoreError`.
+        Raises `Misconfigured`, `VersionMissing`, `VersionUnusable`, `SecretMissing`, `StoreError`.
         """
         if connection.problem:
             raise Misconfigured(connection.problem)

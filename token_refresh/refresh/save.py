@@ -24,11 +24,11 @@ from token_refresh.core.state.grant_end import GrantEnd, find_end, version_to_da
 from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
 from token_refresh.core.status import Lease, Outcome
 from token_refresh.core.token_endpoint.outcome import Refreshed, Unavailable
-from token_refresh.errors import Busy, SecretMissing, StoreError, VersionUnusable
+from token_refresh.errors import Busy, SecretMissing, StoreError, Superseded, VersionUnusable
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
 from token_refresh.refresh.access_tokens import AccessTokens
-from token_refresh.refresh.attempt import Attempt, Prepared, Reply, Superseded, Whose, render_payload
+from token_refresh.refresh.attempt import Attempt, Prepared, Reply, Whose, render_payload
 
 log = logging.getLogger("token_refresh")
 

@@ -15,7 +15,7 @@ from token_refresh.connections.directory import Directory
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.connection import ACCESS_TOKEN, STATUS, Connection
-from token_refresh.core.grant import Grant, PayloadError, RefreshTokenGrant, parse_grant
+from token_refresh.core.grant import Grant, RefreshTokenGrant, parse_grant
 from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.policy import wait
@@ -67,7 +67,7 @@ class Revocations:
             return _left(visit, Outcome.BUSY, "lease_held", "")
         except VersionMissing:
             return _left(visit, Outcome.MISCONFIGURED, "misconfigured", "there is no grant to revoke")
-        except (Misconfigured, PayloadError, StoreError) as fault:
+        except (Misconfigured, StoreError) as fault:
             verdict = judge_fault(visit.situation, fault)
             left = _left(visit, verdict.outcome, verdict.reason, str(fault))
             return replace(left, failed_at_store=is_of_store(fault))

@@ -1,4 +1,4 @@
-"""What can be found wrong before anything is sent to a token endpoint, and the URL that it is sent to."""
+"""What can be found wrong before anything is sent to a token endpoint."""
 
 from __future__ import annotations
 
