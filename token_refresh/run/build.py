@@ -74,7 +74,7 @@ def build_runner(
         store, outside.endpoint, settings, memory, preparation, incidents, leases, saver, unsaved, clock
     )
     visitor = Visitor(store, preparation, refresher, incidents, memory, unsaved, settings, clock)
-    verdicts = Verdicts(incidents, visitor, memory, settings, reservations, clock)
+    verdicts = Verdicts(incidents, memory, settings, reservations, clock)
     hosts = Paces(settings.token_requests_per_second, outside.monotonic, sleep)
     pool = Pool(crew, writes, hosts, unsaved, store.ledger, clock)
     janitor = Janitor(store.patient(), memory, incidents, reservations, clock)

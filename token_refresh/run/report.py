@@ -20,7 +20,6 @@ log = logging.getLogger("token_refresh")
 _LEVELS = {
     Outcome.SUSPECT: logging.WARNING,
     Outcome.UNAVAILABLE: logging.WARNING,
-    Outcome.DEFERRED: logging.INFO,
     Outcome.NEEDS_CONSENT: logging.ERROR,
     Outcome.REJECTED: logging.ERROR,
     Outcome.MISCONFIGURED: logging.ERROR,

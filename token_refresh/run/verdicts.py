@@ -29,7 +29,7 @@ from token_refresh.instance.quota import Priority
 from token_refresh.refresh.attempt import Attempt
 from token_refresh.refresh.faults import log_defect
 from token_refresh.run.moved import is_moved, leave_former_client
-from token_refresh.run.visit import Visit, Visitor
+from token_refresh.run.visit import Visit
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
@@ -72,7 +72,6 @@ class Verdicts:
     """Turn the attempts at one client's connections into statuses and events; threads may share it."""
 
     incidents: Incidents
-    visitor: Visitor
     memory: Memory
     settings: Settings
     writes: Reservations
