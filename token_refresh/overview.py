@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from token_refresh.connections.directory import is_suffixed, mark_name_clashes
+from token_refresh.connections.directory import Directory, is_suffixed
 from token_refresh.core.connection import Connection, parse_connection
 from token_refresh.core.overview.place import Place
 from token_refresh.core.overview.row import Reading, Row, Rules, build_row
@@ -81,6 +81,7 @@ class Overview:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
+        self._directory = Directory(store)
         self._publisher = publisher
         self._providers = providers
         self._links = links
@@ -172,8 +173,7 @@ class Overview:
         """Return the connections, and when they were listed."""
         if self._listed is None or anew or self._clock() - self._listed[0] > FRESH_SECONDS:
             now = self._clock()
-            found = map(parse_connection, self._store.list_connections())
-            self._listed = (now, mark_name_clashes(c for c in found if c is not None))
+            self._listed = (now, self._directory.list())
         return self._listed
 
     def _row(self, connection: Connection, reading: Reading) -> Row:

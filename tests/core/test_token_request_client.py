@@ -9,9 +9,10 @@ from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, Refr
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_request import TokenRequest
+from token_refresh.errors import Misconfigured
 
 TOKEN_URL, REFRESH_URL = "https://a.example/token", "https://a.example/refresh"
-CONNECTION = Connection("alice", SecretRecord("alice-refresh-token", {}, {}, "etag"))
+CONNECTION = Connection("alice", SecretRecord("alice-refresh-token", {}, {}, "etag"), client_secret_id="oauth-client-p")
 OWN, REGISTERED = Client("own", Secret("own")), Client("registered", Secret("registered"))
 KEY = ServiceAccountGrant("robot@project.example", Secret("key"))
 
@@ -37,3 +38,9 @@ def test_a_request_goes_to_the_endpoint_of_its_grant_with_the_client_of_its_payl
     asked_for: TokenRequest, endpoint: str, client: Client | None, *, has_own_client: bool
 ) -> None:
     assert (asked_for.endpoint, asked_for.client, asked_for.has_own_client) == (endpoint, client, has_own_client)
+
+
+def test_who_needs_a_client_is_told_where_to_store_one() -> None:
+    assert asked(None).require_client() == REGISTERED
+    with pytest.raises(Misconfigured, match="alice has no client registration: store one in oauth-client-p"):
+        asked(None, None).require_client()

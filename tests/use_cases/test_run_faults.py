@@ -37,6 +37,8 @@ def entry(world: RunWorld, name: str, **trigger: bool) -> dict[str, object]:
 
 
 KEY = {"type": "service_account", "client_email": "robot@p.iam"}
+# What mends a client registration.
+ADD = "gcloud secrets versions add {} --data-file=client_secret.json"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,11 @@ def test_a_payload_that_cannot_be_used(world: RunWorld, payload: str | bytes, wo
         pytest.param({"variables": "{"}, "token-refresh.variables", id="variables"),
         pytest.param({"client": "projects/p/secrets/x"}, "token-refresh.client", id="client"),
         pytest.param({"access-token-secret": "../good"}, "access-token-secret", id="access-token-secret"),
-        pytest.param({"client": "nowhere"}, "client registration nowhere does not exist", id="missing-client"),
+        pytest.param(
+            {"client": "nowhere"},
+            f"or create it: gcloud secrets create nowhere; {ADD.format('nowhere')}",
+            id="missing-client",
+        ),
         pytest.param({"access-token-secret": "mallory"}, "nowhere else", id="another-place"),
         pytest.param({"note": "x" * 15_000}, "16 KiB", id="no-room"),
     ],
@@ -90,13 +96,16 @@ def test_an_annotation_that_cannot_be_used(world: RunWorld, annotations: dict[st
 def test_a_missing_place_for_the_access_token(world: RunWorld) -> None:
     world.add("bad")
     del world.store.cloud.secrets["bad-access-token"]
-    assert "secret bad-access-token does not exist" in str(entry(world, "bad")["message"])
+    message = "access-token secret bad-access-token does not exist: gcloud secrets create bad-access-token"
+    assert entry(world, "bad")["message"] == message
     assert world.exchange.sent == ["good-token"], "found before anything is sent"
 
 
 def test_an_unknown_provider(world: RunWorld) -> None:
     world.add("bad", provider="nowhere")
-    assert 'provider "nowhere" is not defined' in str(entry(world, "bad")["message"])
+    message = str(entry(world, "bad")["message"])
+    assert message.startswith('provider "nowhere" is not defined')
+    assert message.endswith("(token-refresh providers list)")
 
 
 @pytest.mark.parametrize(
@@ -113,13 +122,16 @@ def test_a_client_registration_that_cannot_be_used(world: RunWorld, payload: str
     found = entry(world, "bad")
     assert found["outcome"] == "misconfigured"
     assert words in str(found["message"])
+    assert str(found["message"]).endswith(ADD.format("my-client"))
 
 
 def test_a_disabled_client_registration(world: RunWorld) -> None:
     world.store.create("my-client", "{}")
     world.store.set_state("my-client", 1, "DISABLED")
     world.add("bad", annotations={"token-refresh.client": "my-client"})
-    assert "client registration" in str(entry(world, "bad")["message"])
+    message = str(entry(world, "bad")["message"])
+    assert message.startswith("client registration: ")
+    assert message.endswith(ADD.format("my-client"))
 
 
 @pytest.mark.parametrize("state", ["DISABLED", "DESTROYED"])

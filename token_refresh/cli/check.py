@@ -12,9 +12,10 @@ import click
 from token_refresh.adapters.http import PooledTransport
 from token_refresh.cli.look import find_row
 from token_refresh.cli.session import UNREACHABLE, Session, Stop, command
+from token_refresh.connections.memory import find_provider, read_client
 from token_refresh.core import boundaries
 from token_refresh.core.connection import Connection
-from token_refresh.core.grant import Client, parse_client, parse_grant
+from token_refresh.core.grant import Client, parse_grant
 from token_refresh.core.http import HttpReply
 from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.provider.definition import Provider
@@ -35,9 +36,7 @@ _REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 def check_connection(session: Session, name: str) -> None:
     """Use the stored access token once, at the provider's userinfo endpoint or `probe_url`: say whether it works."""
     connection = find_row(session, name).connection
-    provider = session.parts.providers.get(connection.provider)
-    if provider is None:
-        raise Stop(f"provider {connection.provider} is not defined: say PROVIDERS_FILE")
+    provider = find_provider(session.parts.providers, connection.provider)
     token, scope = _read_token(session, connection)
     url, needs_openid = _find_probe(session, connection, provider)
     reply = _send(url, provider, token)
@@ -90,7 +89,7 @@ def _fill(session: Session, connection: Connection, provider: Provider, template
     registration: Client | None = None
     if not TokenRequest(connection, provider, grant).has_own_client:
         with suppress(StoreError):
-            registration = parse_client(store.access(connection.client_secret_id).payload)
+            registration, _ = read_client(store, connection.client_secret_id)
     return boundaries.resolve(template, TokenRequest(connection, provider, grant, registration))[0]
 
 

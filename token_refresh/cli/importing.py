@@ -17,6 +17,7 @@ from typing import IO, Final
 import click
 
 from token_refresh.cli.session import UNREACHABLE, WRONG_USE, Session, Stop, command, write_moment
+from token_refresh.connections.memory import find_provider, read_client
 from token_refresh.core.access_token import build_document
 from token_refresh.core.adoption import build_terraform
 from token_refresh.core.connection import (
@@ -29,12 +30,12 @@ from token_refresh.core.connection import (
     is_secret_id,
     parse_connection,
 )
-from token_refresh.core.grant import Client, RefreshTokenGrant, parse_client, parse_grant, render_rotated
+from token_refresh.core.grant import Client, RefreshTokenGrant, parse_grant, render_rotated
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome, UnknownOutcome
 from token_refresh.core.token_file import TokenFile, parse_token_file
 from token_refresh.core.token_request import TokenRequest
-from token_refresh.errors import SecretExists, SecretMissing, StoreDenied, StoreError, StoreUnavailable, VersionMissing
+from token_refresh.errors import Misconfigured, SecretExists, StoreDenied, StoreError, StoreUnavailable
 
 _TRIES: Final = 5
 _LARGEST_FILE: Final = 64 * 1024
@@ -106,10 +107,10 @@ def _find_provider(known: Mapping[str, Provider], wanted: str | None, found: Tok
         wanted = "google" if is_google else next(iter(fitting), None)
         if wanted is None:
             raise Stop("which provider? Say --provider (token-refresh providers list)", WRONG_USE)
-    wanted = wanted or "google"
-    if wanted not in known:
-        raise Stop(f"provider {wanted} is not defined: token-refresh providers list", WRONG_USE)
-    return known[wanted]
+    try:
+        return find_provider(known, wanted or "google")
+    except Misconfigured as fault:
+        raise Stop(str(fault), WRONG_USE) from None
 
 
 def _declare(  # noqa: PLR0913, PLR0917 - what a declaration has
@@ -153,15 +154,10 @@ def _build_request(session: Session, connection: Connection, provider: Provider,
     grant = parse_grant(found.payload)
     registration: Client | None = None
     if isinstance(grant, RefreshTokenGrant) and grant.client is None:
-        secret_id = connection.client_secret_id
         try:
-            registration = parse_client(session.parts.store.access(secret_id).payload)
-        except (SecretMissing, VersionMissing) as fault:
-            raise Stop(
-                f"the file has no client, and {fault}. Store the registration of the client that the refresh token was "
-                f"issued to: gcloud secrets create {secret_id}; gcloud secrets versions add {secret_id} "
-                "--data-file=client_secret.json"
-            ) from None
+            registration, _ = read_client(session.parts.store, connection.client_secret_id)
+        except Misconfigured as fault:
+            raise Stop(f"the file lacks the client that its refresh token was issued to, and {fault}") from None
     return TokenRequest(connection, provider, grant, registration)
 
 

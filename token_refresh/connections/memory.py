@@ -105,10 +105,7 @@ class Memory:
         try:
             self._stored(connection)
         except SecretMissing:
-            raise Misconfigured(
-                f"access-token secret {connection.access_token_secret_id} does not exist: create it "
-                f"(gcloud secrets create {connection.access_token_secret_id})"
-            ) from None
+            raise no_place(connection) from None
 
     def remember_access_token(self, connection: Connection, facts: AccessTokenFacts, version: int) -> StoredToken:
         """Note the version just written; returns what was known before."""
@@ -160,10 +157,7 @@ class Memory:
 
     def provider(self, connection: Connection) -> Provider:
         """Return the connection's provider; raises `Misconfigured`."""
-        provider = self.providers.get(connection.provider)
-        if provider is None:
-            raise Misconfigured(f'provider "{connection.provider}" is not defined: built in or in PROVIDERS_FILE')
-        return provider
+        return find_provider(self.providers, connection.provider)
 
     def client(self, secret_id: str, *, reread: bool = False) -> tuple[Client, int]:
         """Return a client registration and its version; raises `Misconfigured`, `StoreError`."""
@@ -173,11 +167,6 @@ class Memory:
             if secret_id not in self._clients:
                 self._clients[secret_id] = read_client(self.store, secret_id)
             return self._clients[secret_id]
-
-    def client_version(self, secret_id: str) -> int:
-        """Return the version that this instance uses; 0 when it has none."""
-        known = self._clients.get(secret_id)
-        return known[1] if known else 0
 
     def forget_clients(self, secret_ids: Iterable[str]) -> None:
         """Read these client registrations afresh at their next use."""
@@ -194,19 +183,36 @@ class Memory:
             self.back_offs.pop(secret_id, None)
 
 
+def no_place(connection: Connection) -> Misconfigured:
+    """Return the fault of a connection whose access token has no place."""
+    secret_id = connection.access_token_secret_id
+    return Misconfigured(f"access-token secret {secret_id} does not exist: gcloud secrets create {secret_id}")
+
+
+def find_provider(providers: Mapping[str, Provider], name: str) -> Provider:
+    """Find a provider by its key; raises `Misconfigured`."""
+    if name not in providers:
+        raise Misconfigured(
+            f'provider "{name}" is not defined: define it in PROVIDERS_FILE, or take one that is '
+            "(token-refresh providers list)"
+        )
+    return providers[name]
+
+
 def read_client(store: SecretStore, secret_id: str) -> tuple[Client, int]:
     """Read a client registration and its version; raises `Misconfigured`, `StoreError`."""
+    add = f"gcloud secrets versions add {secret_id} --data-file=client_secret.json"
     try:
         version = store.access(secret_id)
         return parse_client(version.payload), version.number
     except SecretMissing:
         raise Misconfigured(
-            f"client registration {secret_id} does not exist: create the secret, or name another one in the "
-            'annotation "token-refresh.client"'
+            f"client registration {secret_id} does not exist: name another one in token-refresh.client, or create it: "
+            f"gcloud secrets create {secret_id}; {add}"
         ) from None
     except VersionMissing:
-        raise Misconfigured(f"client registration {secret_id} has no version: add one") from None
+        raise Misconfigured(f"client registration {secret_id} has no version: {add}") from None
     except VersionUnusable as fault:
-        raise Misconfigured(f"client registration: {fault}") from None
+        raise Misconfigured(f"client registration: {fault}: {add}") from None
     except PayloadError as fault:
-        raise Misconfigured(f"client registration {secret_id}: {fault}") from None
+        raise Misconfigured(f"client registration {secret_id}: {fault}: {add}") from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from token_refresh.connections.directory import find_connection
-from token_refresh.connections.memory import read_client
+from token_refresh.connections.memory import find_provider, read_client
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.boundaries import resolve, start_anew
 from token_refresh.core.connection import Connection
@@ -105,9 +105,7 @@ class Cases:
     def _read_parts(self, ticket: Ticket, connection: Connection) -> Case:
         if connection.problem:
             raise Misconfigured(connection.problem)
-        provider = self.providers.get(connection.provider)
-        if provider is None:
-            raise Misconfigured(f'provider "{connection.provider}" is not defined')
+        provider = find_provider(self.providers, connection.provider)
         if provider.authorization_url is None:
             raise Misconfigured(f"provider {provider.name} has no authorization_url")
         if not connection.scopes:
@@ -121,14 +119,11 @@ class Cases:
             raise Refused(reason, "set token-refresh.owner" if reason == AccountFault.NO_OWNER else "", connection.name)
         registered = None if grant and grant.client else read_client(self.store, connection.client_secret_id)[0]
         token_request = start_anew(TokenRequest(connection, provider, grant, registered))
-        client = token_request.client
-        if client is None:
-            raise Misconfigured(f"connection {connection.name} has no client registration")
         authorization_url, values = resolve(provider.authorization_url, token_request)
         return Case(
             ticket=ticket,
             token_request=token_request,
-            client=client,
+            client=token_request.require_client(),
             authorization_url=authorization_url,
             issuer=resolve(provider.issuer, token_request)[0] if provider.issuer else None,
             values=values,

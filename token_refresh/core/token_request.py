@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from token_refresh.core.connection import Connection
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.provider.definition import Provider
+from token_refresh.errors import Misconfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,12 @@ class TokenRequest:
         if isinstance(self.grant, ServiceAccountGrant):
             return None
         return self.registration if self.grant is None else self.grant.client or self.registration
+
+    def require_client(self) -> Client:
+        """Return the client that is authenticated; raises `Misconfigured`."""
+        if self.client is None:
+            raise Misconfigured(
+                f"connection {self.connection.name} has no client registration: store one in "
+                f"{self.connection.client_secret_id}, or name another one in token-refresh.client"
+            )
+        return self.client

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from token_refresh.connections.lease import Held, Leases
-from token_refresh.connections.memory import Memory, StoredToken
+from token_refresh.connections.memory import Memory, StoredToken, no_place
 from token_refresh.connections.swap import swap
 from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document, parse_facts
 from token_refresh.core.connection import ACCESS_TOKEN, Connection
@@ -65,8 +65,8 @@ class AccessTokens:
             written = self.store.add(connection.access_token_secret_id, document)
         except SecretMissing:
             self.memory.forget_access_token(connection)
-            message = f"access-token secret {connection.access_token_secret_id} does not exist: create it"
-            return prepared.concluded(judge_misconfigured(replace(situation, version=current), message))
+            verdict = judge_misconfigured(replace(situation, version=current), str(no_place(connection)))
+            return prepared.concluded(verdict)
         except (StoreDenied, StoreRefused) as fault:
             situation = replace(situation, version=current)
             verdict = judge_misconfigured(situation, str(fault), needs_exchange=True)

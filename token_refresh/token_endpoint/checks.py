@@ -30,9 +30,7 @@ def check(request: TokenRequest, signer: Signer) -> None:
 
 def check_client(request: TokenRequest, signer: Signer) -> None:
     """Check that there is a client, and that it has what the provider's `client_auth` needs; raises `Misconfigured`."""
-    provider, client = request.provider, request.client
-    if client is None:
-        raise Misconfigured(f"provider {provider.name}: there is no client registration")
+    provider, client = request.provider, request.require_client()
     where = f"client registration of {client.client_id}"
     if not (client.client_id.isascii() and client.client_id.isprintable()):
         raise Misconfigured("client registration: client_id has characters that RFC 6749, appendix A.1, forbids")

@@ -29,7 +29,7 @@ from token_refresh.core.token_endpoint.revocation import (
     classify_revocation,
 )
 from token_refresh.core.token_request import TokenRequest
-from token_refresh.errors import Misconfigured, NotSent, ReplyLost
+from token_refresh.errors import NotSent, ReplyLost
 from token_refresh.ports import HttpTransport, Signer
 from token_refresh.token_endpoint.exchange import sign_client_assertion
 
@@ -54,13 +54,12 @@ class Revoker:
 
     def revoke(self, request: TokenRequest, *, access_token: Secret | None) -> Revocation:
         """Revoke a grant; at most two requests. Raises `Misconfigured` where URL or client cannot be used."""
-        provider, grant, client = request.provider, request.grant, request.client
+        provider, grant = request.provider, request.grant
         impossible = self.check(provider, grant)
         if impossible is not None:
             return impossible
         assert isinstance(grant, RefreshTokenGrant)  # noqa: S101 - `check` has seen to it
-        if client is None:
-            raise Misconfigured(f"provider {provider.name}: there is no client registration")
+        client = request.require_client()
         own = {"client_id": quote(client.client_id, safe="")}
         url, values = resolve(fill(provider.revocation_url or "", own), request)
         audience, _ = resolve(provider.token_url, request)
