@@ -39,7 +39,7 @@ def ill(owner: str = "alice@example.com", **changes: Any) -> Row:
         pytest.param(build(fresh(2800)), "Refreshed with the next run.", id="due"),
         pytest.param(build(), "Refreshed with the next run.", id="new"),
         pytest.param(build(fresh(9000)), "Refreshed by the next run that comes.", id="overdue"),
-        pytest.param(build(fresh(10, 500)), "but runs come every 5 minutes", id="too short"),
+        pytest.param(build(fresh(10, 500)), "Next refresh: ", id="too short"),
         pytest.param(build(state="paused"), "Nothing, until its label says enabled.", id="paused"),
         pytest.param(build(format="xml"), "Refreshed with the next run.", id="odd, before a run has seen it"),
         pytest.param(ill(state="suspect"), "Only a second refusal", id="suspect"),
@@ -97,6 +97,17 @@ def test_what_happens_next(row: Row, sentence: str) -> None:
         (build(Reading(pending=True)), "Nothing is wrong with it."),
         (build(), "the next run fetches the first"),
         (build(fresh(9000)), "and no run has refreshed it."),
+        (
+            build(fresh(10, 300)),
+            (
+                "Runs come every 5 min (RUN_EVERY), and it is refreshed only 2.5 min before its token runs out: "
+                "until the schedule runs more often, readers may find one that has run out."
+            ),
+        ),
+        (
+            build(fresh(10, 600), refresh_before_expiry="25"),
+            "it is refreshed only 25 s before its token runs out: readers may find one that has run out.",
+        ),
         (build(created_at=NOW - 9000), "no run has looked at it since it was declared"),
         (build(Reading(problem="permission denied on secret x")), "cannot be read: permission denied on secret x."),
         (ill(), "The provider no longer honours the grant: it was revoked or has expired."),
@@ -132,7 +143,14 @@ def test_an_incident_of_the_client_that_is_the_connections_own_is_told_once() ->
         (build(fresh(9000)), "Scheduler job", "Runs have stopped"),
         (build(Reading(problem="x")), "service account may read it", ""),
         (build(state="paused"), "label back to enabled", ""),
-        (build(fresh(10, 500)), "RUN_EVERY", ""),
+        (
+            build(fresh(10, 300)),
+            (
+                "Let runs come more often than every 2.5 min: in Terraform by the variable schedule, else by the "
+                "Scheduler job and RUN_EVERY of every function."
+            ),
+            "An access token is about to run out",
+        ),
         (ill(state="rejected", reason="invalid_client"), "client at the provider", "A client is rejected"),
         (ill(state="unavailable", reason="http_503"), "retried automatically", "Refreshing fails"),
         (ill(reason="revoked_by_operator"), "If it is needed again", "A connection needs consent"),
@@ -144,6 +162,35 @@ def test_what_would_mend_it(row: Row, do: str, section: str) -> None:
     assert do in fix.do
     assert fix.section == section
     assert " " not in fix.anchor
+
+
+@pytest.mark.parametrize(
+    ("row", "do"),
+    [
+        pytest.param(
+            build(fresh(10, 3600), refresh_before_expiry="120"),
+            "RUN_EVERY of every function. A larger margin helps, if its provider allows it: "
+            "token-refresh.refresh-before-expiry above RUN_EVERY.",
+            id="a margin that somebody has set",
+        ),
+        pytest.param(
+            build(fresh(10, 600), refresh_before_expiry="25"),
+            "No schedule is often enough: Cloud Scheduler runs once a minute at most. A larger margin helps, if its "
+            "provider allows it: token-refresh.refresh-before-expiry above RUN_EVERY, with runs more often than every "
+            "5 min.",
+            id="such a margin, under a minute, and half of the life is too short as well",
+        ),
+        pytest.param(
+            build(fresh(10, 90)),
+            "once a minute at most. Have its provider make tokens that live longer.",
+            id="a life of which half is under a minute",
+        ),
+    ],
+)
+def test_what_would_keep_it_fresh(row: Row, do: str) -> None:
+    fix = explained(row).fix
+    assert fix is not None
+    assert fix.do.endswith(do)
 
 
 def test_what_is_well_needs_no_mending() -> None:

@@ -61,15 +61,15 @@ def test_trouble_comes_first_by_incident_and_what_is_well_is_folded_away() -> No
         ["crm-0", "crm-1", "crm-2", "crm-3", "crm-4"],
         7,
     )
-    assert names(single.rows) == ["dead", "late", "hidden"]
+    assert names(single.rows) == ["dead", "late", "hidden", "well-c"]
     assert [(g.fold, names(g.rows)) for g in (new, healthy, paused)] == [
         ("new", ["fresh-one"]),
-        ("healthy", ["well-a", "well-b", "well-c"]),
+        ("healthy", ["well-a", "well-b"]),
         ("paused", ["holiday"]),
     ]
-    assert (listing.found, listing.attention, listing.total) == (None, 10, 15)
+    assert (listing.found, listing.attention, listing.total) == (None, 11, 15)
     assert dict(listing.counts)["rejected"] == 7
-    assert headline(listing) == "10 of 15 connections need attention"
+    assert headline(listing) == "11 of 15 connections need attention"
 
 
 def test_an_incident_of_one_connection_is_no_group() -> None:
@@ -80,21 +80,28 @@ def test_an_incident_of_one_connection_is_no_group() -> None:
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        (Query(state="healthy"), ["well-a", "well-b", "well-c"]),
+        (Query(state="healthy"), ["well-a", "well-b"]),
+        (Query(state="attention", words="well"), ["well-c"]),
         (Query(state="attention", words="crm-1"), ["crm-1"]),
         (Query(words="  ZOE  example "), ["well-a"]),
         (Query(words="idle"), ["dead"]),
         (Query(words="well a"), ["well-a"]),
         (Query(words="nothing"), []),
         (Query(incident="client_rejected.1.client", words="6"), ["crm-6"]),
-        (Query(state="healthy", sort="expires"), ["well-c", "well-a", "well-b"]),
-        (Query(state="healthy", sort="owner"), ["well-a", "well-b", "well-c"]),
+        (Query(state="healthy", sort="expires"), ["well-a", "well-b"]),
+        (Query(state="healthy", sort="owner"), ["well-a", "well-b"]),
         (Query(state="needs_consent", sort="since"), ["dead"]),
         (Query(state="cannot_keep_fresh"), ["well-c"]),
     ],
 )
 def test_only_what_was_asked_for(query: Query, found: list[str]) -> None:
     assert names(select(ROWS, query)) == found
+
+
+def test_what_cannot_be_kept_fresh_is_found_however_else_it_stands() -> None:
+    rows = [*ROWS, row("dead-and-short", fresh(10, 400), reason="idle_expiry")]
+    assert names(select(rows, Query(state="cannot_keep_fresh"))) == ["dead-and-short", "well-c"]
+    assert dict(build_listing(rows, Query()).counts)["cannot_keep_fresh"] == 2
 
 
 def test_an_order_of_ones_own_is_flat() -> None:
@@ -135,6 +142,7 @@ def test_an_address_is_read_and_nonsense_in_it_is_nothing(asked: tuple[str, ...]
         ([row("a", fresh(60)), row("b", label="paused")], "All connections are healthy"),
         ([row("a", label="paused")], "Nothing needs attention"),
         ([row("a", fresh(9000))], "1 of 1 connections needs attention"),
+        ([row("a", fresh(10, 400)), row("b", fresh(60))], "1 of 2 connections needs attention"),
         ([row("a", Reading(pending=True))], "1 connections"),
     ],
 )

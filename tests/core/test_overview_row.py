@@ -72,6 +72,9 @@ def fresh(refreshed: float = 60, life: float = 3600) -> Reading:
         pytest.param(
             build(Reading(problem="denied")), "healthy", "unreadable", False, id="a token that cannot be read"
         ),
+        pytest.param(build(fresh(10, 500)), "healthy", "cannot_keep_fresh", False, id="runs come too rarely"),
+        pytest.param(build(fresh(1200, 500)), "healthy", "overdue", True, id="and none has come: overdue says more"),
+        pytest.param(build(fresh(10, 500), state="paused"), "paused", "paused", False, id="paused, and too short"),
         pytest.param(build(Reading(pending=True)), "healthy", "healthy", False, id="not looked at yet"),
         pytest.param(build(), "healthy", "new", False, id="declared a minute ago"),
         pytest.param(build(created_at=NOW - 700), "healthy", "overdue", True, id="declared, and no run has come"),

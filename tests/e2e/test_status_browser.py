@@ -100,7 +100,7 @@ def test_the_head_tells_the_project_and_the_readers_own_zone(world: World, page:
     expect(page.locator(".place")).to_contain_text(f"Project {world.stack.project}")
     expect(page.locator(".place")).to_contain_text("Secrets global")
     expect(page.locator(".zone")).to_have_text("Asia/Tokyo")
-    expect(page).to_have_title(re.compile(r"^\(14\) Connections · "))
+    expect(page).to_have_title(re.compile(r"^\(15\) Connections · "))
 
 
 def test_a_view_costs_two_lists_and_accesses(world: World, context: BrowserContext) -> None:
@@ -117,6 +117,9 @@ def test_trouble_comes_first_by_incident_and_what_is_well_is_folded(page: Page) 
     incident = page.locator(".incident")
     expect(incident.locator("h2")).to_contain_text("oauth-client-crm")
     expect(incident.locator(".row")).to_have_count(5)
+    short = row(page, "short-lived")
+    expect(short.locator(".badge")).to_have_text("Cannot be kept fresh")
+    expect(short.locator(".why")).to_contain_text("until the schedule runs more often")
     incident.get_by_text("Show all 7").click()
     expect(page.locator(".found")).to_contain_text("7 of 58 connections share this incident.")
     assert "incident=" in page.url
@@ -132,7 +135,7 @@ def test_trouble_comes_first_by_incident_and_what_is_well_is_folded(page: Page) 
 
 def test_filter_search_and_sort_stand_in_the_address(page: Page) -> None:
     page.get_by_role("link", name="Healthy 4").click()
-    expect(page.locator(".row")).to_have_count(42)
+    expect(page.locator(".row")).to_have_count(41)
     page.get_by_placeholder("Find").press_sequentially("mailbox person1")
     expect(page.locator(".found")).to_contain_text("11 of 58")
     assert page.evaluate("document.activeElement.className") == "find"

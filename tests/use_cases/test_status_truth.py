@@ -91,8 +91,18 @@ def test_a_newest_version_that_is_no_document_or_disabled_cannot_be_read(world: 
 def test_a_token_too_short_for_the_schedule(world: ConsentWorld) -> None:
     world.store.note("status", None)
     refreshed(world, ago=10, life=400)
-    assert listed(world)[0]["cannot_keep_fresh"] is True
-    assert "Cannot be kept fresh" in words(page(world))
+    (row,) = listed(world)
+    assert (row["state"], row["cannot_keep_fresh"]) == ("healthy", True)
+    said = words(page(world))
+    assert "1 of 1 connections needs attention" in said
+    assert "until the schedule runs more often, readers may find one that has run out" in said
+    assert "Let runs come more often than every 3.33 min" in said
+    assert "Healthy" not in said
+    assert said.count("Cannot be kept fresh") == 2, "on the row, and to filter by"
+    for state in ("attention", "cannot_keep_fresh"):
+        assert [r["name"] for r in asked(world, f"state={state}")["connections"]] == [NAME]
+    assert asked(world, "state=healthy")["connections"] == []
+    assert asked(world, f"view=row&connection={NAME}")["said"] == "Refreshed.", "what the button was pressed for"
 
 
 def test_project_and_region_are_in_the_head(world: ConsentWorld) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.use_cases.test_status_page import FIELDS, give_token, listed, make_healthy, page, words
 from tests.use_cases.test_status_truth import HOUR, JSON, asked, refreshed
 from tests.worlds.consents import CANARIES, DEAD, NAME, NOW, SECRET, ConsentWorld
-from token_refresh.core.overview.listing import ATTENTION, TOO_SHORT
+from token_refresh.core.overview.listing import ATTENTION
 from token_refresh.core.overview.row import Standing
 from token_refresh.core.status import State, render_status
 from token_refresh.errors import StoreDenied
@@ -227,7 +227,7 @@ def test_filter_and_search_work_for_json_too(world: ConsentWorld) -> None:
 
 def test_every_state_is_a_standing_and_every_standing_has_its_words() -> None:
     assert set(State) < set(Standing)
-    assert set(WORDS) == {*Standing, ATTENTION, TOO_SHORT}
+    assert set(WORDS) == {*Standing, ATTENTION}
 
 
 def test_a_fault_while_the_page_is_streamed_is_said_in_it(world: ConsentWorld) -> None:

@@ -23,7 +23,6 @@ from token_refresh.core.overview.listing import (
     ATTENTION,
     BY_STANDING,
     SORTS,
-    TOO_SHORT,
     Group,
     Listing,
     Query,
@@ -54,12 +53,12 @@ WORDS: Final = {
     Standing.MISCONFIGURED: "Misconfigured",
     Standing.OVERDUE: "Overdue",
     Standing.UNREADABLE: "Cannot be read",
+    Standing.CANNOT_KEEP_FRESH: "Cannot be kept fresh",
     Standing.UNAVAILABLE: "Unavailable",
     Standing.SUSPECT: "Suspect",
     Standing.NEW: "Not run yet",
     Standing.HEALTHY: "Healthy",
     Standing.PAUSED: "Paused",
-    TOO_SHORT: "Cannot be kept fresh",
 }
 _MARK: Final = "<!--rows-->"
 # Signatures and the moment of the look are new each time: they are not news.
@@ -138,14 +137,14 @@ class StatusView:
 
     def row_now(self, row: Row) -> dict[str, object]:
         """Return one row as the page's script takes it: `mark` tells whether there has been an attempt."""
-        words = WORDS[row.standing]
-        said = "Refreshed." if row.standing == Standing.HEALTHY else f"{words}."
+        is_good = row.standing in (Standing.HEALTHY, Standing.CANNOT_KEEP_FRESH)  # a refresh was asked for: it is done
+        said = "Refreshed." if is_good else f"{WORDS[row.standing]}."
         return {
             "name": row.name,
             "mark": row.mark,
             "html": self._row(row),
             "said": said,
-            "good": row.standing == Standing.HEALTHY,
+            "good": is_good,
         }
 
     def history(self, name: str) -> str:

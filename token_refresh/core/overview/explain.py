@@ -16,20 +16,26 @@ from token_refresh.core.incident.events import NEVER_CONSENTED, REVOKED_BY_OPERA
 from token_refresh.core.incident.incident import REMINDERS, event_type_of
 from token_refresh.core.incident.words import Fix, Words
 from token_refresh.core.overview.row import Row, Standing
+from token_refresh.core.state.timing import LONGEST_MARGIN
 from token_refresh.core.status import Status
-from token_refresh.core.units import HOUR
+from token_refresh.core.units import HOUR, MINUTE
 
 Sentence: TypeAlias = tuple[str | float, ...]
 
 OWNER: Final = "Its owner"
 OPERATORS: Final = "The operators"
-# A heading of docs/runbook.md.
+# Headings of docs/runbook.md.
 NO_RUN: Final = "Runs have stopped"
+_RUNS_OUT: Final = "An access token is about to run out"
 _SUSPECTED: Final = (
     "Tried again in each run. Only a second refusal, some time after the first, makes it certain; until then its owner "
     "is not asked."
 )
-_MORE_RUNS: Final = "Let the Scheduler run more often, and set RUN_EVERY to that."
+_MOST_OFTEN: Final = MINUTE  # Cloud Scheduler's schedules are crontab's
+_HOW: Final = "in Terraform by the variable schedule, else by the Scheduler job and RUN_EVERY of every function"
+_NO_SCHEDULE: Final = "No schedule is often enough: Cloud Scheduler runs once a minute at most."
+_MARGIN: Final = "token-refresh.refresh-before-expiry above RUN_EVERY"
+_LONGER: Final = "Have its provider make tokens that live longer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,8 @@ class Explanation:
 def explain(row: Row, words: Words, *, project: str, run_every: float, now: float) -> Explanation:
     """Explain one connection; `run_every` in seconds, `now` in epoch seconds."""
     told = tuple(_told(row))
-    return Explanation(_why(row), _next(row, told, run_every, now), told, _fix(row, words, project), _warning(row))
+    fix = _fix(row, words, project, run_every)
+    return Explanation(_why(row, run_every), _next(row, told, now), told, fix, _warning(row))
 
 
 def say(sentence: Sentence, write: Callable[[float], str]) -> str:
@@ -68,13 +75,19 @@ def find_reminder_after(hours: int) -> int | None:
     return next((reminder for reminder in REMINDERS if reminder > hours), None)
 
 
-def _why(row: Row) -> Sentence:
+def _why(row: Row, run_every: float) -> Sentence:
     if row.standing == Standing.OVERDUE:
         if row.due_at is None:
             return ("It has no access token, and no run has looked at it since it was declared.",)
         return ("It has been due since ", row.due_at, ", and no run has refreshed it.")
     if row.standing == Standing.UNREADABLE:
         return (f"Its access token cannot be read: {row.reading.problem}. So this page does not know how it stands.",)
+    if row.standing == Standing.CANNOT_KEEP_FRESH:
+        margin = row.margin or 0
+        runs = f"Runs come every {_span(run_every)} (RUN_EVERY)"
+        until = "until the schedule runs more often, " if margin > _MOST_OFTEN else ""
+        found = f"{until}readers may find one that has run out."
+        return (f"{runs}, and it is refreshed only {_span(margin)} before its token runs out: {found}",)
     if row.standing == Standing.NEW:
         return ("It has no access token yet: the next run fetches the first.",)
     if row.standing == Standing.HEALTHY:
@@ -82,7 +95,7 @@ def _why(row: Row) -> Sentence:
     return (row.message or "",)
 
 
-def _fix(row: Row, words: Words, project: str) -> Fix | None:
+def _fix(row: Row, words: Words, project: str, run_every: float) -> Fix | None:
     if row.standing == Standing.OVERDUE:
         return Fix("See whether the Scheduler job is on, and what the last runs have logged.", section=NO_RUN)
     if row.standing == Standing.UNREADABLE:
@@ -90,9 +103,26 @@ def _fix(row: Row, words: Words, project: str) -> Fix | None:
     if row.standing == Standing.PAUSED:
         return Fix("Set its label back to enabled.")
     if row.state == Standing.HEALTHY or row.cause is None:
-        return Fix(_MORE_RUNS) if row.cannot_keep_fresh else None
+        return _more_runs(row, run_every) if row.cannot_keep_fresh else None
     c = row.connection
     return words.fix(row.cause, project=project, provider=c.provider, connection=c.name, secret=c.secret_id)
+
+
+def _more_runs(row: Row, run_every: float) -> Fix:
+    """Say which schedule would keep it fresh, or what else would."""
+    margin, life = row.margin or 0, row.reading.facts.life if row.reading.facts else 0
+    longest = life * LONGEST_MARGIN
+    ways = [f"Let runs come more often than every {_span(margin)}: {_HOW}." if margin > _MOST_OFTEN else _NO_SCHEDULE]
+    if margin < longest > _MOST_OFTEN:
+        also = f", with runs more often than every {_span(longest)}" if longest <= run_every else ""
+        ways.append(f"A larger margin helps, if its provider allows it: {_MARGIN}{also}.")
+    elif margin <= _MOST_OFTEN:
+        ways.append(_LONGER)
+    return Fix(" ".join(ways), section=_RUNS_OUT)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / MINUTE:.3g} min" if seconds >= MINUTE else f"{seconds:.3g} s"
 
 
 def _warning(row: Row) -> str | None:
@@ -104,14 +134,14 @@ def _warning(row: Row) -> str | None:
     return None
 
 
-def _next(row: Row, told: tuple[Told, ...], run_every: float, now: float) -> Sentence:
+def _next(row: Row, told: tuple[Told, ...], now: float) -> Sentence:
     status = row.status
     if row.standing == Standing.OVERDUE:
         return ("Refreshed by the next run that comes.",)
     if row.standing == Standing.PAUSED:
         return ("Nothing, until its label says enabled.",)
     if row.state == Standing.HEALTHY or status is None:
-        return _refreshed(row, run_every, now)
+        return _refreshed(row, now)
     if row.state == Standing.NEEDS_CONSENT:
         return _waits(row, status, told, now)
     if row.state == Standing.SUSPECT:
@@ -123,12 +153,9 @@ def _next(row: Row, told: tuple[Told, ...], run_every: float, now: float) -> Sen
     return (*_tried(status, now), ".")
 
 
-def _refreshed(row: Row, run_every: float, now: float) -> Sentence:
+def _refreshed(row: Row, now: float) -> Sentence:
     if row.due_at is None or row.due_at <= now:
         return ("Refreshed with the next run.",)
-    if row.cannot_keep_fresh:
-        minutes = f"{run_every / 60:g}"
-        return (f"Refreshed with each run, but runs come every {minutes} minutes: too rarely for a token this short.",)
     return ("Next refresh: ", row.due_at, ".")
 
 

@@ -24,14 +24,13 @@ SORTS: Final = {
     "since": "Longest in this state",
 }
 ATTENTION: Final = "attention"
-TOO_SHORT: Final = "cannot_keep_fresh"
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """What was asked for: words, one client's incident, an order, and how many rows.
 
-    `state` is a standing, `attention` or `cannot_keep_fresh`.
+    `state` is a standing or `attention`; `cannot_keep_fresh` finds all that it is true of, however else they stand.
     """
 
     state: str = ""
@@ -75,7 +74,7 @@ def parse_query(state: str, words: str, incident: str, sort: str, size: str) -> 
     """Read what an address asks for; nonsense reads as nothing."""
     number = int(size) if size.isascii() and size.isdigit() and len(size) < 6 else PAGE  # noqa: PLR2004
     return Query(
-        state=state if state in (*STANDINGS, ATTENTION, TOO_SHORT) else "",
+        state=state if state in (*STANDINGS, ATTENTION) else "",
         words=words[:200],
         incident=incident[:100],
         sort=sort if sort in SORTS else BY_STANDING,
@@ -98,13 +97,13 @@ def select(rows: Iterable[Row], query: Query) -> list[Row]:
 def build_listing(rows: Sequence[Row], query: Query) -> Listing:
     """Arrange the rows: what needs attention first, by client incident; what is well and what is paused folded away."""
     counts = Counter[str](row.standing for row in rows)
-    counts[TOO_SHORT] = sum(row.cannot_keep_fresh for row in rows)
+    counts[Standing.CANNOT_KEEP_FRESH] = sum(row.cannot_keep_fresh for row in rows)
     chosen = select(rows, query)
     groups = _arrange(chosen, query.size) if query.is_plain else (Group(tuple(chosen[: query.size]), len(chosen)),)
     return Listing(
         groups=groups,
         found=None if query.is_plain else len(chosen),
-        counts=tuple((s, counts[s]) for s in (*STANDINGS, TOO_SHORT) if counts[s]),
+        counts=tuple((s, counts[s]) for s in STANDINGS if counts[s]),
         attention=sum(map(needs_attention, rows)),
         total=len(rows),
         pending=sum(row.reading.pending for row in rows),
@@ -158,7 +157,7 @@ def _fits(row: Row, query: Query) -> bool:
         return False
     if query.state == ATTENTION:
         return needs_attention(row)
-    if query.state == TOO_SHORT:
+    if query.state == Standing.CANNOT_KEEP_FRESH:
         return row.cannot_keep_fresh
     return not query.state or row.standing == query.state
 

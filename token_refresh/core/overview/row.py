@@ -1,12 +1,13 @@
 """A connection as it is shown: everything that can be said of it, from what was read a moment ago.
 
-`state` is the contract's; `standing` is what people see, in which two troubles that no annotation tells of have names:
+`state` is the contract's; `standing` is what people see, in which troubles that no annotation tells of have names:
 
-standing        means
-overdue         healthy by its annotation, but past due by more than two runs: nobody refreshes it
-unreadable      healthy by its annotation, but its access token cannot be read
-new             no run has looked at it yet
-(state)         anything else
+standing           means
+overdue            healthy by its annotation, but past due by more than two runs: nobody refreshes it
+unreadable         healthy by its annotation, but its access token cannot be read
+cannot_keep_fresh  healthy by its annotation, but runs come too rarely: its token may run out between two of them
+new                no run has looked at it yet
+(state)            anything else
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Standing(StrEnum):
     MISCONFIGURED = State.MISCONFIGURED
     OVERDUE = "overdue"
     UNREADABLE = "unreadable"
+    CANNOT_KEEP_FRESH = "cannot_keep_fresh"
     UNAVAILABLE = State.UNAVAILABLE
     SUSPECT = State.SUSPECT
     NEW = "new"
@@ -74,6 +76,7 @@ class Row:
     reading: Reading
     version: int | None
     due_at: float | None
+    margin: float | None  # s, how long before its end the access token is refreshed
     grant_ends_at: float | None
     cannot_keep_fresh: bool
 
@@ -163,35 +166,38 @@ def build_row(
     annotated = status_of(connection)
     version = _version(connection, annotated, reading.facts)
     state, reason, message = _state(connection, annotated)
-    due_at, too_short = None, False
+    due_at, margin, too_short = None, None, False
     if reading.facts:
         due = margins(connection, provider, rules.refresh_before_expiry, reading.facts, rules.run_every)
-        due_at, too_short = due.due_at, due.cannot_keep_fresh
+        due_at, margin, too_short = due.due_at, due.margin, due.cannot_keep_fresh
     status = annotated if annotated and annotated.state.value == state else None
     late_from = due_at if due_at is not None else (connection.record.created_at or None)
     is_late = late_from is not None and now > late_from + _RUNS_LATE * rules.run_every
     return Row(
         connection=connection,
         state=state,
-        standing=_standing(state, reading, status, is_late=is_late),
+        standing=_standing(state, reading, status, is_late=is_late, too_short=too_short),
         reason=reason,
         message=message,
         status=status,
         reading=reading,
         version=version,
         due_at=due_at,
+        margin=margin,
         grant_ends_at=_grant_end(provider, reading.facts),
         cannot_keep_fresh=too_short,
     )
 
 
-def _standing(state: Standing, reading: Reading, status: Status | None, *, is_late: bool) -> Standing:
+def _standing(state: Standing, reading: Reading, status: Status | None, *, is_late: bool, too_short: bool) -> Standing:
     if state != Standing.HEALTHY or reading.pending:
         return state
     if reading.problem:
         return Standing.UNREADABLE
     if is_late:
         return Standing.OVERDUE
+    if too_short:
+        return Standing.CANNOT_KEEP_FRESH
     return Standing.NEW if reading.facts is None and status is None else Standing.HEALTHY
 
 

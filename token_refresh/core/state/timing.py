@@ -15,7 +15,7 @@ from token_refresh.core.connection import Connection
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.units import DAY, HOUR, MINUTE
 
-_OWN_MARGIN_CAP: Final = 0.5
+LONGEST_MARGIN: Final = 0.5  # of a token's life
 _DEFAULT_MARGIN_CAP: Final = 0.25
 _JITTER: Final = 0.1
 _CACHED: Final = 2**15  # a run asks for each connection several times
@@ -55,20 +55,26 @@ def margins(
 ) -> Margins:
     """Compute when a connection is due: ``expires_at - margin - jitter``, the jitter fixed per connection.
 
-    The connection's own margin and the provider's are capped at half of the token's life; the default at a quarter,
-    but it leaves room for a run (`run_every` + 300 s, at most half of the life). `cannot_keep_fresh`: runs that come
-    every `run_every` seconds come too late for this margin (contract 3, 4).
+    `cannot_keep_fresh`: runs that come every `run_every` seconds come too late for this margin (contract 3, 4).
     """
     wanted = connection.refresh_before_expiry or (provider.refresh_before_expiry if provider else None)
     if facts is None:
         return Margins(wanted or default, 0.0)
-    longest = facts.life * _OWN_MARGIN_CAP
-    if wanted:
-        margin = min(wanted, longest)
-    else:
-        margin = max(min(default, facts.life * _DEFAULT_MARGIN_CAP), min(run_every + _RUN_ALLOWANCE, longest))
+    margin = find_margin(wanted, default, facts.life, run_every)
     due_at = facts.expires_at - margin * (1 + _JITTER * spread(connection.name))
     return Margins(margin, due_at, cannot_keep_fresh=margin <= run_every)
+
+
+def find_margin(wanted: float | None, default: float, life: float, run_every: float) -> float:
+    """Find how long before its end a token of this life is refreshed.
+
+    The margin that the connection or its provider wants is capped at half of the life; the default at a quarter, but
+    it leaves room for a run (`run_every` + 300 s, at most half of the life).
+    """
+    longest = life * LONGEST_MARGIN
+    if wanted:
+        return min(wanted, longest)
+    return max(min(default, life * _DEFAULT_MARGIN_CAP), min(run_every + _RUN_ALLOWANCE, longest))
 
 
 @lru_cache(maxsize=_CACHED, typed=True)
