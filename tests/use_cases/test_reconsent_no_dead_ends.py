@@ -86,6 +86,13 @@ def test_trouble_on_the_way_to_the_first_token_is_told_in_the_owners_words(world
     assert "does not accept this service at the moment" in page.get_data(as_text=True)
 
 
+def test_news_that_the_topic_has_not_taken_yet_is_no_trouble(world: ConsentWorld) -> None:
+    world.publisher.down = True
+    world.consent()
+    page = world.browser.get(f"/done/{NAME}?look=2")
+    assert title(page) == "Saved. The first token is being fetched."
+
+
 def test_one_look_reads_metadata_once_and_no_token(world: ConsentWorld) -> None:
     world.store.create(f"{NAME}-access-token", "old")
     world.consent()

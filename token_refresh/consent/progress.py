@@ -9,7 +9,7 @@ from typing import Final
 from token_refresh.consent.request import Case, Cases
 from token_refresh.core.consent.account import Account
 from token_refresh.core.consent.session import Receipt
-from token_refresh.core.status import status_of
+from token_refresh.core.status import State, status_of
 from token_refresh.errors import SecretMissing, StoreError
 from token_refresh.ports import SecretStore
 from token_refresh.words import load_words
@@ -77,7 +77,9 @@ class Progress:
 
     def _trouble(self, receipt: Receipt) -> str:
         status = status_of(self.cases.find(receipt.connection))
-        return load_words().for_owner(status.reason, receipt.provider) if status and status.reason != "healthy" else ""
+        if status is None or status.state == State.HEALTHY:
+            return ""
+        return load_words().for_owner(status.reason, receipt.provider)
 
 
 def _facts(receipt: Receipt) -> dict[str, object]:
