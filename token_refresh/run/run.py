@@ -6,18 +6,20 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final, final
 
 from token_refresh.core.connection import Connection
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import token_endpoint_host
-from token_refresh.core.status import Status
+from token_refresh.core.status import State, Status
 from token_refresh.core.trigger import Trigger
 from token_refresh.instance.lanes import Task
 from token_refresh.instance.quota import Priority
 from token_refresh.run.visit import Visit
 
 _CLEAN_SHARE: Final = 1 / 20
+_WEIGHED_WITHIN: Final = 30.0  # s
 # Writes of one refresh: the access token and the destruction of an old one; of a replaced refresh token besides: the
 # lease, the new refresh token, the release, and the destruction of an old one.
 _WRITES: Final = 2
@@ -36,7 +38,7 @@ class Run:
     listed: list[Connection] | None = None
     claimed: set[str] = field(default_factory=set)
     unread: list[Visit] = field(default_factory=list)  # connections that were named and cannot be read
-    _troubled: list[Connection] | None = None
+    _troubled: dict[str, Connection] | None = None
 
     @property
     def ends(self) -> float:
@@ -57,8 +59,14 @@ class Run:
     def troubled(self, status_of: Callable[[Connection], Status | None]) -> list[Connection]:
         """Return those of the listed connections that have a status; none when nothing was listed."""
         if self._troubled is None and self.listed is not None:
-            self._troubled = [c for c in self.listed if status_of(c)]
-        return self._troubled or []
+            self._troubled = {c.secret_id: c for c in self.listed if status_of(c)}
+        return list((self._troubled or {}).values())
+
+    def note(self, connection: Connection, status: Status | None) -> None:
+        """Note what was recorded of a connection, for those whose verdicts are weighed after it."""
+        if self._troubled is not None:
+            self._troubled.pop(connection.secret_id, None)
+            self._troubled.update({connection.secret_id: connection} if status else {})
 
     @property
     def is_whole(self) -> bool:
@@ -73,16 +81,20 @@ class Run:
 
 @final
 class OpenAttempts:
-    """Which attempts of each client are still open, and what those that have ended came to."""
+    """Which attempts of each client are still open, and what those that have ended came to.
+
+    Verdicts are weighed together where a run is short; where it is long, none waits longer than half a minute.
+    """
 
     def __init__(self, due: Iterable[Visit]) -> None:
         self._client = {v.connection.secret_id: v.client for v in due}
         self._open = Counter(self._client.values())
         self._ended = defaultdict[str, list[Visit]](list)
+        self._since: dict[str, float] = {}  # the first of them ended
         self.failed: list[Visit] = []  # at Secret Manager: judged when it is known whether all have
 
-    def end(self, visit: Visit) -> list[Visit]:
-        """Note that a visit has ended; return the client's visits if it was the last one that is open."""
+    def end(self, visit: Visit, now: float) -> list[Visit]:
+        """Note that a visit has ended; return those of clients of which none is open, or one has waited for long."""
         client = self._client.pop(visit.connection.secret_id, None)
         if client is None:
             client = visit.client
@@ -92,7 +104,14 @@ class OpenAttempts:
             self.failed.append(visit)
         elif visit.attempt:
             self._ended[client].append(visit)
-        return self._ended.pop(client, []) if not self._open[client] else []
+            self._since.setdefault(client, now)
+        ready = [] if self._open[client] else [client]
+        ready += takewhile(lambda c: now - self._since[c] >= _WEIGHED_WITHIN, self._since)  # the oldest stand first
+        return [ended for each in dict.fromkeys(ready) for ended in self._take(each)]
+
+    def _take(self, client: str) -> list[Visit]:
+        self._since.pop(client, None)
+        return self._ended.pop(client, [])
 
 
 def is_outage(visits: Sequence[Visit]) -> bool:
@@ -114,7 +133,12 @@ def build_task(visit: Visit, provider: Provider | None, work: Callable[[], Visit
     )
 
 
-def urgency(visit: Visit, run: Run) -> tuple[bool, float, str]:
-    """Return what to sort by: versions that were named, then least life first (contract 9)."""
+def urgency(visit: Visit, run: Run) -> tuple[bool, bool, float, str]:
+    """Return what to sort by: versions that were named, then least life first (contract 9).
+
+    What was refused has none, and will hardly have any now: it goes last, or a thousand of them would leave none to
+    those who live.
+    """
     left = visit.facts.expires_at - run.began if visit.facts else 0.0
-    return (visit.connection.name not in run.trigger.versions, left, visit.connection.name)
+    was_refused = visit.situation.state in (State.REJECTED, State.NEEDS_CONSENT)
+    return (visit.connection.name not in run.trigger.versions, was_refused, left, visit.connection.name)

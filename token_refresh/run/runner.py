@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from token_refresh.connections.directory import Directory
 from token_refresh.core.connection import Connection
@@ -173,21 +174,31 @@ class Runner:
         done = {v.connection.secret_id: v for v in visits}
         due = [v for v in visits if v.decision.attempt and v.attempt is None]
         attempts = OpenAttempts(due)
-        for visit in visits:
-            if not visit.decision.attempt or visit.attempt:
-                waited = self.verdicts.settle(self.visitor.wait(visit) if visit.attempt is None else visit)
-                done[visit.connection.secret_id] = waited
-                self._record(attempts.end(waited), done, run)
-        # While the due wait for a host's pace, what has run out is destroyed: else it would pile up behind them.
-        beside = self._destructions(v for v in visits if not v.decision.attempt)
-        for task, result in self.pool.run(self._tasks(due, run), run.priority, run.until, beside):
-            visit = result or done[task.key].decided(self._deferred())
-            done[task.key] = visit
-            self._record(attempts.end(visit), done, run)
+        for visit in self._ended(visits, due, run):
+            done[visit.connection.secret_id] = visit
+            self._record(attempts.end(visit, self.clock()), done, run)
+            if visit.outcome == Outcome.REFRESHED and not self.visitor.incidents.status_of(visit.connection):
+                self._free(visit, run)  # whoever names it now need not wait for the others of its client
         # Where all fail at Secret Manager, that is its outage and no connection's trouble: the run answers 503.
         if not is_outage([*done.values(), *run.unread]):
             self._record(attempts.failed, done, run)
         return [done[v.connection.secret_id] for v in visits]
+
+    def _ended(self, visits: Sequence[Visit], due: Sequence[Visit], run: Run) -> Iterator[Visit]:
+        """Yield the attempts as they end, and between them those that only wait and have something to tell.
+
+        After a mass incident these are thousands, and to tell is to write: the due do not wait for all of them.
+        """
+        incidents, attempted = self.visitor.incidents, {v.connection.secret_id: v for v in due}
+        waiting = [v for v in visits if v.connection.secret_id not in attempted]
+        telling = (v for v in waiting if v.attempt or v.situation.back_off or incidents.status_of(v.connection))
+        settled = (self.verdicts.settle(v if v.attempt else self.visitor.wait(v), run.until) for v in telling)
+        # While the due wait for a host's pace, what has run out is destroyed: else it would pile up behind them.
+        beside = self._destructions(v for v in waiting if not v.decision.attempt)
+        for task, result in self.pool.run(self._tasks(due, run), run.priority, run.until, beside):
+            yield result or attempted[task.key].decided(self._deferred())
+            yield from islice(settled, 1)
+        yield from settled
 
     def _deferred(self) -> Decision:
         reason = NOT_SAVED if self.unsaved.may_spend() is None else "run_seconds"
@@ -232,14 +243,16 @@ class Runner:
         for visit in visits:
             by_client[visit.client].append(visit)
         for client, own in by_client.items():
-            neighbours = self._neighbours(client, own, run)
+            neighbours = self._neighbours(client, own, done, run)
             own = self.verdicts.leave_former_clients(own, partial(run.as_it_is, done))  # noqa: PLW2901
             was_in_doubt = any(
                 s and is_mass(s.client_event_id)
                 for s in map(self.visitor.incidents.status_of, (*(v.connection for v in own), *neighbours))
             )
             told, neighbours = self.verdicts.record(own, neighbours, run.until)
-            done.update({v.connection.secret_id: v for v in told})
+            for visit in told:
+                done[visit.connection.secret_id] = visit
+                run.note(visit.connection, self.visitor.incidents.status_of(visit.connection))
             if was_in_doubt and any(v.outcome == Outcome.REFRESHED for v in told):
                 self._try_suspects(neighbours, told, done, run)
         for visit in visits:
@@ -251,14 +264,15 @@ class Runner:
             run.claimed.discard(key)
             self.claims.release(key)
 
-    def _neighbours(self, client: str, own: Sequence[Visit], run: Run) -> list[Connection]:
+    def _neighbours(self, client: str, own: Sequence[Visit], done: Mapping[str, Visit], run: Run) -> list[Connection]:
         """Return the client's other connections, where the verdicts depend on them; else those that are in trouble."""
         if self.verdicts.needs_neighbours(own):
             try:
-                listed = self._list(run)
+                self._list(run)
             except StoreError as fault:
                 log.warning("the connections cannot be listed, so verdicts are judged by what is known: %s", fault)
                 return []
+            listed = run.as_it_is(done) or []
         else:  # all is well: whoever has no status has no part in an incident that may be over
             listed = run.troubled(self.visitor.incidents.status_of)
         names = {v.connection.secret_id for v in own}

@@ -30,41 +30,10 @@ from token_refresh.refresh.attempt import Attempt
 from token_refresh.refresh.faults import log_defect
 from token_refresh.run.moved import is_moved, leave_former_client
 from token_refresh.run.visit import Visit
+from token_refresh.run.weighing import Weighing
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
-
-
-@dataclass(frozen=True, slots=True)
-class Weighing:
-    """What is known of the client when its connections' verdicts are told."""
-
-    incidents: ClientIncidents
-    has_refreshed: bool
-    is_mass: bool
-    refreshed_at: float
-
-    def blames_client(self, visit: Visit) -> bool:
-        """Tell whether a verdict blames the client: no connection of it was refreshed since this one was refused.
-
-        What was refused only now blames it in any case: once per client and incident (contract 5), and a client that
-        still works for others ends that with its next refresh.
-        """
-        attempt = visit.attempt
-        verdict = attempt.verdict if attempt else None
-        if attempt is None or verdict is None or not verdict.starts_client_fault or verdict.status is None:
-            return False
-        before = attempt.situation.status
-        if before is None or before.state != State.REJECTED or before.client not in ("", visit.client):
-            return True
-        if verdict.status.client_event_id:
-            return not self.incidents.is_over(verdict.status)
-        return not self.has_refreshed and self.refreshed_at <= verdict.status.since
-
-    def points_at_client(self, visit: Visit) -> bool:
-        """Tell whether the connection is one of a burst that points at the client."""
-        verdict = visit.attempt.verdict if visit.attempt else None
-        return self.is_mass and verdict is not None and verdict.is_death and verdict.outcome == Outcome.SUSPECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +93,23 @@ class Verdicts:
         # A refreshed connection speaks before one that is still ill.
         order = sorted(range(len(weighed)), key=lambda i: weighed[i].outcome != Outcome.REFRESHED)
         told = {i: self._guarded(weighed[i], known, affected, until) for i in order}
-        left = [self._let_leave(neighbour, known.incidents) for neighbour in neighbours]
+        left = [self._let_leave(neighbour, known.incidents, until) for neighbour in neighbours]
         self.told_over.update(known.incidents.told)
         for client in {v.client for v in visits}:
             (self.in_incident.add if known.incidents.is_open else self.in_incident.discard)(client)
         return [told[i] for i in range(len(weighed))], left
 
-    def settle(self, visit: Visit) -> Visit:
-        """Publish what a connection owes, or what is due although nothing was attempted."""
+    def settle(self, visit: Visit, until: float) -> Visit:
+        """Publish what a connection owes, or what is due although nothing was attempted; not later than `until`."""
         connection, status = visit.connection, self.incidents.status_of(visit.connection)
+        is_due = status and (status.owed or self.incidents.is_to_be_reminded(connection, status))
+        if not (is_due and self.writes.reserve(Priority.VERDICT, until - self.clock())):
+            return visit
         try:
             if status and status.owed:
                 connection = self.incidents.publish_owed(connection, status, visit.facts)
                 status = self.incidents.status_of(connection)
-            if status and not connection.paused:  # nothing happens to it until its label says otherwise
+            if status:
                 connection = self.incidents.remind(connection, status, visit.facts)
         except StoreError as fault:
             _say(connection, fault)
@@ -214,7 +186,7 @@ class Verdicts:
         """Tell of one connection; what could not be written is decided again by the next run."""
         try:
             if visit.outcome == Outcome.REFRESHED:
-                return self._tell_refreshed(visit, known)
+                return self._tell_refreshed(visit, known, until)
             return self._tell(visit, known, affected, until)
         except StoreError as fault:
             _say(visit.connection, fault)
@@ -242,11 +214,11 @@ class Verdicts:
             status = announce(status, EventType.CLIENT_REJECTED, visit.connection.secret_id)
         if status == attempt.situation.status and not status.owed:
             return visit
-        if not self.writes.reserve(Priority.VERDICT, until - self.clock()):
-            incidents.unsay(before)
-            return visit
-        detail = verdict.detail.error_description
-        connection = self.incidents.record(visit.connection, status, visit.facts, description=detail, affected=affected)
+        connection, detail = None, verdict.detail.error_description
+        if self.writes.reserve(Priority.VERDICT, until - self.clock()):
+            connection = self.incidents.record(
+                visit.connection, status, visit.facts, description=detail, affected=affected
+            )
         if connection is None:
             incidents.unsay(before)
             return visit
@@ -256,11 +228,11 @@ class Verdicts:
             connection = self.incidents.remind(connection, written, visit.facts)
         return replace(visit, connection=connection)
 
-    def _tell_refreshed(self, visit: Visit, known: Weighing) -> Visit:
+    def _tell_refreshed(self, visit: Visit, known: Weighing, until: float) -> Visit:
         attempt, connection = visit.attempt, visit.connection
         assert attempt  # noqa: S101 - it was refreshed
         status = self.incidents.status_of(connection)
-        if status:
+        if status and self.writes.reserve(Priority.VERDICT, until - self.clock()):
             left = known.incidents.leave(status)
             version = visit.facts.connection_version if visit.facts else 0
             has_consented = visit.situation.was_consenting and version > status.version
@@ -279,15 +251,16 @@ class Verdicts:
             status = self.incidents.status_of(connection)
             self.incidents.warn_of_end(connection, status, visit.facts, end.at, warning)
 
-    def _let_leave(self, neighbour: Connection, incidents: ClientIncidents) -> Connection:
+    def _let_leave(self, neighbour: Connection, incidents: ClientIncidents, until: float) -> Connection:
         """Take a connection that was not attempted out of an incident that is over."""
         status = self.incidents.status_of(neighbour)
         if status is None or not incidents.is_over(status):
             return neighbour
+        written, left = None, incidents.leave(status)
         try:
-            written = self.incidents.record(neighbour, incidents.leave(status), None)
+            if self.writes.reserve(Priority.VERDICT, until - self.clock()):
+                written = self.incidents.record(neighbour, left, None)
         except StoreError as fault:
-            written = None
             _say(neighbour, fault)
         if written is None:
             incidents.unsay(status)
