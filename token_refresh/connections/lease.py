@@ -47,12 +47,9 @@ class Held:
     is_unsaved: bool = False
     is_over: bool = False  # no more to be renewed
     is_given_back: bool = False
+    is_settled: bool = True  # else it is given back as it was found: an abandoned one must go on telling of its doubt
     changes: dict[str, str | None] = field(default_factory=dict)
     on_return: Callable[[SecretRecord], Mapping[str, str | None]] = lambda _: {}
-
-    def unchanged(self) -> dict[str, str | None]:
-        """Return the annotation as it was: an abandoned lease must go on telling that a token may be spent."""
-        return {LEASE: None if self.before == Lease() else render_lease(self.before)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +176,11 @@ class Leases:
             return
         held.is_over = True
         holder, until = (held.lease.holder, self.clock()) if held.maybe_spent else ("", 0)
-        lease = Lease(holder, until, held.version, kept=held.lease.kept)
+        left = Lease(holder, until, held.version, kept=held.lease.kept) if held.is_settled else held.before
 
         def notes(record: SecretRecord) -> dict[str, str | None]:
-            return {**held.changes, LEASE: render_lease(lease), **held.on_return(record)}
+            lease = None if left == Lease() else render_lease(left)
+            return {**held.changes, LEASE: lease, **held.on_return(record)}
 
         try:
             record = swap(self.store, held.connection.record, notes, lambda r: self.is_ours(held, r))

@@ -90,8 +90,9 @@ class NewGrantSaver:
 
     def _put_leased(self, connection: Connection, grant: NewGrant) -> int:
         with self.leases.held(connection, grant.version, takes_unsaved=True) as held:
-            held.on_return = lambda _: held.unchanged()  # while nothing is stored
+            held.is_settled = False  # while nothing is stored
             held.version = version = self._add(held, grant)
+            held.is_settled = True
             lease: Mapping[str, str | None] = {} if grant.rotates else {LEASE: None}
             held.on_return = lambda record: {**self._changes(record, grant, version), **lease}
         self._publish(held.connection, grant)

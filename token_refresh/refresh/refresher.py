@@ -104,15 +104,17 @@ class Refresher:
     def _exchange_and_save(self, prepared: Prepared, began: int, until: float) -> Attempt:
         if not prepared.is_single_use:
             outcome = self._explain(prepared, self.endpoint.refresh(prepared.request), maybe_spent=False)
-            return self._conclude(prepared, outcome, None, began)
+            if isinstance(outcome, Refreshed):
+                return self.saver.save(prepared, outcome, None)
+            return self._judge(prepared.connection, prepared.situation, began, partial(judge, outcome=outcome))
         with self.unsaved.spending(), self._held(prepared) as held:
             prepared, held.maybe_spent = self._newest_under_lease(prepared, held)
             held.version = prepared.version.number
             self._require_time(until)
             outcome = self._exchange_under_lease(prepared, held)
-            attempt = self._conclude(prepared, outcome, held, began) if isinstance(outcome, Refreshed) else None
-        prepared = replace(prepared, request=replace(prepared.request, connection=held.connection))
-        attempt = attempt or self._conclude(prepared, outcome, held, began)
+            attempt = self.saver.save(prepared, outcome, held) if isinstance(outcome, Refreshed) else None
+        if attempt is None:  # nobody waits for the lease while it is judged
+            attempt = self._judge(held.connection, prepared.situation, began, partial(judge, outcome=outcome))
         return replace(attempt, connection=held.connection)
 
     def _require_time(self, until: float) -> None:
@@ -155,13 +157,13 @@ class Refresher:
 
     def _named(self, prepared: Prepared, held: Held, newest: AccessedVersion) -> AccessedVersion:
         """Let the lease name the version that may be spent; what a dead holder has left behind is settled first."""
-        held.on_return = lambda _: held.unchanged()  # until then the next holder must find the same doubt
+        held.is_settled = False  # until then the next holder must find the same doubt
         if is_in_doubt(held, newest.number):
             held.lease = replace(held.lease, kept=newest.number)
             newest = settle(self.store, prepared.connection.secret_id, held, newest)
         held.version = newest.number
         self.leases.regain(held, unless_paused=True)
-        held.on_return = lambda _: {}
+        held.is_settled = True
         return newest
 
     def _exchange_under_lease(self, prepared: Prepared, held: Held) -> TokenOutcome:
@@ -175,11 +177,6 @@ class Refresher:
         elif self.leases.has_time(held):  # a grace window may still give us the answer
             outcome = self.endpoint.refresh(prepared.request)
         return self._explain(prepared, outcome, maybe_spent=held.maybe_spent)
-
-    def _conclude(self, prepared: Prepared, outcome: TokenOutcome, held: Held | None, began: int) -> Attempt:
-        if isinstance(outcome, Refreshed):
-            return self.saver.save(prepared, outcome, held)
-        return self._judge(prepared.connection, prepared.situation, began, lambda s: judge(s, outcome))
 
     def _has_newer_client(self, attempt: Attempt) -> bool:
         """Never blame a client whose secret was replaced while this instance was warm."""

@@ -137,7 +137,7 @@ class Saver:
             self._say(reply, fault)
             self.leases.end(reply.held)
         else:
-            self._release(reply)
+            self._note_stored(reply)
             self.leases.give_back(reply.held)
 
     def _save_at_the_end(self, reply: Reply) -> None:
@@ -244,7 +244,7 @@ class Saver:
 
     def _finish(self, reply: Reply) -> Attempt:
         """Publish the access token of a stored reply, if it is still good and no other holder went on meanwhile."""
-        self._release(reply)
+        self._note_stored(reply)
         held, prepared = reply.held, reply.prepared
         if reply.is_outdone:
             return prepared.outdone()
@@ -257,7 +257,7 @@ class Saver:
                 return prepared.outdone()
         return self.access_tokens.write(prepared, reply.refreshed, held, reply.own, reply.end, reply.received_at)
 
-    def _release(self, reply: Reply) -> None:
+    def _note_stored(self, reply: Reply) -> None:
         """Note that a reply is stored: its lease may be released, naming the version to exchange next."""
         self.unsaved.forget(reply.secret_id, reply)
         held = reply.held
@@ -267,7 +267,7 @@ class Saver:
         """Forget a reply: a newer grant has been stored."""
         log.warning("%s: a newer grant was stored meanwhile; the reply to the old one is dropped", reply.name)
         reply.top = reply.seen
-        self._release(reply)
+        self._note_stored(reply)
         return reply.prepared.outdone()
 
     def _keep(self, reply: Reply) -> Attempt:

@@ -73,7 +73,7 @@ class Revocations:
             return replace(left, failed_at_store=is_of_store(fault))
 
     def _revoke_under_lease(self, visit: Visit, prepared: Prepared, held: Held) -> Visit:
-        held.on_return = lambda _: held.unchanged()
+        held.is_settled = False
         connection = held.connection
         version = read_newest(self.store, connection.secret_id, known=prepared.version, probe=True)
         request = replace(prepared.request, connection=connection, grant=parse_grant(version.payload))
@@ -83,7 +83,7 @@ class Revocations:
         if isinstance(ended, NotRevoked):
             said = f"the provider has not confirmed ({ended.reason}): nothing was changed, try again"
             return _left(visit, Outcome.UNAVAILABLE, ended.reason, said)
-        held.version, held.on_return = version.number, lambda _: {}
+        held.version, held.is_settled = version.number, True
         situation = replace(visit.situation, version=version.number, now=self.clock())
         verdict = judge_revoked(situation)
         assert verdict.status  # noqa: S101 - a revocation always has one
