@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import click
 
-from token_refresh.cli.session import Session, Stop, command, write_moment, write_table
+from token_refresh.cli.session import Session, Stop, command, with_schedule, write_moment, write_table
 from token_refresh.core.overview.explain import Explanation, Sentence, explain, say
 from token_refresh.core.overview.listing import Query, select
 from token_refresh.core.overview.row import Row
@@ -14,6 +15,7 @@ from token_refresh.words import load_words
 
 
 @click.command("list")
+@with_schedule
 @command
 def list_connections(session: Session) -> None:
     """Show every connection and its state."""
@@ -25,11 +27,14 @@ def list_connections(session: Session) -> None:
     lines = write_table(("NAME", "PROVIDER", "OWNER", "STATE", "REASON", "ACCESS TOKEN UNTIL"), table)
     if not rows:
         lines = ["There is no connection yet: token-refresh import FILE --name NAME"]
-    session.show({"connections": [row.as_json(None) for row in rows]}, lines)
+    run_every = session.settings.run_every
+    _say_schedule(session, rows)
+    session.show({"run_every": run_every, "connections": [row.as_json(None) for row in rows]}, lines)
 
 
 @click.command("explain")
 @click.argument("name")
+@with_schedule
 @command
 def explain_connection(session: Session, name: str) -> None:
     """Say why a connection is in its state, who was told, what happens next, and what would fix it."""
@@ -37,7 +42,8 @@ def explain_connection(session: Session, name: str) -> None:
     now = time.time()
     s = session.settings
     found = explain(row, load_words(), project=s.project, run_every=s.run_every, now=now)
-    session.show(_explanation_json(row, found), _explanation_lines(row, found, now))
+    _say_schedule(session, [row])
+    session.show({**_explanation_json(row, found), "run_every": s.run_every}, _explanation_lines(row, found, now))
 
 
 def find_row(session: Session, name: str) -> Row:
@@ -46,6 +52,12 @@ def find_row(session: Session, name: str) -> Row:
     if row is None:
         raise Stop(f"there is no connection {name}: token-refresh list")
     return row
+
+
+def _say_schedule(session: Session, rows: Iterable[Row]) -> None:
+    """Say which schedule was assumed, where what is shown depends on it."""
+    if any(row.overdue or row.cannot_keep_fresh for row in rows):
+        session.progress(f"Runs are taken to come every {session.settings.run_every:g} s: --run-every, or RUN_EVERY")
 
 
 def _expiry(row: Row) -> str:

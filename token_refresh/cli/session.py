@@ -56,15 +56,25 @@ class Session:
     project: str = ""
     location: str = ""
     as_json: bool = False
+    run_every: float | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     has_shown: bool = False
 
     @functools.cached_property
     def settings(self) -> Settings:
         """Return the settings; raises `Stop` where no project is known."""
-        options = {"GOOGLE_CLOUD_PROJECT": self.project, "SECRET_MANAGER_LOCATION": self.location}
-        settings = read_settings({**self.environ, **{name: value for name, value in options.items() if value}})
+        settings = self.environment
         return settings if settings.project else replace(settings, project=_default_project())
+
+    @functools.cached_property
+    def environment(self) -> Settings:
+        """Return the settings as options and environment say them: perhaps without a project."""
+        options = {
+            "GOOGLE_CLOUD_PROJECT": self.project,
+            "SECRET_MANAGER_LOCATION": self.location,
+            "RUN_EVERY": str(self.run_every or ""),
+        }
+        return read_settings({**self.environ, **{name: value for name, value in options.items() if value}})
 
     @functools.cached_property
     def known_providers(self) -> dict[str, Provider]:
@@ -109,6 +119,7 @@ def command(function: F) -> F:
             project=project or before.project,
             location=location or before.location,
             as_json=as_json or before.as_json,
+            run_every=options.pop("run_every", None),
         )
         try:
             return function(session, **options)
@@ -116,6 +127,16 @@ def command(function: F) -> F:
             _end(session, fault)
 
     return run  # type: ignore[return-value]
+
+
+def with_schedule(function: F) -> F:
+    """Give a subcommand an option for the deployment's schedule, which only its functions know."""
+    return click.option(
+        "--run-every",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="How often runs come: what is overdue, and what can be kept fresh, depends on it (RUN_EVERY, else 300).",
+    )(function)
 
 
 def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
