@@ -6,14 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.connection import Connection, SecretRecord, parse_connection
-from token_refresh.core.incident.events import EventType, build_event_id
+from tests.worlds.statuses import DEAD, NOW, REFUSED
+from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.incident import (
     announce,
     announce_client,
     announce_unwritten,
-    build_event,
     carry,
     end_client_incident,
     event_type_of,
@@ -27,29 +25,11 @@ from token_refresh.core.incident.incident import (
     owe,
     recover,
     remind,
-    reminder_due,
     rename,
     settle,
-    severity_of,
     told_beside,
 )
 from token_refresh.core.status import State, Status
-
-NOW = 1_000_000.0
-HOUR = 3600.0
-DEAD = Status(
-    State.NEEDS_CONSENT, "revoked_or_expired", NOW, version=5, first_failed_at=NOW - 60, error="invalid_grant"
-)
-REFUSED = Status(State.REJECTED, "invalid_client", NOW, version=5, client="oauth-client-google", client_version=2)
-FACTS = AccessTokenFacts(NOW + 100.9, NOW, 6)
-
-
-@pytest.fixture
-def connection() -> Connection:
-    record = SecretRecord("alice-refresh-token", {"token-refresh": "enabled"}, {}, "")
-    found = parse_connection(record)
-    assert found
-    return found
 
 
 def test_an_announced_incident_owes_its_event() -> None:
@@ -215,139 +195,3 @@ def test_what_may_not_have_been_told_is_told_unless_its_grant_was_replaced() -> 
     assert carry(other, told).owed == (kept.event_id,)
     replaced = replace(other, version=6)
     assert carry(replaced, told) == replaced
-
-
-@pytest.mark.parametrize(
-    ("event_type", "reason", "facts", "severity"),
-    [
-        pytest.param("recovered", "revoked_or_expired", None, "info", id="over"),
-        pytest.param("invalid_grant", "revoked_or_expired", None, "critical", id="no-token"),
-        pytest.param("invalid_grant", "revoked_or_expired", FACTS, "warning", id="time-left"),
-        pytest.param("refresh_failing", "refresh_failing", FACTS, "warning", id="silence-and-time-left"),
-        pytest.param("client_rejected", "invalid_client", FACTS, "error", id="the-operator-s"),
-        pytest.param("client_rejected", "invalid_client", None, "critical", id="the-operator-s-and-no-token"),
-        pytest.param("consent_expiring", "consent_expiring", None, "warning", id="an-end-is-near"),
-    ],
-)
-def test_severity_is_the_first_that_holds(
-    event_type: str, reason: str, facts: AccessTokenFacts | None, severity: str
-) -> None:
-    assert severity_of(event_type, reason, facts, NOW) == severity
-
-
-@pytest.mark.parametrize(
-    ("status", "hours", "due"),
-    [
-        pytest.param(DEAD, 23.9, None, id="within-a-day"),
-        pytest.param(DEAD, 24, 24, id="after-a-day"),
-        pytest.param(replace(DEAD, reminded=24), 71, None, id="reminded-once"),
-        pytest.param(replace(DEAD, reminded=24), 72, 72, id="after-three-days"),
-        pytest.param(DEAD, 99, 72, id="the-first-was-missed"),
-        pytest.param(replace(DEAD, reminded=72), 239, None, id="reminded-twice"),
-        pytest.param(replace(DEAD, reminded=72), 240, 240, id="then-every-week"),
-        pytest.param(replace(DEAD, reminded=2088), 9999, None, id="for-ninety-days"),
-        pytest.param(replace(DEAD, reason="revoked_by_operator"), 99, None, id="nobody-waits-for-what-was-revoked"),
-        pytest.param(REFUSED, 99, None, id="not-the-owner-s-matter"),
-    ],
-)
-def test_an_owner_is_reminded_after_one_day_and_three(status: Status, hours: float, due: int | None) -> None:
-    assert reminder_due(status, NOW + hours * HOUR) == due
-
-
-def test_a_reminder_is_owed_and_belongs_to_its_incident() -> None:
-    status = announce(DEAD, EventType.INVALID_GRANT, "alice")
-    reminded = remind(status, "alice", 24)
-    assert reminded.reminded == 24
-    assert [event_type_of(i) for i in reminded.owed] == ["invalid_grant", "consent_overdue"]
-    assert reminded.owed[-1] == build_event_id("consent_overdue", "alice", status.event_id, 24)
-
-
-def test_the_event_of_a_dead_grant(connection: Connection) -> None:
-    status = announce(DEAD, EventType.INVALID_GRANT, "alice")
-    event = build_event(
-        status.event_id,
-        connection,
-        status,
-        now=NOW,
-        facts=FACTS,
-        consent_url="https://c/1",
-        error_description="Token has been revoked.",
-    )
-    assert (event.type, event.subject, event.time) == ("invalid_grant", "alice", NOW)
-    assert event.data == {
-        "connection": "alice",
-        "provider": "google",
-        "reason": "revoked_or_expired",
-        "remedy": "reconsent",
-        "message": ("connection alice: The provider no longer honours the grant: it was revoked or has expired."),
-        "consent_url": "https://c/1",
-        "incident": status.event_id,
-        "severity": "warning",
-        "connection_secret": "alice-refresh-token",
-        "access_token_secret": "alice-access-token",
-        "version": 5,
-        "access_token_expires_at": int(NOW + 100),
-        "first_failed_at": int(NOW - 60),
-        "error": "invalid_grant",
-        "error_description": "Token has been revoked.",
-    }
-
-
-def test_the_event_of_a_client_names_no_connection(connection: Connection) -> None:
-    status = announce_client(REFUSED, "invalid_client")
-    names = [f"c{n:02}" for n in range(30)]
-    event = build_event(
-        status.event_id, connection, status, now=NOW, facts=FACTS, consent_url="https://c/1", affected=names
-    )
-    assert event.subject == "oauth-client-google"
-    assert (event.data["connections"], event.data["connection_names"]) == (30, names[:20])
-    assert event.data["reason"] == "invalid_client"
-    assert event.data["remedy"] == "fix_client"
-    absent = {"connection", "consent_url", "connection_secret", "version", "access_token_expires_at"}
-    assert not absent & set(event.data)
-
-
-@pytest.mark.parametrize(
-    ("event_id", "status", "reason", "words"),
-    [
-        pytest.param(
-            "refresh_failing.x",
-            Status(State.UNAVAILABLE, "http_503", NOW),
-            "refresh_failing",
-            "(http_503)",
-            id="silence",
-        ),
-        pytest.param(
-            "client_rejected.x",
-            Status(State.MISCONFIGURED, "misconfigured", NOW, message="create it"),
-            "misconfigured",
-            "create it",
-            id="our-own-fault",
-        ),
-        pytest.param(
-            "consent_expiring.x",
-            Status(State.HEALTHY, "healthy", NOW, message="ends soon"),
-            "consent_expiring",
-            "ends soon",
-            id="an-end-is-near",
-        ),
-        pytest.param(
-            "consent_overdue.x", replace(DEAD, reminded=24), "revoked_or_expired", "waited 24 hours", id="a-reminder"
-        ),
-        pytest.param("recovered.x", DEAD, "revoked_or_expired", "healthy again", id="a-recovery"),
-    ],
-)
-def test_every_event_says_in_words_what_happened(
-    connection: Connection, event_id: str, status: Status, reason: str, words: str
-) -> None:
-    data = build_event(event_id, connection, status, now=NOW, facts=None, consent_url=None).data
-    assert data["reason"] == reason
-    assert words in str(data["message"])
-    assert "consent_url" not in data
-    assert ("remedy" in data) is (event_id != "recovered.x")
-
-
-def test_a_recovery_names_the_version_that_works(connection: Connection) -> None:
-    event = build_event("recovered.x", connection, DEAD, now=NOW, facts=FACTS, consent_url="https://c")
-    assert event.data["version"] == 6
-    assert {"consent_url", "error"}.isdisjoint(event.data)

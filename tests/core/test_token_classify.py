@@ -8,7 +8,7 @@ import pytest
 from token_refresh.core.http import HttpReply
 from token_refresh.core.provider.table import parse_providers
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.token_endpoint.classify import Asked, GrantKind, classify_reply, parse_retry_after
+from token_refresh.core.token_endpoint.classify import Asked, GrantKind, classify_reply
 from token_refresh.core.token_endpoint.error_codes import CLIENT, DEAD, INVALID_CLIENT, TRANSIENT
 from token_refresh.core.token_endpoint.outcome import (
     ClientRejected,
@@ -274,26 +274,6 @@ def test_a_reason_is_never_a_secret() -> None:
     judged = outcome(400, error("token-1234"), secrets=("token-1234",))
     assert isinstance(judged, ClientRejected)
     assert judged.reason == "unknown_error"
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("120", 120),
-        (" 0 ", 0),
-        ("999999999999999999", 86_400),
-        ("Fri, 15 Jan 2027 08:01:00 GMT", 60),
-        ("Fri, 15 Jan 2027 07:00:00 GMT", 0),
-        ("soon", None),
-        ("-5", None),
-        ("1.5", None),
-        ("Fri, 99 Jan 2027 08:01:00 GMT", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: int | None) -> None:
-    assert parse_retry_after(value, NOW) == seconds
 
 
 def test_errors_nested_beyond_reason_are_not_followed() -> None:

@@ -6,19 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from token_refresh.core.access_token import AccessTokenFacts
+from tests.worlds.situations import DEAD, NOW, REFUSED, SILENT, case, status_after, was
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.situation import Situation
-from token_refresh.core.state.timing import BackOff, doubling, next_probe, of_silence
-from token_refresh.core.state.verdict import (
-    Verdict,
-    judge,
-    judge_busy,
-    judge_misconfigured,
-    judge_never_consented,
-    judge_revoked,
-    judge_waiting,
-)
+from token_refresh.core.state.timing import doubling, next_probe
+from token_refresh.core.state.verdict import judge, judge_misconfigured, judge_never_consented, judge_revoked
 from token_refresh.core.status import State, Status
 from token_refresh.core.token_endpoint.outcome import (
     ClientRejected,
@@ -26,51 +18,9 @@ from token_refresh.core.token_endpoint.outcome import (
     GrantDead,
     Refreshed,
     TokenOutcome,
-    Unavailable,
     UnknownOutcome,
 )
 from token_refresh.core.units import DAY
-
-NOW = 1_000_000.0
-DEAD = GrantDead("revoked_or_expired", ErrorDetail("invalid_grant"))
-REFUSED = ClientRejected("invalid_client", ErrorDetail("invalid_client"))
-SILENT = Unavailable("http_503")
-
-
-def token_with(seconds_left: float) -> AccessTokenFacts:
-    return AccessTokenFacts(expires_at=NOW + seconds_left, refreshed_at=NOW + seconds_left - 3600, connection_version=5)
-
-
-def case(state: State | None = None, *, seconds_left: float | None = 800, **fields: object) -> Situation:
-    """The fifth version's turn; in a state if one is named, entered ten minutes ago."""
-    client = "oauth-client-google"
-    previous = (
-        Status(
-            state,
-            "why",
-            NOW - 600,
-            version=5,
-            attempts=1,
-            tried_at=NOW - 600,
-            first_failed_at=NOW - 900,
-            refused_at=NOW - 900 if state == State.SUSPECT else 0,
-            client=client,
-            event_id="event",
-            owed=("owed",),
-        )
-        if state
-        else None
-    )
-    facts = None if seconds_left is None else token_with(seconds_left)
-    return replace(
-        Situation("alice", NOW, status=previous, facts=facts, margin=900, version=5, client=client, client_version=2),
-        **fields,  # type: ignore[arg-type]
-    )
-
-
-def was(a_case: Situation, **fields: object) -> Situation:
-    assert a_case.status
-    return replace(a_case, status=replace(a_case.status, **fields))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -172,12 +122,6 @@ def test_every_answer_in_every_state_has_a_next_state(
         assert verdict.status.tried_at == NOW
 
 
-def status_after(verdict: Verdict | None) -> Status:
-    assert verdict is not None
-    assert verdict.status is not None
-    return verdict.status
-
-
 def test_a_new_state_keeps_what_the_unhealthy_time_has_gathered() -> None:
     status = status_after(judge(case(State.UNAVAILABLE), DEAD))
     assert status == Status(
@@ -234,44 +178,6 @@ def test_a_refusal_is_retried_after_one_minute_doubling_to_an_hour(attempts: int
         assert status_after(judge(refused, REFUSED)).next_attempt_at == NOW + minutes * 60
 
 
-def test_silence_backs_off_with_a_jitter_up_to_a_quarter_of_an_hour() -> None:
-    delays = [of_silence("alice", n, 0) for n in range(1, 2000)]
-    assert 30 <= delays[0] < 60
-    assert 450 <= min(delays[10:]) < max(delays) < 900
-    assert len({of_silence(f"c{n}", 1, 0) for n in range(50)}) == 50
-
-
-def test_retry_after_outranks_the_back_off_but_not_for_longer_than_a_day() -> None:
-    assert of_silence("alice", 1, 300) == 300
-    assert of_silence("alice", 1, 10**9) == DAY
-
-
-def test_a_first_silence_is_kept_in_memory_and_counts_on() -> None:
-    first = judge(case(), Unavailable("http_429", retry_after=120)).back_off
-    assert first == BackOff(1, NOW + 120, "http_429", 5, NOW)
-    second = judge(case(back_off=first), SILENT).back_off
-    assert second is not None
-    assert second.attempts == 2
-    assert status_after(judge(case(back_off=second, seconds_left=10), SILENT)).attempts == 3
-
-
-@pytest.mark.parametrize(
-    ("a_case", "begins"),
-    [
-        pytest.param(case(), None, id="time-enough"),
-        pytest.param(case(seconds_left=449), "refresh_failing", id="low"),
-        pytest.param(case(State.HEALTHY, seconds_left=449), "refresh_failing", id="low-while-owing-an-event"),
-        pytest.param(case(State.SUSPECT, seconds_left=449), None, id="in-another-state"),
-    ],
-)
-def test_a_long_back_off_is_told_once_half_the_margin_is_gone(a_case: Situation, begins: str | None) -> None:
-    verdict = judge_waiting(a_case, BackOff(3, NOW + 500, "http_429"))
-    assert (verdict and verdict.announce) == begins
-    if verdict:
-        status = status_after(verdict)
-        assert (status.state, status.attempts, status.next_attempt_at) == ("unavailable", 3, NOW + 500)
-
-
 def test_nobody_has_consented_yet() -> None:
     verdict = judge_never_consented(case(seconds_left=None))
     assert (verdict.outcome, verdict.reason, verdict.announce) == ("needs_consent", "never_consented", "invalid_grant")
@@ -299,12 +205,6 @@ def test_a_fault_of_ours_is_told_once_and_noted_when_it_changes() -> None:
     assert status_after(later).next_attempt_at == NOW + 60 + 120
 
 
-def test_a_suspicion_that_silence_keeps_from_being_confirmed_is_told_when_the_access_token_runs_out() -> None:
-    verdict = judge(case(State.SUSPECT, seconds_left=1), SILENT)
-    assert verdict.status
-    assert (verdict.status.state, verdict.announce) == ("unavailable", "refresh_failing")
-
-
 def test_a_probe_comes_after_a_quarter_of_an_hour_one_hour_four_and_then_daily() -> None:
     assert [next_probe(NOW, NOW + s) - NOW for s in (0, 900, 3600, 14_400, 90_000)] == [
         900,
@@ -313,49 +213,6 @@ def test_a_probe_comes_after_a_quarter_of_an_hour_one_hour_four_and_then_daily()
         14_400 + DAY,
         90_000 + DAY,
     ]
-
-
-@pytest.mark.parametrize(
-    ("answer", "state"),
-    [
-        pytest.param(SILENT, "rejected", id="the-same-answer-for-a-day"),
-        pytest.param(Unavailable("http_502"), "unavailable", id="another-answer"),
-        pytest.param(Unavailable("rate_limited"), "unavailable", id="patience-is-asked-for"),
-        pytest.param(UnknownOutcome("reply_lost"), "unavailable", id="no-answer"),
-    ],
-)
-def test_an_answer_that_is_the_same_for_a_day_is_not_a_passing_one(answer: TokenOutcome, state: str) -> None:
-    ill = was(case(State.UNAVAILABLE, seconds_left=None), answer="http_503", answer_since=NOW - DAY)
-    verdict = judge(ill, answer)
-    assert status_after(verdict).state == state
-    assert verdict.announce == ("client_rejected" if state == "rejected" else None)
-    assert verdict.reason == ("invalid_request" if state == "rejected" else getattr(answer, "reason", ""))
-
-
-def test_what_was_answered_before_a_state_was_written_counts_as_well() -> None:
-    first = judge(case(), SILENT).back_off
-    assert first
-    low = judge(case(back_off=first, seconds_left=1, now=NOW + 600), SILENT)
-    assert status_after(low).answer_since == NOW
-
-
-@pytest.mark.parametrize(
-    ("held_for", "seconds_left", "outcome"),
-    [
-        pytest.param(0, 1, "busy", id="just-now"),
-        pytest.param(119, 1, "busy", id="not-longer-than-a-lease"),
-        pytest.param(120, 1, "unavailable", id="longer-and-the-token-runs-out"),
-        pytest.param(9999, 800, "busy", id="long-and-time-enough"),
-    ],
-)
-def test_a_lease_that_stays_held_becomes_a_fault(held_for: float, seconds_left: float, outcome: str) -> None:
-    waiting = BackOff(1, NOW, "lease_held", 5, NOW - held_for)
-    verdict = judge_busy(case(back_off=waiting, seconds_left=seconds_left), 120)
-    assert (verdict.outcome, verdict.reason) == (outcome, "lease_held")
-    assert verdict.announce == ("refresh_failing" if outcome == "unavailable" else None)
-    assert verdict.back_off
-    assert verdict.back_off.began_at == NOW - held_for
-    assert judge_busy(case(back_off=waiting, seconds_left=seconds_left), 120, is_unsaved=True).outcome == "busy"
 
 
 def test_an_operator_s_revocation_tells_nobody() -> None:
