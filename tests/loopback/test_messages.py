@@ -15,7 +15,8 @@ from apprise.plugins import pagerduty
 
 from infra.local.mail import OPERATOR, Mail, MailServer
 from tests.fakes.instance import FrozenClock
-from tests.worlds.consents import NAME, NOW, SECRET, Secrets
+from tests.worlds.consent_store import NAME, SECRET, Secrets
+from tests.worlds.consents import NOW
 from token_refresh.adapters.messages import AppriseMessenger
 from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.message import House, Message

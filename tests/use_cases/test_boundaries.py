@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.instance import FakePublisher, build_runner
-from tests.worlds import consents
+from tests.worlds import consent_store, consents
 from tests.worlds.boundaries import Project, Wire
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.provider.definition import SubjectSource
@@ -127,7 +127,7 @@ def consent_world(**definition: Any) -> tuple[consents.ConsentWorld, Wire]:
     world.endpoint = Exchange(wire, KeySigner(), world.clock)  # type: ignore[assignment]
     world.reconsent = world.instance()
     world.store.note("subject", "alice-1")
-    world.store.create(f"{consents.NAME}-access-token")
+    world.store.create(f"{consent_store.NAME}-access-token")
     return world, wire
 
 
@@ -136,7 +136,7 @@ def refresh(world: consents.ConsentWorld, wire: Wire) -> str:
     runner = build_runner(
         world.store.restarted(), exchange, FakePublisher(), world.clock, providers=world.providers.values()
     )
-    report: Any = runner.run(Trigger((consents.NAME,), force=True)).document()
+    report: Any = runner.run(Trigger((consent_store.NAME,), force=True)).document()
     return str(report["connections"][0]["outcome"])
 
 
@@ -147,7 +147,7 @@ def test_an_owners_address_bar_does_not_choose_where_secrets_go() -> None:
     assert refresh(world, wire) == "refreshed"
     assert len(wire.sent) == 2
     assert {sent.text.splitlines()[0] for sent in wire.sent} == {"https://ours.service.example.com/token"}
-    stored = json.loads(world.store.payloads(consents.SECRET)[2])
+    stored = json.loads(world.store.payloads(consent_store.SECRET)[2])
     assert "variables" not in stored
 
 
@@ -158,7 +158,7 @@ def test_a_payload_that_was_poisoned_by_the_first_edition_does_no_harm_and_is_me
     assert refresh(world, wire) == "refreshed"
     assert consents.is_saved(world.consent(iss=""))
     assert {sent.text.splitlines()[0] for sent in wire.sent} == {"https://ours.service.example.com/token"}
-    newest = max(world.store.payloads(consents.SECRET).items())[1]
+    newest = max(world.store.payloads(consent_store.SECRET).items())[1]
     assert "variables" not in json.loads(newest)
 
 
@@ -170,7 +170,7 @@ def test_what_the_definition_lists_is_learned_and_the_next_consent_starts_withou
     )
     world.store.put("oauth-client-acme", json.dumps({"client_id": "id-1", "client_secret": consents.CLIENT_SECRET}))
     world.consent(iss="", instance="https://eu", endpoint="oauth", realmId="17")
-    newest = json.loads(max(world.store.payloads(consents.SECRET).items())[1])
+    newest = json.loads(max(world.store.payloads(consent_store.SECRET).items())[1])
     assert newest["variables"] == {"instance": "eu", "endpoint": "oauth"}
     assert refresh(world, wire) == "refreshed"
     hosts = [sent.text.splitlines()[0] for sent in wire.sent]
@@ -178,7 +178,7 @@ def test_what_the_definition_lists_is_learned_and_the_next_consent_starts_withou
     world.start(world.link(1))
     assert consents.is_saved(world.finish(iss=""))
     assert wire.sent[-1].text.splitlines()[0] == "https://us.service.example.com/token"
-    newest = json.loads(max(world.store.payloads(consents.SECRET).items())[1])
+    newest = json.loads(max(world.store.payloads(consent_store.SECRET).items())[1])
     assert "variables" not in newest
 
 

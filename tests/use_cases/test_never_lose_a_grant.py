@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from google.api_core.exceptions import FailedPrecondition
 
-from tests.fakes.instance import Cloud, Crash, FakeStore, FrozenClock
 from tests.fakes.simulated_instance import SETTINGS, Instance
-from tests.fakes.simulated_server import Family, Sent, SimulatedServer
+from tests.fakes.simulated_server import Sent
+from tests.worlds.true_books import BooksScene
 from token_refresh.core.connection import LABEL, LEASE, SUFFIX
-from token_refresh.core.incident.events import Event
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import StoreUnavailable
 
@@ -22,57 +21,20 @@ DENIED = StoreUnavailable("permission denied")
 ALWAYS = 10**9
 
 
-class Scene:
-    """Connections at a strict provider and one with a grace window; `on_sent` may act in the middle of an exchange."""
-
-    def __init__(self) -> None:
-        self.clock = FrozenClock()
-        self.cloud = Cloud(self.clock)
-        self.server = SimulatedServer(self.clock)
-        self.server.grace = {"lenient": 1800.0}
-        self.people = FakeStore(self.clock, self.cloud)
-        self.topic_is_down = False
-        self.events: list[Event] = []
-        self.on_sent: Callable[[Sent], None] = lambda _: None
-        self.sent: list[str] = []
-
-    def consent(self, name: str, provider: str = "strict", form: str = "{}") -> Family:
-        token = self.server.consent(name)
-        self.people.create_connection(name, form.replace("{}", token), provider=provider)
-        family = self.server.family(token)
-        assert family
-        return family
-
-    def newest(self, name: str = "x") -> str:
-        payloads = self.people.payloads(name + SUFFIX)
-        return payloads[max(payloads)].decode()
-
-    def watch(self, sent: Sent) -> None:
-        if not sent.outcome:
-            self.sent.append(sent.token)
-        self.on_sent(sent)
-
-    def hear(self, event: Event) -> None:
-        self.events.append(event)
-
-    def note_crash(self, dead: Instance) -> None:
-        """It is what the test wants."""
-
-
 @pytest.fixture
-def scene() -> Iterator[Scene]:
+def scene() -> Iterator[BooksScene]:
     logging.disable(logging.CRITICAL)
-    yield Scene()
+    yield BooksScene()
     logging.disable(logging.NOTSET)
 
 
 @pytest.fixture
-def one(scene: Scene) -> Instance:
+def one(scene: BooksScene) -> Instance:
     return Instance(scene)
 
 
 @pytest.fixture
-def other(scene: Scene) -> Instance:
+def other(scene: BooksScene) -> Instance:
     return Instance(scene)
 
 
@@ -83,7 +45,7 @@ def rows(instance: Instance, trigger: Trigger = Trigger()) -> dict[str, str]:  #
 
 @pytest.mark.parametrize("provider", ["strict", "lenient"])
 def test_a_holder_frozen_with_its_reply_buries_nothing(
-    scene: Scene, one: Instance, other: Instance, provider: str
+    scene: BooksScene, one: Instance, other: Instance, provider: str
 ) -> None:
     family = scene.consent("x", provider)
 
@@ -105,7 +67,7 @@ def test_a_holder_frozen_with_its_reply_buries_nothing(
 
 
 def test_a_holder_frozen_while_its_answer_was_lost_sends_nothing_more(
-    scene: Scene, one: Instance, other: Instance
+    scene: BooksScene, one: Instance, other: Instance
 ) -> None:
     family = scene.consent("x")
     scene.server.mode = "lost_before"
@@ -123,103 +85,6 @@ def test_a_holder_frozen_while_its_answer_was_lost_sends_nothing_more(
     assert scene.newest() == family.tokens[-1]
 
 
-def a_person_adds_meanwhile(scene: Scene, form: str = "{}") -> str:
-    """Let a person add a grant while the next exchange is under way; returns its token."""
-    theirs = scene.server.consent("x, by hand")
-
-    def add(sent: Sent) -> None:
-        if not sent.outcome:
-            scene.on_sent = lambda _: None
-            scene.people.put("x" + SUFFIX, form.replace("{}", theirs))
-
-    scene.on_sent = add
-    return theirs
-
-
-def test_a_grant_that_a_person_adds_during_an_exchange_is_the_one_to_use(scene: Scene, one: Instance) -> None:
-    scene.consent("x")
-    theirs = a_person_adds_meanwhile(scene)
-    one.run(Trigger())
-    assert scene.newest() == theirs, "put on top again"
-    scene.clock.advance(3000)
-    one.run(Trigger())
-    assert scene.sent[-1] == theirs
-    family = scene.server.family(theirs)
-    assert family
-    assert family.alive
-    assert scene.newest() == family.tokens[-1]
-
-
-def test_a_grant_that_a_person_adds_is_kept_where_the_holder_dies_before_it_is_on_top(
-    scene: Scene, one: Instance, other: Instance
-) -> None:
-    scene.consent("x")
-    theirs = a_person_adds_meanwhile(scene)
-    one.faults.fail("add", Crash(), secret_id="x" + SUFFIX, skip=1)
-    one.run(Trigger())
-    for _ in range(4):
-        scene.clock.advance(3000)
-        other.run(Trigger())
-    assert theirs.encode() in scene.people.payloads("x" + SUFFIX).values(), "nobody knows whose is whose"
-
-
-@pytest.mark.parametrize("call", ["send", "annotate", "add"])
-def test_and_it_is_kept_where_who_takes_over_gets_no_further_or_dies_as_well(
-    scene: Scene, one: Instance, other: Instance, call: str
-) -> None:
-    scene.consent("x")
-    theirs = a_person_adds_meanwhile(scene)
-    one.faults.fail("add", Crash(), secret_id="x" + SUFFIX, skip=1)
-    one.run(Trigger())
-    scene.clock.advance(3000)
-    if call == "send":
-        scene.server.mode = "down"
-    else:
-        other.faults.fail(call, Crash(), secret_id="x" + SUFFIX, skip=1)
-    other.run(Trigger())
-    scene.server.mode = "ok"
-    third = Instance(scene)
-    for _ in range(4):
-        scene.clock.advance(3000)
-        third.run(Trigger())
-    assert theirs.encode() in scene.people.payloads("x" + SUFFIX).values(), "nobody knows whose is whose"
-
-
-@pytest.mark.parametrize("by_hand", ["{}", '{"refresh_token": "{}"}', '{"refresh_token": "{}", "note": "n"}'], ids=str)
-def test_and_it_is_used_where_what_the_dead_holder_stored_can_be_told_from_it(
-    scene: Scene, one: Instance, other: Instance, by_hand: str
-) -> None:
-    ours = scene.consent("x", form='{"refresh_token": "{}", "note": "n"}')
-    theirs = a_person_adds_meanwhile(scene, by_hand)
-    one.faults.fail("add", Crash(), secret_id="x" + SUFFIX, skip=1)
-    one.run(Trigger())
-    assert json.loads(scene.newest())["refresh_token"] == ours.tokens[-1], "buried"
-    for _ in range(2):
-        scene.clock.advance(3000)
-        other.run(Trigger())
-    family = scene.server.family(theirs)
-    assert family
-    assert theirs in scene.sent
-    assert scene.sent.count(ours.tokens[-1]) == 0
-    assert family.tokens[-1] in scene.newest()
-    assert scene.events == []
-
-
-def test_a_grant_that_came_after_the_dead_holder_s_own_token_is_the_newer_one(
-    scene: Scene, one: Instance, other: Instance
-) -> None:
-    scene.consent("x", form='{"refresh_token": "{}"}')
-    first = a_person_adds_meanwhile(scene, '{"refresh_token": "{}", "note": "first"}')
-    one.faults.fail("add", Crash(), secret_id="x" + SUFFIX, skip=1)
-    one.run(Trigger())
-    second = scene.server.consent("x, once more")
-    scene.people.put("x" + SUFFIX, second)
-    scene.clock.advance(3000)
-    other.run(Trigger())
-    assert scene.sent[-1] == second
-    assert first not in scene.sent
-
-
 @pytest.mark.parametrize(
     "fault",
     [
@@ -227,7 +92,7 @@ def test_a_grant_that_came_after_the_dead_holder_s_own_token_is_the_newer_one(
         FailedPrecondition("KMS key is disabled"),  # type: ignore[no-untyped-call]
     ],
 )
-def test_whatever_exception_an_add_raises_it_is_tried_again(scene: Scene, one: Instance, fault: Exception) -> None:
+def test_whatever_exception_an_add_raises_it_is_tried_again(scene: BooksScene, one: Instance, fault: Exception) -> None:
     family = scene.consent("x")
     one.faults.fail("add", fault, secret_id="x" + SUFFIX)
     assert rows(one) == {"x": "refreshed: refreshed"}
@@ -236,7 +101,7 @@ def test_whatever_exception_an_add_raises_it_is_tried_again(scene: Scene, one: I
 
 @pytest.mark.parametrize("goes_on", [True, False])
 def test_who_is_frozen_in_an_add_that_took_effect_keeps_no_lease_for_what_is_stored(
-    scene: Scene, one: Instance, other: Instance, *, goes_on: bool
+    scene: BooksScene, one: Instance, other: Instance, *, goes_on: bool
 ) -> None:
     family = scene.consent("x")
 
@@ -259,13 +124,15 @@ def test_who_is_frozen_in_an_add_that_took_effect_keeps_no_lease_for_what_is_sto
     assert (family.alive, scene.newest(), scene.events) == (True, family.tokens[-1], [])
 
 
-def test_a_payload_that_cannot_be_written_again_is_found_before_anything_is_sent(scene: Scene, one: Instance) -> None:
+def test_a_payload_that_cannot_be_written_again_is_found_before_anything_is_sent(
+    scene: BooksScene, one: Instance
+) -> None:
     scene.consent("x", form=r'{"refresh_token": "{}", "note": "\ud83d"}')
     assert rows(one) == {"x": "misconfigured: misconfigured"}
     assert scene.sent == []
 
 
-def test_what_one_instance_cannot_store_the_other_waits_for(scene: Scene, one: Instance, other: Instance) -> None:
+def test_what_one_instance_cannot_store_the_other_waits_for(scene: BooksScene, one: Instance, other: Instance) -> None:
     family = scene.consent("x")
     one.faults.fail("add", DENIED, secret_id="x" + SUFFIX, times=ALWAYS)
     for _ in range(5):
@@ -279,7 +146,7 @@ def test_what_one_instance_cannot_store_the_other_waits_for(scene: Scene, one: I
     assert scene.newest() == family.tokens[-1]
 
 
-def test_a_fault_of_all_adds_costs_one_more_grant_a_run(scene: Scene, one: Instance) -> None:
+def test_a_fault_of_all_adds_costs_one_more_grant_a_run(scene: BooksScene, one: Instance) -> None:
     families = [scene.consent(f"c{n:02}") for n in range(12)]
     for n in range(12):
         one.faults.fail("add", DENIED, secret_id=f"c{n:02}{SUFFIX}", times=ALWAYS)
@@ -297,7 +164,7 @@ def test_a_fault_of_all_adds_costs_one_more_grant_a_run(scene: Scene, one: Insta
 
 
 @pytest.mark.parametrize("trouble", ["paused", "access-token secret gone", "client registration gone"])
-def test_a_reply_is_stored_whatever_else_is_wrong(scene: Scene, one: Instance, trouble: str) -> None:
+def test_a_reply_is_stored_whatever_else_is_wrong(scene: BooksScene, one: Instance, trouble: str) -> None:
     family = scene.consent("x")
     one.faults.fail("add", DENIED, secret_id="x" + SUFFIX, times=ALWAYS)
     one.run(Trigger())
@@ -315,7 +182,7 @@ def test_a_reply_is_stored_whatever_else_is_wrong(scene: Scene, one: Instance, t
 
 
 def test_the_access_token_of_a_reply_that_was_stored_late_is_not_published_once_it_has_run_out(
-    scene: Scene, one: Instance
+    scene: BooksScene, one: Instance
 ) -> None:
     scene.consent("x")
     one.faults.fail("add", DENIED, secret_id="x" + SUFFIX, times=ALWAYS)
@@ -331,7 +198,7 @@ def test_the_access_token_of_a_reply_that_was_stored_late_is_not_published_once_
     assert documents[0]["expires_at"] > scene.clock()
 
 
-def test_a_stale_latest_does_not_bring_an_old_grant_back(scene: Scene, one: Instance) -> None:
+def test_a_stale_latest_does_not_bring_an_old_grant_back(scene: BooksScene, one: Instance) -> None:
     scene.consent("x", "google")
     one.run(Trigger())
     scene.clock.advance(4000)
@@ -346,7 +213,9 @@ def test_a_stale_latest_does_not_bring_an_old_grant_back(scene: Scene, one: Inst
     assert len(scene.sent) > 2
 
 
-def test_nor_does_it_where_an_old_memory_does_not_know_better(scene: Scene, one: Instance, other: Instance) -> None:
+def test_nor_does_it_where_an_old_memory_does_not_know_better(
+    scene: BooksScene, one: Instance, other: Instance
+) -> None:
     """The other one has used the newer grant: readers find its token, and not one of the grant that it has replaced."""
     scene.consent("x", "google")
     scene.clock.advance(86_400)
@@ -365,7 +234,7 @@ def test_nor_does_it_where_an_old_memory_does_not_know_better(scene: Scene, one:
 
 
 @pytest.mark.parametrize("until", [9e15, SETTINGS.run_every * 100 + 1_800_000_000.0])
-def test_a_lease_with_an_absurd_end_blocks_nobody(scene: Scene, one: Instance, until: float) -> None:
+def test_a_lease_with_an_absurd_end_blocks_nobody(scene: BooksScene, one: Instance, until: float) -> None:
     scene.consent("x")
     scene.people.set_annotations("x" + SUFFIX, {LEASE: f'{{"holder": "x", "until": {until}, "version": 1}}'})
     assert rows(one) == {"x": "refreshed: refreshed"}

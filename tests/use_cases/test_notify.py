@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.instance import FrozenClock
-from tests.worlds.consents import NAME, NOW, OWNER, SECRET, Secrets
+from tests.worlds.consent_store import NAME, SECRET, Secrets
+from tests.worlds.consents import NOW, OWNER
 from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.message import House, Message
 from token_refresh.core.incident.notice import Notice

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes.store import Cloud
-from tests.use_cases.test_lease import FORCED, GRANT, Scene, outcome
+from tests.worlds.leases import FORCED, GRANT, LeaseScene, outcome
 from tests.worlds.metered import MeteredWorld
 from token_refresh.core.connection import LABEL, LEASE, SUFFIX, is_paused
 from token_refresh.core.status import Lease, parse_lease
@@ -25,16 +25,16 @@ def pause(cloud: Cloud, name: str = "alice") -> None:
 
 
 @pytest.fixture
-def scene() -> Scene:
+def scene() -> LeaseScene:
     """One connection that has been refreshed once, and is due."""
-    scene = Scene()
+    scene = LeaseScene()
     assert outcome(scene.runner) == ("refreshed", "refreshed")
     scene.clock.advance(3600)
     scene.exchange.sent.clear()
     return scene
 
 
-def while_being(scene: Scene, operation: str, act: Callable[[], None]) -> None:
+def while_being(scene: LeaseScene, operation: str, act: Callable[[], None]) -> None:
     """Act once, right after a call of the first instance has taken effect."""
 
     def on_call(called: str) -> None:
@@ -62,7 +62,7 @@ def test_a_run_under_way_leaves_alone_what_is_paused_meanwhile() -> None:
 
 
 @pytest.mark.parametrize("is_cold", [True, False], ids=["a cold instance", "a warm instance"])
-def test_a_list_from_before_the_pause_spends_no_grant(scene: Scene, is_cold: bool) -> None:  # noqa: FBT001
+def test_a_list_from_before_the_pause_spends_no_grant(scene: LeaseScene, is_cold: bool) -> None:  # noqa: FBT001
     """Lists may be hours old; the lease is written over the secret as it is."""
     other = scene.start()
     outcome(other, Trigger(force=True, dry_run=True))  # it has seen the connection as it was
@@ -75,7 +75,7 @@ def test_a_list_from_before_the_pause_spends_no_grant(scene: Scene, is_cold: boo
     assert scene.lease() == Lease("", 0, 2), "as it was"
 
 
-def test_a_pause_is_no_failure_and_no_state(scene: Scene) -> None:
+def test_a_pause_is_no_failure_and_no_state(scene: LeaseScene) -> None:
     pause(scene.store.cloud)
     scene.store.cloud.stale["lists"] = 3600
     report = scene.runner.run(Trigger())
@@ -94,7 +94,7 @@ def test_a_pause_is_no_failure_and_no_state(scene: Scene) -> None:
     assert not scene.publisher.events
 
 
-def test_a_connection_is_refreshed_once_it_is_enabled_again(scene: Scene) -> None:
+def test_a_connection_is_refreshed_once_it_is_enabled_again(scene: LeaseScene) -> None:
     pause(scene.store.cloud)
     scene.store.cloud.stale["lists"] = 3600
     assert outcome(scene.runner) == PAUSED
@@ -104,7 +104,7 @@ def test_a_connection_is_refreshed_once_it_is_enabled_again(scene: Scene) -> Non
     assert outcome(scene.runner, Trigger()) == ("refreshed", "refreshed")
 
 
-def test_a_lease_that_is_held_at_the_pause_ends_as_it_would_have(scene: Scene) -> None:
+def test_a_lease_that_is_held_at_the_pause_ends_as_it_would_have(scene: LeaseScene) -> None:
     """Its token is spent, so what came for it is stored: whoever copies the grant waits for a lease to end."""
     while_being(scene, "annotate", lambda: pause(scene.store.cloud))
     assert outcome(scene.runner) == ("refreshed", "refreshed")
@@ -113,7 +113,7 @@ def test_a_lease_that_is_held_at_the_pause_ends_as_it_would_have(scene: Scene) -
     assert scene.lease() == Lease("", 0, 3)
 
 
-def test_a_lease_that_must_be_taken_again_before_anything_is_sent_is_not(scene: Scene) -> None:
+def test_a_lease_that_must_be_taken_again_before_anything_is_sent_is_not(scene: LeaseScene) -> None:
     """It was taken for another version than turned out to be the newest: nothing is spent yet."""
     scene.hold_lease(until=scene.clock() - 1, version=2)
     before = parse_lease(scene.store.annotations(GRANT)[LEASE])

@@ -6,7 +6,8 @@ import pytest
 
 from tests.fakes.faults import Crash
 from tests.fakes.instance import ScriptedExchange, build_runner
-from tests.worlds.consents import ACCESS_TOKEN, DEAD, NAME, NEW_TOKEN, SECRET, ConsentWorld
+from tests.worlds.consent_store import NAME, SECRET
+from tests.worlds.consents import ACCESS_TOKEN, DEAD, NEW_TOKEN, ConsentWorld
 from token_refresh.core.grant import Grant, RefreshTokenGrant
 from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.incident import event_type_of, recovered_id

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from tests.worlds.consents import BASE, DEAD, ISSUER, NAME, NOW, SECRET, ConsentWorld, is_saved, title
+from tests.worlds.consent_store import NAME, SECRET
+from tests.worlds.consents import BASE, DEAD, ISSUER, NOW, ConsentWorld, is_saved, title
 from token_refresh.core.status import Lease, render_lease, render_status
 from token_refresh.core.token_endpoint.outcome import GrantDead
 

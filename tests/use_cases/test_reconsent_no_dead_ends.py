@@ -1,18 +1,18 @@
-"""After a consent, and after a refusal: what the browser may do next, and that it is offered."""
+"""The same once more, and after a refusal: what the browser may do next, and that it is offered."""
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
-from tests.worlds.consents import BASE, CODE, DEAD, ISSUER, NAME, NOW, OWNER, SECRET, ConsentWorld, is_saved, title
+from tests.worlds.consent_pages import press
+from tests.worlds.consent_store import NAME
+from tests.worlds.consents import BASE, DEAD, NOW, OWNER, ConsentWorld, is_saved, title
 from token_refresh.consent.answers import Asker
-from token_refresh.core.status import parse_status, render_status
+from token_refresh.core.status import render_status
 from token_refresh.core.token_endpoint.outcome import ClientRejected, ErrorDetail
 
 pytestmark = pytest.mark.timeout(30)
@@ -21,109 +21,6 @@ pytestmark = pytest.mark.timeout(30)
 @pytest.fixture
 def world() -> ConsentWorld:
     return ConsentWorld()
-
-
-def press(page: Any, browser: FlaskClient, url: str = "") -> Any:
-    """Press the page's only button, as a browser would."""
-    text = page.get_data(as_text=True)
-    form = re.search(r"<form method=\"post\"(?: action=\"([^\"]*)\")?>(.*?)</form>", text, re.DOTALL)
-    assert form, text
-    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form[2]))
-    target = html.unescape(form[1] or url).removeprefix(BASE)
-    return browser.post(target, data={k: html.unescape(v) for k, v in fields.items()})
-
-
-# -- afterwards ------------------------------------------------------------------------------------------------------
-
-
-def test_the_browser_is_sent_to_a_clean_address_that_may_be_reloaded(world: ConsentWorld) -> None:
-    world.start()
-    asked = {"code": CODE, "state": world.endpoint.ask["state"], "iss": ISSUER}
-    answer = world.browser.get("/callback", query_string=asked)
-    assert (answer.status_code, answer.headers["Location"]) == (303, f"{BASE}/done/{NAME}")
-    for _ in range(3):
-        page = world.browser.get(f"/done/{NAME}")
-        assert is_saved(page)
-        assert OWNER in page.get_data(as_text=True).replace("<wbr>", "")
-
-
-def test_the_page_says_what_it_has_looked_at(world: ConsentWorld) -> None:
-    world.store.create(f"{NAME}-access-token", "old")
-    assert title(world.consent()) == "Saved. The first token is being fetched."
-    world.store.add(f"{NAME}-access-token", b"new")
-    page = world.browser.get(f"/done/{NAME}")
-    assert title(page) == "Connected"
-    assert "data-next" not in page.get_data(as_text=True)
-
-
-def test_the_first_token_of_all_is_seen_too(world: ConsentWorld) -> None:
-    world.store.create(f"{NAME}-access-token")
-    assert title(world.consent()) == "Saved. The first token is being fetched."
-    world.store.add(f"{NAME}-access-token", b"new")
-    assert title(world.browser.get(f"/done/{NAME}?look=1")) == "Connected"
-
-
-def test_the_page_looks_again_by_itself_some_times_and_then_lets_the_owner_go(world: ConsentWorld) -> None:
-    look, delays = "0", []
-    text = world.consent().get_data(as_text=True)
-    while found := re.search(r'data-next="(\d+)" data-delay="(\d+)"', text):
-        assert int(found[1]) == int(look) + 1
-        assert f'<noscript><meta http-equiv="refresh" content="{found[2]};url=?look={found[1]}"></noscript>' in text
-        look = found[1]
-        delays.append(int(found[2]))
-        text = world.browser.get(f"/done/{NAME}?look={look}").get_data(as_text=True)
-    assert 5 <= len(delays) <= 12
-    assert sum(delays) >= 60
-    assert "you will hear of it if you are needed again" in text
-
-
-def test_trouble_on_the_way_to_the_first_token_is_told_in_the_owners_words(world: ConsentWorld) -> None:
-    world.consent()
-    rejected = render_status(DEAD).replace("needs_consent", "rejected").replace("revoked_or_expired", "invalid_client")
-    world.store.note("status", rejected)
-    page = world.browser.get(f"/done/{NAME}?look=2")
-    assert title(page) == "Saved"
-    assert "does not accept this service at the moment" in page.get_data(as_text=True)
-
-
-def test_news_that_the_topic_has_not_taken_yet_is_no_trouble(world: ConsentWorld) -> None:
-    world.publisher.down = True
-    world.consent()
-    page = world.browser.get(f"/done/{NAME}?look=2")
-    assert title(page) == "Saved. The first token is being fetched."
-
-
-def test_one_look_reads_metadata_once_and_no_token(world: ConsentWorld) -> None:
-    world.store.create(f"{NAME}-access-token", "old")
-    world.consent()
-    for look in range(12):
-        world.store.calls.clear()
-        world.browser.get(f"/done/{NAME}?look={look}")
-        assert [what for what, _ in world.store.calls] in (["list_versions"], ["get"])
-
-
-def test_a_paused_connection_says_so(world: ConsentWorld) -> None:
-    world.store.put_label("paused")
-    page = world.consent()
-    assert title(page) == "Saved"
-    assert "paused at the moment" in page.get_data(as_text=True)
-
-
-def test_a_function_that_may_not_look_does_not_pretend(world: ConsentWorld) -> None:
-    world.store.faults.fail("list_versions", times=99)
-    page = world.consent()
-    assert is_saved(page)
-    assert "data-next" not in page.get_data(as_text=True)
-
-
-def test_nobody_else_sees_the_page_after_a_consent(world: ConsentWorld) -> None:
-    world.consent()
-    world.store.calls.clear()
-    page = world.new_browser().get(f"/done/{NAME}")
-    assert (page.status_code, title(page)) == (403, "Nothing to show here")
-    assert OWNER not in page.get_data(as_text=True)
-    assert world.browser.get("/done/another").status_code == 403
-    assert world.store.calls == []
 
 
 # -- the same once more ----------------------------------------------------------------------------------------------
@@ -298,94 +195,6 @@ def test_without_a_name_the_contact_says_whom_to_tell(world: ConsentWorld) -> No
 @pytest.mark.parametrize("contact", ["javascript:alert(1)", "data:text/html,x", "call us: 1234", "a@b c"])
 def test_a_contact_that_is_no_address_leads_nowhere(contact: str) -> None:
     assert Asker("Example", contact).contact_url == ""
-
-
-# -- a new link ------------------------------------------------------------------------------------------------------
-
-
-def expired(world: ConsentWorld) -> str:
-    link = world.link()
-    world.clock.now += world.settings.consent_ticket_ttl + 1
-    return link
-
-
-def ask(world: ConsentWorld, link: str) -> Any:
-    page = world.browser.get(link)
-    assert (page.status_code, title(page)) == (403, "This link has expired")
-    return press(page, world.browser, link)
-
-
-def test_an_owner_with_an_expired_link_is_sent_a_new_one_once_an_hour(world: ConsentWorld) -> None:
-    link = expired(world)
-    page = ask(world, link)
-    assert (page.status_code, title(page)) == (200, "A new link is on its way")
-    (event,) = world.publisher.events
-    assert (event.type, event.subject) == ("consent_overdue", NAME)
-    fresh = str(event.data["consent_url"]).removeprefix(BASE)
-    assert world.open(fresh).status_code == 200
-    status = parse_status(world.store.annotation("status"))
-    assert status is not None
-    assert (status.state, status.owed) == ("needs_consent", ())
-    world.clock.now += 3599
-    world.reconsent = world.instance()
-    assert title(ask(world, link)) == "A new link was sent a short time ago"
-    assert len(world.publisher.events) == 1
-    world.clock.now += 2
-    assert title(ask(world, link)) == "A new link is on its way"
-    assert len({event.id for event in world.publisher.events}) == 2
-
-
-def test_asking_for_a_link_reveals_nothing(world: ConsentWorld) -> None:
-    text = ask(world, expired(world)).get_data(as_text=True)
-    assert OWNER not in text
-    assert "ticket=" not in text
-
-
-@pytest.mark.parametrize(
-    "status",
-    [None, "rejected", "unavailable", "revoked_by_operator"],
-)
-def test_what_does_not_wait_for_its_owner_needs_no_link(world: ConsentWorld, status: str | None) -> None:
-    link = expired(world)
-    text = render_status(DEAD)
-    changed = {
-        "revoked_by_operator": text.replace("revoked_or_expired", "revoked_by_operator"),
-        "rejected": text.replace("needs_consent", "rejected"),
-        "unavailable": text.replace("needs_consent", "unavailable"),
-    }
-    world.store.note("status", changed[status] if status else None)
-    assert title(ask(world, link)) == "Nothing is needed"
-    assert world.publisher.events == []
-
-
-def test_a_link_of_the_first_edition_asks_for_a_new_one(world: ConsentWorld) -> None:
-    old = world.tickets._first_edition.dumps([NAME, 7])
-    page = ask(world, f"/consent/{NAME}?ticket={old if isinstance(old, str) else old.decode()}")
-    assert title(page) == "A new link is on its way"
-
-
-def test_a_link_that_the_topic_does_not_take_is_owed(world: ConsentWorld) -> None:
-    link = expired(world)
-    world.publisher.down = True
-    ask(world, link)
-    status = parse_status(world.store.annotation("status"))
-    assert status is not None
-    assert [event_id.partition(".")[0] for event_id in status.owed] == ["consent_overdue"]
-
-
-def test_a_forged_or_foreign_ticket_asks_for_nothing(world: ConsentWorld) -> None:
-    link = expired(world)
-    world.store.calls.clear()
-    for wrong in (f"/consent/{NAME}?ticket=x", link.replace(NAME, "gmail-bob"), f"/consent/{NAME}"):
-        assert world.browser.post(wrong, data={"send": "link"}).status_code == 403
-    assert world.store.calls == []
-    assert world.publisher.events == []
-
-
-def test_a_connection_that_is_gone_needs_no_link(world: ConsentWorld) -> None:
-    link = expired(world)
-    del world.store.cloud.secrets[SECRET]
-    assert ask(world, link).status_code == 404
 
 
 # -- who asks --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.fakes.instance import FrozenClock
-from tests.worlds.consents import DEAD, NAME, NEW_TOKEN, NOW, SECRET, ConsentWorld, is_saved, title
+from tests.worlds.consent_store import NAME, SECRET
+from tests.worlds.consents import DEAD, NEW_TOKEN, NOW, ConsentWorld, is_saved, title
 from token_refresh.core.status import Lease, parse_lease, parse_status, render_lease, render_status
 from token_refresh.errors import StoreUnavailable
 

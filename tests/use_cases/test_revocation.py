@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.token_requests import build_token_request
-from tests.use_cases.test_token_exchange import CLIENT, EC_KEY, GRANT, NOW, URL, Script, claims_of, provider, reply
+from tests.worlds.exchanges import CLIENT, EC_KEY, GRANT, NOW, URL, Script, claims_of, provider, reply
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, ServiceAccountGrant
 from token_refresh.core.secrecy import Secret

@@ -1,4 +1,4 @@
-"""What a run does when it is asked to: due or forced, all or some, by version, dry, cleaning (contract 4)."""
+"""What a run does when it is asked to: due or forced, all or some, by version, dry (contract 4)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 
 from tests.worlds import runs
 from tests.worlds.runs import DAY, DEAD, LIFE, RunWorld
-from token_refresh.core.status import Lease, render_lease
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import StoreDenied, StoreError, StoreUnavailable, UnknownConnection
+from token_refresh.errors import UnknownConnection
 
 
 @pytest.fixture(autouse=True)
@@ -237,138 +236,6 @@ def test_a_dry_run_tells_what_it_would_do_and_does_nothing(world: RunWorld) -> N
     assert set(world.calls()) <= {"list_connections", "access", "get"}
     assert {s: world.store.annotations(s) for s in world.store.cloud.secrets} == before
     assert (world.exchange.sent, world.events()) == (sent, events)
-
-
-# -- clean -------------------------------------------------------------------------------------------------------------
-
-
-def test_clean_keeps_the_two_newest_access_tokens_and_the_second_only_while_it_is_valid(world: RunWorld) -> None:
-    world.run()
-    for _ in range(3):  # strays, as retried adds leave them behind
-        world.store.put("alice-access-token", world.store.payloads("alice-access-token")[1])
-    assert set(world.store.payloads("alice-access-token")) == {1, 2, 3, 4}
-    world.new_instance()
-    assert world.report(clean=True).destroyed == 2
-    assert set(world.store.payloads("alice-access-token")) == {3, 4}
-
-    world.later(LIFE + 1, clean=True)
-    assert set(world.store.payloads("alice-access-token")) == {5}
-    world.later(10 * DAY, "alice", dry_run=True, clean=True)
-    assert set(world.store.payloads("alice-access-token")) == {5}, "never the newest"
-
-
-@pytest.mark.parametrize("state", ["ENABLED", "DISABLED"])
-def test_clean_judges_bare_and_disabled_tokens_by_their_age(world: RunWorld, state: str) -> None:
-    world.add("text", annotations={"token-refresh.format": "text"})
-    world.run("text")
-    world.later(LIFE - 500, "text")
-    world.store.set_state("text-access-token", 1, state)
-    world.run("text", clean=True)
-    assert world.store.cloud.secrets["text-access-token"].versions[0].state == state
-    world.later(600, "text", clean=True)
-    assert world.store.cloud.secrets["text-access-token"].versions[0].state == "DESTROYED"
-
-
-def test_clean_keeps_a_grant_and_its_predecessor_once_it_has_been_exchanged(world: RunWorld) -> None:
-    for n in range(2, 5):
-        world.store.put("alice-refresh-token", f"alice-{n}")
-    world.run(clean=True)
-    assert set(world.store.payloads("alice-refresh-token")) == {3, 4}
-    world.store.put("alice-refresh-token", "alice-5")
-    world.run(clean=True)
-    assert set(world.store.payloads("alice-refresh-token")) == {3, 4, 5}, "the newest has not been exchanged yet"
-
-
-def test_clean_leaves_alone_what_is_in_doubt(world: RunWorld) -> None:
-    for n in range(2, 5):
-        world.store.put("alice-refresh-token", f"alice-{n}")
-    world.run()
-    lease = render_lease(Lease("somebody", world.clock() + 60, 4))
-    world.store.set_annotations("alice-refresh-token", {"token-refresh.lease": lease})
-    world.run(clean=True)
-    assert set(world.store.payloads("alice-refresh-token")) == {1, 2, 3, 4}
-
-
-def test_clean_goes_on_after_a_failure(world: RunWorld) -> None:
-    world.add("bob")
-    world.run()
-    for name in ("alice", "bob"):
-        for _ in range(2):
-            world.store.put(f"{name}-access-token", "{}")
-    world.store.faults.fail("list_versions", secret_id="alice-access-token")
-    world.add("odd", annotations={"token-refresh.format": "yaml"})
-    assert world.report(clean=True).destroyed == 1
-
-
-# -- runs that cannot be carried out -----------------------------------------------------------------------------------
-
-
-def test_when_the_secrets_cannot_be_listed_the_caller_should_try_again(world: RunWorld) -> None:
-    world.store.faults.fail("list_connections")
-    with pytest.raises(StoreUnavailable):
-        world.run()
-
-
-def test_one_connection_that_fails_at_secret_manager_is_unavailable(world: RunWorld) -> None:
-    world.add("bob")
-    world.store.faults.fail("access", secret_id="alice-refresh-token")
-    assert world.run() == {"alice": "unavailable: secret_manager", "bob": "refreshed: refreshed"}
-    assert world.events() == ["refresh_failing alice"], "there is no token yet"
-    assert world.run()["alice"] == "unavailable: secret_manager", "it backs off"
-    assert world.later(60)["alice"] == "refreshed: refreshed"
-    assert world.events() == ["refresh_failing alice", "recovered alice"]
-
-
-@pytest.mark.parametrize(
-    ("fault", "outcome"),
-    [
-        pytest.param(StoreUnavailable("cannot read"), "unavailable: secret_manager", id="outage"),
-        pytest.param(StoreDenied("grant secretmanager.secrets.get"), "misconfigured: misconfigured", id="denied"),
-    ],
-)
-def test_a_named_secret_that_cannot_be_read_stops_no_other(world: RunWorld, fault: StoreError, outcome: str) -> None:
-    world.add("bob")
-    world.store.faults.fail("get", fault, secret_id="alice-refresh-token")
-    assert world.run("alice", "bob") == {"alice": outcome, "bob": "refreshed: refreshed"}
-    assert world.run("alice") == {"alice": "refreshed: refreshed"}
-
-
-def test_a_bare_name_is_found_where_a_missing_secret_reads_as_denied(world: RunWorld) -> None:
-    world.store.create("carol", "carol-token", labels={"token-refresh": "enabled"})
-    world.store.create("carol-access-token")
-    world.store.faults.fail("get", StoreDenied("grant secretmanager.secrets.get"), secret_id="carol-refresh-token")
-    assert world.run("carol") == {"carol": "refreshed: refreshed"}
-
-
-def test_named_secrets_none_of_which_can_be_read_are_an_outage(world: RunWorld) -> None:
-    world.add("bob")
-    world.store.faults.fail("get", times=99)
-    with pytest.raises(StoreUnavailable, match="every connection failed"):
-        world.run("alice", "bob")
-
-
-def test_a_missing_permission_is_named_whatever_it_is_for(world: RunWorld) -> None:
-    world.add("bob")
-    denied = StoreDenied("grant secretmanager.versions.access")
-    world.store.faults.fail("access", denied, secret_id="alice-access-token")
-    assert world.run() == {"alice": "misconfigured: misconfigured", "bob": "refreshed: refreshed"}
-    assert "versions.access" in (world.status("alice") or {})["message"]
-
-
-def test_when_every_connection_fails_at_secret_manager_the_caller_should_try_again(world: RunWorld) -> None:
-    world.add("paused", state="paused")
-    world.add("bob")
-    world.store.faults.fail("access", times=99)
-    with pytest.raises(StoreUnavailable, match="every connection failed"):
-        world.run()
-
-
-def test_a_defect_met_by_one_connection_harms_no_other(world: RunWorld, caplog: pytest.LogCaptureFixture) -> None:
-    world.add("bob")
-    world.store.faults.fail("access", RuntimeError("CANARY"), secret_id="bob-refresh-token")
-    assert world.run() == {"alice": "refreshed: refreshed", "bob": "unavailable: internal_error"}
-    assert "CANARY" not in caplog.text
-    assert "RuntimeError" in caplog.text
 
 
 def test_a_run_says_what_it_did_in_its_log(world: RunWorld, caplog: pytest.LogCaptureFixture) -> None:

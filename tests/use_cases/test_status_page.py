@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.consents import ACCESS_TOKEN, CANARIES, DEAD, NAME, NOW, OWNER, ConsentWorld
+from tests.worlds.consent_store import NAME
+from tests.worlds.consents import ACCESS_TOKEN, CANARIES, DEAD, NOW, OWNER, ConsentWorld
 from token_refresh.core.access_token import build_annotation, build_document, parse_facts
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import STATES, Lease, State, Status, render_lease, render_status

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.use_cases.test_status_page import page
-from tests.worlds.consents import NAME, ConsentWorld
+from tests.worlds.consent_store import NAME
+from tests.worlds.consents import ConsentWorld
 
 pytestmark = pytest.mark.timeout(30)
 JSON = {"Accept": "application/json"}

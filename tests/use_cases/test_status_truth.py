@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.use_cases.test_status_page import FIELDS, listed, make_healthy, page, words
-from tests.worlds.consents import NAME, OWNER, ConsentWorld
+from tests.worlds.consent_store import NAME
+from tests.worlds.consents import OWNER, ConsentWorld
 from token_refresh.core.access_token import build_document
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import Refreshed

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwcrypto.jwk import JWK
-from jwcrypto.jwt import JWT
 
 from tests.fakes.token_requests import build_token_request
-from token_refresh.adapters.signing import KeySigner
+from tests.worlds.exchanges import (
+    EC_384_KEY,
+    EC_KEY,
+    GRANT,
+    NOW,
+    RSA_KEY,
+    TOKEN,
+    URL,
+    Script,
+    claims_of,
+    endpoint,
+    provider,
+    refresh,
+    reply,
+)
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.http import HttpReply, HttpRequest
-from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.table import parse_providers
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import (
     ClientRejected,
@@ -28,83 +35,7 @@ from token_refresh.core.token_endpoint.outcome import (
     Unavailable,
     UnknownOutcome,
 )
-from token_refresh.core.token_request import TokenRequest
-from token_refresh.errors import Misconfigured, NotSent, ReplyLost, TransportError
-from token_refresh.token_endpoint.exchange import Exchange
-
-NOW = 1_800_000_000.5
-URL = "https://a.example/token"
-CLIENT = Client("client", Secret("client-secret-1234"))
-GRANT = RefreshTokenGrant(Secret("refresh-token-1234"))
-
-
-def pem(key: Any) -> Secret:
-    return Secret(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode()
-    )
-
-
-RSA_KEY = pem(rsa.generate_private_key(65537, 2048))
-EC_KEY = pem(ec.generate_private_key(ec.SECP256R1()))
-EC_384_KEY = pem(ec.generate_private_key(ec.SECP384R1()))
-
-
-class Script:
-    """A transport that answers from a list and remembers what was sent."""
-
-    def __init__(self, *answers: HttpReply | TransportError) -> None:
-        self.answers = list(answers)
-        self.sent: list[HttpRequest] = []
-
-    def send(self, request: HttpRequest) -> HttpReply:
-        self.sent.append(request)
-        answer = self.answers.pop(0)
-        if isinstance(answer, TransportError):
-            raise answer
-        return answer
-
-    def form(self, number: int = 0) -> dict[str, str]:
-        return {name: values[0] for name, values in parse_qs(self.sent[number].body.decode()).items()}
-
-
-def reply(status: int, body: object, **headers: str) -> HttpReply:
-    return HttpReply(
-        status, {name.replace("_", "-"): value for name, value in headers.items()}, json.dumps(body).encode()
-    )
-
-
-TOKEN = reply(200, {"access_token": "new-access-token", "expires_in": 60, "refresh_token": "new-refresh-token"})
-
-
-def provider(**keys: Any) -> Provider:
-    return parse_providers({"p": {"token_url": URL, **keys}})["p"]
-
-
-def endpoint(script: Script) -> Exchange:
-    return Exchange(script, KeySigner(), lambda: NOW)
-
-
-def refresh(  # noqa: PLR0913 - all that a refresh may need
-    script: Script,
-    grant: Grant = GRANT,
-    client: Client | None = CLIENT,
-    *,
-    variables: dict[str, str] | None = None,
-    scopes: tuple[str, ...] = (),
-    subject: str | None = None,
-    **keys: Any,
-) -> TokenOutcome:
-    return endpoint(script).refresh(
-        build_token_request(provider(**keys), grant, client, variables=variables, scopes=scopes, owner=subject)
-    )
-
-
-def claims_of(token: str, key: Secret, algorithm: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Verify with a library that had no part in the signing."""
-    jwt = JWT(jwt=token, key=JWK.from_pem(key.reveal().encode()), algs=[algorithm], check_claims={})
-    return json.loads(jwt.header), json.loads(jwt.claims)
+from token_refresh.errors import NotSent, ReplyLost, TransportError
 
 
 def test_a_refresh_sends_one_request_and_returns_the_new_tokens() -> None:
@@ -278,150 +209,3 @@ def test_a_server_that_is_never_content_with_a_nonce_is_left_for_later(answers: 
     outcome = refresh(script, client=Client("client", Secret("secret"), dpop_private_key=EC_KEY))
     assert isinstance(outcome, Unavailable)
     assert script.answers == []
-
-
-FAULTS: dict[str, tuple[TokenRequest, str]] = {
-    "no client": (build_token_request(provider(), GRANT), "no client registration"),
-    "no secret": (build_token_request(provider(), GRANT, Client("c")), 'of c: provider p needs "client_secret"'),
-    "no secret for a header": (
-        build_token_request(
-            provider(client_auth="none", headers={"Authorization": "Bearer {client_secret}"}), GRANT, Client("c")
-        ),
-        'needs "client_secret"',
-    ),
-    "a secret that breaks headers": (
-        build_token_request(
-            provider(client_auth="none", headers={"Authorization": "Bearer {client_secret}"}),
-            GRANT,
-            Client("c", Secret("canary\n")),
-        ),
-        "client_secret has characters that cannot stand in a header",
-    ),
-    "no key": (
-        build_token_request(provider(client_auth="private_key_jwt"), GRANT, CLIENT),
-        'of client: provider p needs "private_key"',
-    ),
-    "a key that is none": (
-        build_token_request(
-            provider(client_auth="private_key_jwt"), GRANT, Client("c", private_key=Secret("-----BEGIN canary"))
-        ),
-        "client registration of c: private_key is not an RSA or EC",
-    ),
-    "a key of another kind": (
-        build_token_request(
-            provider(), GRANT, Client("c", Secret("s"), dpop_private_key=pem(ed25519.Ed25519PrivateKey.generate()))
-        ),
-        "dpop_private_key is not an RSA or EC",
-    ),
-    "a client id that breaks headers": (
-        build_token_request(provider(), GRANT, Client("c\r\nX: canary", Secret("s"))),
-        "client_id has characters",
-    ),
-    "a service account's key": (
-        build_token_request(provider(), ServiceAccountGrant("a@b", Secret("canary")), scopes=("a",)),
-        "the service account's private_key is not an RSA",
-    ),
-    "a service account without scopes": (
-        build_token_request(provider(), ServiceAccountGrant("a@b", RSA_KEY)),
-        "a service account needs token-refresh.scopes",
-    ),
-    "an unknown variable": (
-        build_token_request(provider(), GRANT, CLIENT, variables={"tennant": "a"}),
-        "token-refresh.variables: provider p has no variable tennant",
-    ),
-    "a bad variable": (
-        build_token_request(
-            provider(token_url="https://a.example/{t}", variables={"t": ""}),
-            GRANT,
-            CLIENT,
-            variables={"t": "../canary"},
-        ),
-        "the value of variable t is not of the form",
-    ),
-    "a missing variable": (
-        build_token_request(provider(token_url="https://a.example/{t}", variables={"t": ""}), GRANT, CLIENT),
-        "variable t has no value",
-    ),
-    "a missing variable of the refresh url": (
-        build_token_request(provider(refresh_url="https://a.example/{t}", variables={"t": ""}), GRANT, CLIENT),
-        "variable t has no value",
-    ),
-    "no grant": (build_token_request(provider(), None, CLIENT), "connection some has no grant"),
-}
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_what_can_be_found_before_sending_is_found_before_sending(name: str) -> None:
-    request, message = FAULTS[name]
-    script = Script()
-    with pytest.raises(Misconfigured, match=r".") as caught:
-        endpoint(script).refresh(request)
-    assert message in str(caught.value)
-    assert "canary" not in str(caught.value)
-    assert script.sent == []
-
-
-def test_a_client_without_its_secret_redeems_no_code() -> None:
-    script = Script()
-    with pytest.raises(Misconfigured, match='needs "client_secret"'):
-        redeem(script, provider(), Client("c"))
-    assert script.sent == []
-
-
-def redeem(script: Script, provider: Provider, client: Client, verifier: Secret | None = None) -> TokenOutcome:
-    return endpoint(script).redeem(
-        build_token_request(provider, None, client),
-        code=Secret("code-1234"),
-        code_verifier=verifier,
-        redirect_uri="https://us.example/callback",
-    )
-
-
-def test_a_code_is_redeemed_with_its_verifier() -> None:
-    script = Script(TOKEN)
-    outcome = redeem(script, provider(refresh_url="https://a.example/refresh"), CLIENT, Secret("verifier-1234"))
-    assert isinstance(outcome, Refreshed)
-    assert outcome.refresh_token == Secret("new-refresh-token")
-    assert script.sent[0].url == URL
-    assert script.form() == {
-        "grant_type": "authorization_code",
-        "code": "code-1234",
-        "code_verifier": "verifier-1234",
-        "redirect_uri": "https://us.example/callback",
-        "client_id": "client",
-        "client_secret": "client-secret-1234",
-    }
-
-
-def test_a_spent_code_is_a_dead_grant() -> None:
-    spent = reply(400, {"error": "invalid_grant", "error_description": "code-1234 is spent"})
-    outcome = redeem(Script(spent), provider(), CLIENT)
-    assert isinstance(outcome, GrantDead)
-    assert outcome.detail.error_description == "*** is spent"
-
-
-def test_where_the_token_reply_tells_the_account_a_redemption_keeps_it() -> None:
-    body = {"access_token": "t", "user": {"id": 7, "login": "ada"}, "email": "ada@example.com"}
-    for path, extra in (
-        ("user.id", {"user.id": 7, "user": {"id": 7, "login": "ada"}}),
-        ("user", {"user": {"id": 7, "login": "ada"}, "email": "ada@example.com"}),
-    ):
-        outcome = redeem(Script(reply(200, body)), provider(subject={"from": "token_response", "path": path}), CLIENT)
-        assert isinstance(outcome, Refreshed)
-        assert {name: value for name, value in outcome.extra.items() if name in extra} == extra
-
-
-@pytest.mark.parametrize(
-    ("answer", "facts"),
-    [(reply(200, {"sub": "7"}), {"sub": "7"}), (reply(401, {"sub": "7"}), None), (reply(200, []), None)],
-)
-def test_userinfo_is_fetched_as_the_owner(answer: HttpReply, facts: object) -> None:
-    script = Script(answer)
-    p = provider(headers={"User-Agent": "app", "X-Key": "{client_secret}"})
-    assert endpoint(script).fetch_json(p, "https://a.example/me", Secret("token-1234")) == facts
-    assert script.sent[0].method == "GET"
-    assert script.sent[0].headers == {
-        "Accept": "application/json",
-        "User-Agent": "app",
-        "Authorization": "Bearer token-1234",
-    }

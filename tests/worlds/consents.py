@@ -14,9 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 from flask import Flask, Response, request
 from flask.testing import FlaskClient
 
-from tests.fakes.faults import Faults
-from tests.fakes.instance import FakePublisher, FrozenClock
-from tests.fakes.store import Cloud, FakeStore
+from tests.fakes.instance import FrozenClock
+from tests.worlds.consent_store import NAME, SECRET, Secrets, Topics
 from token_refresh.adapters.tickets import Tickets
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Leases
@@ -28,15 +27,12 @@ from token_refresh.consent.reconsent import Reconsent
 from token_refresh.consent.redemption import Redemption
 from token_refresh.consent.request import Cases
 from token_refresh.consent.save import NewGrantSaver
-from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SecretRecord
-from token_refresh.core.incident.events import Event
 from token_refresh.core.provider.definition import Provider, SubjectSource
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import CONSENT_HOLDER, State, Status, render_status
 from token_refresh.core.token_endpoint.outcome import Refreshed, TokenOutcome
 from token_refresh.core.token_request import TokenRequest
 from token_refresh.core.units import DAY
-from token_refresh.errors import PublishError
 from token_refresh.instance.pace import Paces
 from token_refresh.overview import Overview
 from token_refresh.settings import Settings
@@ -49,9 +45,7 @@ KEY = Secret("a-signing-key-for-tests-of-32-characters")
 NOW = 1_795_000_000.0
 ISSUER = "https://provider.example"
 BASE = "http://localhost"
-NAME = "gmail-alice"
 WORLD = "tests.world"  # in the environ of a request
-SECRET = f"{NAME}-refresh-token"
 OWNER = "alice@example.com"
 # Whatever must never be seen: it runs through every test of the workflow.
 CODE = "canary-code-4711"
@@ -60,83 +54,6 @@ NEW_TOKEN = "canary-new-refresh-token"
 ACCESS_TOKEN = "canary-access-token"
 CLIENT_SECRET = "canary-client-secret"
 CANARIES = (CODE, OLD_TOKEN, NEW_TOKEN, ACCESS_TOKEN, CLIENT_SECRET, KEY.reveal())
-
-
-class Secrets(FakeStore):
-    """Secret Manager with the few words that these tests need; `journal` has the writes and events in order."""
-
-    def __init__(self, clock: Callable[[], float], cloud: Cloud | None = None, faults: Faults | None = None) -> None:
-        super().__init__(clock, cloud, faults)
-        self.journal: list[tuple[str, str]] = []
-        self.before_annotate: list[Callable[[], None]] = []
-
-    def declare(self, secret_id: str, payload: bytes | str | None = None, state: str = "enabled", **notes: str) -> None:
-        """Declare a connection at `acme`; `notes` are its annotations."""
-        labels = {LABEL: state, LABEL_PROVIDER: "acme"}
-        self.create(secret_id, payload, labels=labels, annotations={PREFIX + k: v for k, v in notes.items()})
-
-    def note(self, name: str, value: str | None) -> None:
-        """Write an annotation of the connection as somebody else would."""
-        self.set_annotations(SECRET, {PREFIX + name: value})
-
-    def annotation(self, name: str) -> str | None:
-        return self.annotations(SECRET).get(PREFIX + name)
-
-    def newest(self) -> int:
-        return len(self.cloud.secrets[SECRET].versions)
-
-    def put_label(self, state: str) -> None:
-        """Enable or pause the connection."""
-        record = self.cloud.secrets[SECRET].record
-        self.cloud.write(replace(record, labels={**record.labels, LABEL: state}))
-
-    def forget_versions(self) -> None:
-        self.cloud.secrets[SECRET].versions.clear()
-
-    def set_payload(self, payload: bytes | str) -> None:
-        """Replace the only version's payload."""
-        self.forget_versions()
-        self.put(SECRET, payload)
-
-    @property
-    def down(self) -> bool:
-        return any(fault.operation == "*" for fault in self.faults.active)
-
-    @down.setter
-    def down(self, down: bool) -> None:
-        self.faults.active.clear()
-        if down:
-            self.faults.fail("*", times=10**6)
-
-    def add(self, secret_id: str, payload: bytes) -> int:
-        number = super().add(secret_id, payload)
-        self.journal.append(("add", secret_id))
-        return number
-
-    def annotate(self, record: SecretRecord, changes: Mapping[str, str | None]) -> SecretRecord:
-        if self.before_annotate:
-            self.before_annotate.pop(0)()
-        written = super().annotate(record, changes)
-        self.journal.append(("annotate", record.secret_id))
-        return written
-
-
-class Topics(FakePublisher):
-    """The topics; `journal` is the store's."""
-
-    def __init__(self, journal: list[tuple[str, str]], faults: Faults | None = None) -> None:
-        super().__init__(faults)
-        self._journal = journal
-        self.refresh_topic_down = False
-
-    def request_refresh(self, message: Mapping[str, object]) -> None:
-        if self.refresh_topic_down:
-            raise PublishError("cannot publish: the refresh topic is down")
-        super().request_refresh(message)
-
-    def publish(self, event: Event) -> None:
-        super().publish(event)
-        self._journal.append(("publish", event.type))
 
 
 def id_token(**claims: object) -> Secret:
