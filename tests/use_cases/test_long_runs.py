@@ -130,3 +130,11 @@ def test_what_is_refused_leaves_time_to_what_lives(world: MeteredWorld) -> None:
     tick(world, began, 2)
     assert {name for name in living if world.made[name]} == set(living)
     assert world.cloud.refused == 0
+
+
+def test_a_request_that_names_hundreds_refreshes_them(world: MeteredWorld) -> None:
+    """To read each by its name would take all the time of the run, and that of the next one."""
+    names = world.add(900)
+    report = world.run(connections=tuple(names)).document()
+    assert report["counts"]["refreshed"] > 300  # type: ignore[index]
+    assert world.statuses() == []

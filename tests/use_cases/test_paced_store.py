@@ -44,6 +44,17 @@ def test_a_quota_that_is_used_up_slows_a_write_down_and_fails_nothing(world: Wor
     assert 10 <= world.now <= 65
 
 
+@pytest.mark.parametrize("operation", ["list_connections", "get", "list_versions", "created_at"])
+def test_a_quota_that_is_used_up_slows_a_read_down_and_fails_nothing(world: World, operation: str) -> None:
+    world.refuse(2, operation)
+    arguments = {"list_connections": (), "created_at": ("s", 1)}.get(operation, ("s",))
+    assert getattr(world.paced, operation)(*arguments) is not None
+    assert 10 <= world.now <= 65
+    world.refuse(2, operation)
+    with world.paced.ledger.of_run(world.clock() + 5), pytest.raises(QuotaExceeded):
+        getattr(world.paced, operation)(*arguments)
+
+
 def test_a_minute_s_patience_has_an_end(world: World) -> None:
     world.refuse()
     with pytest.raises(QuotaExceeded):

@@ -55,13 +55,11 @@ class PacedStore:
 
     def list_connections(self) -> list[SecretRecord]:
         """See `SecretStore`."""
-        self._read(2)
-        return self.store.list_connections()
+        return self._read(self.store.list_connections, 2)
 
     def get(self, secret_id: str) -> SecretRecord:
         """See `SecretStore`."""
-        self._read()
-        return self.store.get(secret_id)
+        return self._read(lambda: self.store.get(secret_id))
 
     def access(self, secret_id: str, version: int | None = None) -> AccessedVersion:
         """See `SecretStore`."""
@@ -85,28 +83,36 @@ class PacedStore:
 
     def list_versions(self, secret_id: str) -> list[VersionInfo]:
         """See `SecretStore`."""
-        self._read()
-        return self.store.list_versions(secret_id)
+        return self._read(lambda: self.store.list_versions(secret_id))
 
     def created_at(self, secret_id: str, version: int) -> float:
         """See `SecretStore`."""
-        self._read()
-        return self.store.created_at(secret_id, version)
+        return self._read(lambda: self.store.created_at(secret_id, version))
+
+    def _read(self, call: Callable[[], _T], calls: int = 1) -> _T:
+        if self.is_urgent:
+            self.reads.charge(calls)
+        elif not self.reads.take(calls, self.priority, self.ledger.until - self.clock()):
+            raise QuotaExceeded("cannot read: the pace leaves no time for it in this run")
+        return self._patiently(self.reads, call, calls)
 
     def _write(self, call: Callable[[], _T]) -> _T:
-        """Write; a quota that is used up slows everything down and fails nothing that a minute's patience mends."""
         if not self.ledger.note_write() and not self._has_turn():
             self.writes.charge()
+        return self._patiently(self.writes, call)
+
+    def _patiently(self, quota: Quota, call: Callable[[], _T], calls: int = 1) -> _T:
+        """Let a quota that is used up slow everything down, and fail nothing that a minute's patience mends."""
         until: float | None = None
         while True:
             try:
                 return call()
             except QuotaExceeded:
-                self.writes.slow_down()
+                quota.slow_down()
                 now = self.clock()
                 if until is None:
                     until = min(now + _PATIENCE, self.ledger.until + (self.grace if self.is_urgent else 0))
-                if not self.writes.take(1, self.priority, until - now):
+                if not quota.take(calls, self.priority, until - now):
                     raise
 
     def _has_turn(self) -> bool:
@@ -114,9 +120,3 @@ class PacedStore:
         if self.is_urgent or self.ledger.is_in_task:
             return False
         return self.writes.take(1, self.priority, self.ledger.until - self.clock())
-
-    def _read(self, calls: int = 1) -> None:
-        if self.is_urgent:
-            self.reads.charge(calls)
-        elif not self.reads.take(calls, self.priority, self.ledger.until - self.clock()):
-            raise QuotaExceeded("cannot read: the pace leaves no time for it in this run")

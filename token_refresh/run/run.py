@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final, final
 
+from token_refresh.connections.directory import Directory
 from token_refresh.core.connection import Connection
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.url import token_endpoint_host
@@ -49,6 +50,12 @@ class Run:
     def until(self) -> float:
         """Return the end of all but the cleaning, which gets at least a twentieth (contract 9)."""
         return self.ends - (self.seconds * _CLEAN_SHARE if self.trigger.clean else 0)
+
+    def listing(self, directory: Directory) -> list[Connection]:
+        """List the project's connections, once a run; raises `StoreError`."""
+        if self.listed is None:
+            self.listed = directory.list()
+        return self.listed
 
     def as_it_is(self, done: Mapping[str, Visit]) -> list[Connection] | None:
         """Return the listed connections as the visits so far have left them; None when nothing was listed."""

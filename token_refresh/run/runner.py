@@ -23,7 +23,7 @@ from token_refresh.core.incident.incident import is_mass
 from token_refresh.core.state.policy import Decision, wait
 from token_refresh.core.status import Outcome, State
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import Busy, StoreError, StoreUnavailable, UnknownConnection
+from token_refresh.errors import Busy, StoreError, StoreUnavailable
 from token_refresh.instance.claims import Claims
 from token_refresh.instance.lanes import Task
 from token_refresh.instance.pool import Pool
@@ -31,6 +31,7 @@ from token_refresh.instance.quota import Priority
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.refresh.attempt import Attempt, Reply
 from token_refresh.refresh.save import Saver
+from token_refresh.run.choice import choose
 from token_refresh.run.clean import Janitor, build_destructions
 from token_refresh.run.report import Report
 from token_refresh.run.revoke import Revocations
@@ -76,7 +77,7 @@ class Runner:
 
     def _run(self, trigger: Trigger, run: Run) -> Report:
         saved = {} if trigger.dry_run else self._save_first()
-        chosen = self._choose(trigger, run)
+        chosen = choose(run, self.directory, self.matcher, self.visitor)
         if trigger.revoke:  # one after the other: an operator waits for the answer
             visits = [self._revoke(connection, run) for connection in chosen]
         else:
@@ -127,33 +128,6 @@ class Runner:
         for secret_id, attempt in saved.items():
             self.visitor.memory.remember_failure(secret_id, attempt.verdict.back_off)
         return saved
-
-    def _choose(self, trigger: Trigger, run: Run) -> list[Connection]:
-        if trigger.signals:
-            return self.matcher.match(trigger.signals, self._list(run))
-        if trigger.connections is None:
-            return sorted(self._list(run), key=lambda c: c.name)
-        chosen, unknown = [], []
-        for name in trigger.connections:
-            try:
-                found = self.directory.find(name)
-            except StoreError as fault:
-                run.unread.append(self.visitor.unreadable(name, fault))
-                continue
-            if found is None:
-                unknown.append(name[:255])
-            elif trigger.secret_id in (None, found.secret_id):
-                chosen.append(found)
-        if unknown and not trigger.only_known:
-            raise UnknownConnection("no such connection: " + ", ".join(unknown))
-        for name in unknown:
-            log.info("ignored: %s is not a connection", name)
-        return chosen
-
-    def _list(self, run: Run) -> list[Connection]:
-        if run.listed is None:
-            run.listed = self.directory.list()
-        return run.listed
 
     def _look(self, chosen: Sequence[Connection], trigger: Trigger, run: Run) -> list[Visit]:
         """Look at all, as long as there is time; what a warm instance knows needs no thread."""
@@ -268,7 +242,7 @@ class Runner:
         """Return the client's other connections, where the verdicts depend on them; else those that are in trouble."""
         if self.verdicts.needs_neighbours(own):
             try:
-                self._list(run)
+                run.listing(self.directory)
             except StoreError as fault:
                 log.warning("the connections cannot be listed, so verdicts are judged by what is known: %s", fault)
                 return []
