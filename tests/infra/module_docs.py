@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.infra.plans import ROOT
 
-MODULES: Final = ("infra", "infra/modules/connection", "infra/modules/secret")
+MODULES: Final = ("infra", "infra/modules/connection", "infra/modules/secret", "infra/modules/shards")
 _BEGIN: Final = "<!-- BEGIN_TF_DOCS -->"
 _END: Final = "<!-- END_TF_DOCS -->"
 _BLOCK: Final = re.compile(

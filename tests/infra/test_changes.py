@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.infra.plans import OFFLINE, QUICKLY, ROOT
+from tests.infra.applied import Applied, actions
+from tests.infra.plans import OFFLINE, ROOT
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -32,25 +31,13 @@ class Deployment:
     """A deployment that was applied once; each plan is against that state."""
 
     def __init__(self, scratch: Path, connections: dict[str, Any]) -> None:
-        self._environment = os.environ | QUICKLY | {"TERRAFORM_OFFLINE_SCRATCH": str(scratch)}
-        self._terraform("apply", "-auto-approve", "-input=false", *_variables(connections, {}))
+        self._applied = Applied(ROOT / "tests/infra/trial", scratch)
+        self._applied.apply(*_variables(connections, {}))
 
     def changes(self, connections: dict[str, Any], **settings: object) -> dict[str, dict[str, Any]]:
         """Return what a plan would change: address -> actions, before and after."""
-        out = Path(self._environment["TERRAFORM_OFFLINE_SCRATCH"]) / "plan"
-        self._terraform("plan", "-input=false", f"-out={out}", *_variables(connections, settings))
-        document = json.loads(self._terraform("show", "-json", str(out)))
-        return {
-            change["address"].removeprefix("module.token_refresh."): change["change"]
-            for change in document["resource_changes"]
-            if change["change"]["actions"] not in (["no-op"], ["read"])
-        }
-
-    def _terraform(self, *arguments: str) -> str:
-        command = [str(OFFLINE), "--scratch", f"-chdir={ROOT / 'tests/infra/trial'}", *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        planned = self._applied.plan(*_variables(connections, settings))
+        return {address.removeprefix("module.token_refresh."): change for address, change in planned.items()}
 
 
 def _variables(connections: dict[str, Any], settings: dict[str, object]) -> list[str]:
@@ -69,10 +56,6 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 def changed(deployment: Deployment) -> dict[str, dict[str, Any]]:
     """Plan the four changes of connections."""
     return deployment.changes(AFTER)
-
-
-def actions(changes: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
-    return {address: change["actions"] for address, change in changes.items()}
 
 
 def test_the_same_configuration_changes_nothing(deployment: Deployment) -> None:
