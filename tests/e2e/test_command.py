@@ -200,6 +200,15 @@ def test_list_shows_every_connection_as_a_table_and_as_json(world: StackWorld, r
     assert rows[name]["access_token_expires_at"] > 0
 
 
+def test_list_of_several_projects_names_the_project_of_each_row(world: StackWorld, run: Command, name: str) -> None:
+    world.declare(name)
+    project = world.stack.project
+    said = run.json("list", "--project", project, "--project", "another-shard")
+    assert {row["name"]: row["project"] for row in said["connections"]}[name] == project
+    assert said["unreachable"] == [], "the other one is empty"
+    assert run("list", "--project", project, "--project", "another-shard").stdout.startswith("PROJECT ")
+
+
 def test_options_may_stand_before_and_after_the_subcommand(world: StackWorld, run: Command, name: str) -> None:
     world.declare(name)
     project = world.stack.project

@@ -1,4 +1,4 @@
-"""`token-refresh list`, `explain` and `providers list`: what they say of the schedule, and of what it cannot keep."""
+"""`token-refresh list`, `explain` and `providers list`: the schedule, what it cannot keep, several projects."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from tests.fakes.instance import FakeLinks, FakePublisher, FakeStore, build_provider
 from token_refresh.cli.app import app
 from token_refresh.cli.session import Session
+from token_refresh.errors import StoreDenied
 from token_refresh.overview import Overview
 
 KNOWN = {"google": build_provider("google", rotates="never")}
@@ -114,6 +115,103 @@ def test_help_says_how_to_tell_the_schedule(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("nonsense", ["0", "-60", "often", "nan"])
 def test_a_schedule_that_cannot_be_is_wrong_use(nonsense: str) -> None:
     assert run("list", "--run-every", nonsense).exit_code == 2
+
+
+# -- several projects --------------------------------------------------------------------------------------------------
+
+TWO = ("--project", "shard-1", "--project", "shard-2")
+
+
+@pytest.fixture
+def shards(projects: Projects) -> Projects:
+    projects.add("shard-1", "mail")
+    projects.add("shard-1", "late", ago=7 * 3600)
+    projects.add("shard-2", "mail")
+    projects.add("shard-2", "short", life=300)
+    return projects
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("list", *TWO), id="after the subcommand"),
+        pytest.param((*TWO, "list"), id="before it"),
+        pytest.param((*TWO, "list", *TWO, "--project", "shard-1"), id="both, and one of them again"),
+    ],
+)
+@pytest.mark.usefixtures("shards")
+def test_list_shows_several_projects_as_one_list_with_what_needs_attention_first(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    cells = [line.split() for line in done.stdout.splitlines()]
+    assert cells[0][:3] == ["PROJECT", "NAME", "PROVIDER"]
+    assert [(c[0], c[1], c[3]) for c in cells[1:]] == [
+        ("shard-1", "late", "overdue"),
+        ("shard-2", "short", "cannot_keep_fresh"),
+        ("shard-1", "mail", "healthy"),
+        ("shard-2", "mail", "healthy"),
+    ]
+    document = read(*arguments)
+    assert [(c["project"], c["name"]) for c in document["connections"]] == [(c[0], c[1]) for c in cells[1:]]
+    assert (document["run_every"], document["unreachable"]) == (300, [])
+
+
+@pytest.mark.parametrize("arguments", [("--project", "shard-1"), ("--project", "shard-1") * 2, ("--project", "")])
+@pytest.mark.usefixtures("shards")
+def test_one_project_is_listed_as_ever(arguments: tuple[str, ...]) -> None:
+    done = run("list", *arguments, GOOGLE_CLOUD_PROJECT="shard-1")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["NAME", "late", "mail"]
+    document = read("list", *arguments, GOOGLE_CLOUD_PROJECT="shard-1")
+    assert document.keys() == {"run_every", "connections"}
+    assert all("project" not in row for row in document["connections"])
+
+
+def test_a_project_that_cannot_be_reached_says_so_and_the_others_are_listed(shards: Projects) -> None:
+    shards["shard-1"].faults.fail("list_connections", StoreDenied("cannot list secrets: permission denied"), times=9)
+    done = run("list", *TWO)
+    assert done.exit_code == 3
+    assert [line.split()[:2] for line in done.stdout.splitlines()[1:]] == [["shard-2", "short"], ["shard-2", "mail"]]
+    assert "Error: shard-1: cannot list secrets: permission denied" in done.stderr
+    result = run("list", *TWO, "--json")
+    assert result.exit_code == 3
+    document = json.loads(result.stdout)
+    assert document["unreachable"] == [{"project": "shard-1", "error": "cannot list secrets: permission denied"}]
+    assert {row["project"] for row in document["connections"]} == {"shard-2"}
+
+
+def test_where_no_project_can_be_reached_nothing_is_listed_and_each_says_so(shards: Projects) -> None:
+    for store in shards.values():
+        store.faults.fail("list_connections", times=9)
+    done = run("list", *TWO)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert done.stderr.count("cannot list_connections: injected") == 2
+
+
+def test_projects_without_a_connection_say_how_to_begin(projects: Projects) -> None:
+    projects["shard-1"], projects["shard-2"] = FakeStore(time.time), FakeStore(time.time)
+    done = run("list", *TWO)
+    assert (done.exit_code, done.stdout) == (0, "There is no connection yet: token-refresh import FILE --name NAME\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("explain", "mail"),
+        ("check", "mail"),
+        ("refresh", "mail"),
+        ("revoke", "mail", "--url", "http://127.0.0.1:9"),
+        ("link", "mail", "--url", "http://127.0.0.1:9"),
+        ("import", "-", "--name", "mail"),
+        ("providers", "list"),
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("is_before", [True, False], ids=["before it", "after it"])
+@pytest.mark.usefixtures("shards")
+def test_any_other_command_takes_one_project(command: tuple[str, ...], *, is_before: bool) -> None:
+    done = run(*(TWO if is_before else ()), *command, *(() if is_before else TWO))
+    assert done.exit_code == 2
+    assert "takes one --project: only `list` takes several" in done.stderr
 
 
 # -- what the schedule can keep of each provider -----------------------------------------------------------------------

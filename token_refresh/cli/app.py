@@ -14,17 +14,17 @@ from token_refresh.cli.session import Session
 
 
 @click.group("token-refresh", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--project", help="Project of the secrets.")
+@click.option("--project", "projects", multiple=True, help="Project of the secrets.")
 @click.option("--location", help="Location of regional secrets.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.version_option(package_name="token-refresh", prog_name="token-refresh")
 @click.pass_context
-def app(ctx: click.Context, project: str | None, location: str | None, as_json: bool) -> None:  # noqa: FBT001
+def app(ctx: click.Context, projects: tuple[str, ...], location: str | None, as_json: bool) -> None:  # noqa: FBT001
     """Declare connections, see how they stand, and act on them.
 
     Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 cannot reach or not allowed.
     """
-    ctx.obj = Session(project or "", location or "", as_json)
+    ctx.obj = Session(projects, location or "", as_json)
 
 
 for one in (

@@ -4,32 +4,72 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Final
 
 import click
 
-from token_refresh.cli.session import Session, Stop, command, with_schedule, write_moment, write_table
+from token_refresh.cli.session import (
+    CANNOT,
+    UNREACHABLE,
+    Session,
+    Stop,
+    command,
+    command_over_projects,
+    say_fault,
+    with_schedule,
+    write_moment,
+    write_table,
+)
 from token_refresh.core.overview.explain import Explanation, Sentence, explain, say
-from token_refresh.core.overview.listing import Query, select
+from token_refresh.core.overview.listing import STANDINGS, Query, select
 from token_refresh.core.overview.row import Row
 from token_refresh.words import load_words
+
+_HEAD: Final = ("NAME", "PROVIDER", "OWNER", "STATE", "REASON", "ACCESS TOKEN UNTIL")
+_NONE: Final = "There is no connection yet: token-refresh import FILE --name NAME"
 
 
 @click.command("list")
 @with_schedule
-@command
+@command_over_projects
 def list_connections(session: Session) -> None:
-    """Show every connection and its state."""
+    """Show every connection and its state; what needs attention comes first."""
+    if len(session.projects) > 1:
+        _list_projects(session)
+        return
     rows = select(session.parts.overview.look().rows, Query())
-    table = [
-        (row.name, row.connection.provider, row.connection.owner or "", row.standing, row.reason or "", _expiry(row))
-        for row in rows
-    ]
-    lines = write_table(("NAME", "PROVIDER", "OWNER", "STATE", "REASON", "ACCESS TOKEN UNTIL"), table)
-    if not rows:
-        lines = ["There is no connection yet: token-refresh import FILE --name NAME"]
-    run_every = session.settings.run_every
     _say_schedule(session, rows)
-    session.show({"run_every": run_every, "connections": [row.as_json(None) for row in rows]}, lines)
+    lines = write_table(_HEAD, [_cells(row) for row in rows]) if rows else [_NONE]
+    document = {"run_every": session.settings.run_every, "connections": [row.as_json(None) for row in rows]}
+    session.show(document, lines)
+
+
+def _list_projects(session: Session) -> None:
+    """Show the connections of several projects as one list; one that cannot be listed hides none of the others."""
+    found: list[tuple[str, Row]] = []
+    faults: dict[str, str] = {}
+    for project, one in session.each_project():
+        try:
+            found += [(project, row) for row in select(one.parts.overview.look().rows, Query())]
+        except CANNOT as fault:
+            faults[project] = say_fault(fault)
+    found.sort(key=lambda pair: STANDINGS.index(pair[1].standing))
+    _say_schedule(session, [row for _, row in found])
+    document = {
+        "run_every": session.environment.run_every,
+        "connections": [{"project": project, **row.as_json(None)} for project, row in found],
+        "unreachable": [{"project": project, "error": said} for project, said in faults.items()],
+    }
+    lines = write_table(("PROJECT", *_HEAD), [(project, *_cells(row)) for project, row in found]) if found else [_NONE]
+    if found or session.as_json or not faults:
+        session.show(document, lines)
+    if faults:
+        raise Stop("; ".join(f"{project}: {said}" for project, said in faults.items()), UNREACHABLE)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    c = row.connection
+    return row.name, c.provider, c.owner or "", row.standing, row.reason or "", _expiry(row)
 
 
 @click.command("explain")
@@ -57,7 +97,7 @@ def find_row(session: Session, name: str) -> Row:
 def _say_schedule(session: Session, rows: Iterable[Row]) -> None:
     """Say which schedule was assumed, where what is shown depends on it."""
     if any(row.overdue or row.cannot_keep_fresh for row in rows):
-        session.progress(f"Runs are taken to come every {session.settings.run_every:g} s: --run-every, or RUN_EVERY")
+        session.progress(f"Runs are taken to come every {session.environment.run_every:g} s: --run-every, or RUN_EVERY")
 
 
 def _expiry(row: Row) -> str:

@@ -9,7 +9,7 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TypeVar
@@ -35,7 +35,7 @@ from token_refresh.wiring import Parts
 NO: Final = 1
 WRONG_USE: Final = 2
 UNREACHABLE: Final = 3
-_CANNOT: Final = (StoreError, PublishError, TransportError, GoogleAuthError)
+CANNOT: Final = (StoreError, PublishError, TransportError, GoogleAuthError)
 F = TypeVar("F", bound=Callable[..., Any])
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
 _LONGEST: Final = 1e11
@@ -51,9 +51,12 @@ class Stop(click.ClickException):
 
 @dataclass
 class Session:
-    """One call of the command. `environ` is the environment; options outrank it."""
+    """One call of the command. `environ` is the environment; options outrank it.
 
-    project: str = ""
+    Of several `projects` each has a session of its own (`each_project`); a command that takes one has one at most.
+    """
+
+    projects: tuple[str, ...] = ()
     location: str = ""
     as_json: bool = False
     run_every: float | None = None
@@ -70,11 +73,16 @@ class Session:
     def environment(self) -> Settings:
         """Return the settings as options and environment say them: perhaps without a project."""
         options = {
-            "GOOGLE_CLOUD_PROJECT": self.project,
+            "GOOGLE_CLOUD_PROJECT": next(iter(self.projects), ""),
             "SECRET_MANAGER_LOCATION": self.location,
             "RUN_EVERY": str(self.run_every or ""),
         }
         return read_settings({**self.environ, **{name: value for name, value in options.items() if value}})
+
+    def each_project(self) -> Iterator[tuple[str, Session]]:
+        """Yield each project that was named, with the session that is about it alone."""
+        for project in self.projects:
+            yield project, replace(self, projects=(project,))
 
     @functools.cached_property
     def known_providers(self) -> dict[str, Provider]:
@@ -105,23 +113,43 @@ class Session:
 
 def command(function: F) -> F:
     """Give a subcommand the common options, the session, and exit codes for faults."""
+    return _build_command(function, takes_several=False)
 
-    @click.option("--project", help="Project of the secrets (GOOGLE_CLOUD_PROJECT, else that of your credentials).")
+
+def command_over_projects(function: F) -> F:
+    """Give the same to one that takes several projects: `--project` may be repeated."""
+    return _build_command(function, takes_several=True)
+
+
+def _build_command(function: F, *, takes_several: bool) -> F:
+    of_project = "Project of the secrets (GOOGLE_CLOUD_PROJECT, else that of your credentials)"
+    again = "; several: say it again for each" * takes_several
+
+    @click.option("--project", "projects", multiple=True, help=f"{of_project}{again}.")
     @click.option("--location", help="Location of regional secrets (SECRET_MANAGER_LOCATION).")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @click.pass_context
     @functools.wraps(function)
-    def run(ctx: click.Context, /, project: str | None, location: str | None, as_json: bool, **options: Any) -> Any:  # noqa: FBT001
+    def run(
+        ctx: click.Context,
+        /,
+        projects: tuple[str, ...],
+        location: str | None,
+        as_json: bool,  # noqa: FBT001
+        **options: Any,
+    ) -> Any:
         before: Session = ctx.find_object(Session) or Session()
         # The options of a subcommand outrank those before it.
         session = replace(
             before,
-            project=project or before.project,
+            projects=_each_once(projects) or _each_once(before.projects),
             location=location or before.location,
             as_json=as_json or before.as_json,
             run_every=options.pop("run_every", None),
         )
         try:
+            if len(session.projects) > 1 and not takes_several:
+                raise Stop(f"{ctx.command_path} takes one --project: only `list` takes several", WRONG_USE)  # noqa: TRY301
             return function(session, **options)
         except (TokenRefreshError, GoogleAuthError, Stop) as fault:
             _end(session, fault)
@@ -164,8 +192,12 @@ def write_span(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def _each_once(projects: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, projects)))
+
+
 def _end(session: Session, fault: Exception) -> NoReturn:
-    stop = fault if isinstance(fault, Stop) else Stop(_words(fault), _code(fault))
+    stop = fault if isinstance(fault, Stop) else Stop(say_fault(fault), _code(fault))
     if session.as_json and not session.has_shown:  # one document, whatever the exit code
         click.echo(json.dumps({"error": stop.message, "exit_code": stop.exit_code}, ensure_ascii=False))
     raise stop
@@ -174,10 +206,11 @@ def _end(session: Session, fault: Exception) -> NoReturn:
 def _code(fault: Exception) -> int:
     if isinstance(fault, BadEnvironment):
         return WRONG_USE
-    return UNREACHABLE if isinstance(fault, _CANNOT) and not isinstance(fault, SecretMissing) else NO
+    return UNREACHABLE if isinstance(fault, CANNOT) and not isinstance(fault, SecretMissing) else NO
 
 
-def _words(fault: Exception) -> str:
+def say_fault(fault: Exception) -> str:
+    """Say what is wrong, and what to do about it where the fault's own words do not."""
     if isinstance(fault, GoogleAuthError):
         return "Google does not know who you are: run `gcloud auth application-default login`"
     return str(fault)
