@@ -6,19 +6,17 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.infra.google_recorder import PROJECT_NUMBER, Request
+from tests.infra.gcloud_recipes import each, grants, names_of_the_preparation, recipe, shape_of
+from tests.infra.google_recorder import PROJECT_NUMBER
 from tests.infra.plans import ROOT, Plan
 from tests.infra.recording import Recording
 from token_refresh.settings import read_settings
 
 # gcloud takes about half a second to start, some sixty times.
 pytestmark = pytest.mark.timeout(450)
-
-PAGE = ROOT / "docs/deploy-gcloud.md"
 FUNCTIONS = {
     "token-refresh-http": "refresh_http",
     "token-refresh-consent": "consent",
@@ -27,19 +25,6 @@ FUNCTIONS = {
 }
 # IAM needs a minute; the recorder does not.
 NO_WAITING = "sleep() { :; }\n"
-
-
-def recipe(name: str) -> str:
-    """Return a recipe of the page, between its markers."""
-    found = re.search(rf"<!-- {name}:begin -->\n```\w+\n(.*?)```\n<!-- {name}:end -->", PAGE.read_text(), re.DOTALL)
-    assert found, f"{PAGE} has no recipe {name}"
-    return found[1]
-
-
-def names_of_the_preparation() -> str:
-    """Return the preparation's variables and functions, without its commands."""
-    kept = r"export|PROJECT=|NUMBER=|\w+\(\) \{|accessor=|ours="
-    return "\n".join(line for line in recipe("gcloud").splitlines() if re.match(kept, line)) + "\n"
 
 
 @pytest.fixture(scope="module")
@@ -61,35 +46,6 @@ def _folder(factory: pytest.TempPathFactory) -> Path:
     (folder / "infra").mkdir()
     shutil.copy(ROOT / "infra/event.proto", folder / "infra/event.proto")
     return folder
-
-
-def grants(*recordings: Recording) -> set[tuple[str, str, str]]:
-    """Return who is given which role on what, in the words of docs/security.md."""
-    kinds = {
-        "/CLOUDRESOURCEMANAGER/": "project",
-        "-refresh-token:": "connection secrets",
-        "-access-token:": "access-token secrets",
-        "/oauth-client-google:": "client registrations",
-        "/token-refresh-signing-key:": "signing key",
-        "/token-refresh-notify-urls:": "notify URLs",
-        "-dead-letters:": "dead-letter topics",
-        "/topics/token-refresh-events:": "topic events",
-        "/topics/token-refresh:": "topic refresh",
-        "/subscriptions/": "push subscriptions",
-        "/serviceAccounts/token-refresh-push": "service account push",
-        "/services/token-refresh-http:": "function refresh_http",
-        "/services/token-refresh-notify:": "function notify",
-    }
-    found = set()
-    for request in (r for recording in recordings for r in recording.requests if r.path.endswith(":setIamPolicy")):
-        on = next(kind for part, kind in kinds.items() if part in request.path)
-        for binding in request.body["policy"]["bindings"]:
-            for member in binding["members"]:
-                who = re.sub(
-                    r"^serviceAccount:(service-\d+@)?|@my-project\.iam.*|\.iam\.gserviceaccount\.com$", "", member
-                )
-                found.add((who, binding["role"].replace("projects/my-project/roles/", ""), on))
-    return found
 
 
 def test_gcloud_takes_every_command_of_the_preparation(preparation: Recording) -> None:
@@ -175,7 +131,7 @@ def test_each_function_is_deployed_as_terraform_deploys_it(plan: Plan, deploymen
     targets = [r.body["buildpackBuild"]["functionTarget"] for r in deployment.sent("POST", ":submit$")]
     services = deployment.sent("POST", "/namespaces/my-project/services$")
     deployed = {
-        service.body["metadata"]["name"]: _shape(service, target)
+        service.body["metadata"]["name"]: shape_of(service, target)
         for service, target in zip(services, targets, strict=True)
     }
     assert {name: shape["target"] for name, shape in deployed.items()} == FUNCTIONS
@@ -242,23 +198,6 @@ def test_the_request_log_of_the_consent_page_is_dropped_as_terraform_drops_it(
     assert (sent["name"], sent["filter"]) == (exclusion["name"], exclusion["filter"])
 
 
-def _shape(request: Request, target: str) -> dict[str, Any]:
-    body = request.body
-    spec: dict[str, Any] = body["spec"]["template"]["spec"]
-    container = spec["containers"][0]
-    environment = {e["name"]: e.get("value", "json://what-Secret-Manager-holds-long-enough") for e in container["env"]}
-    annotations = body["metadata"]["annotations"] | body["spec"]["template"]["metadata"]["annotations"]
-    return {
-        "target": target,
-        "account": spec["serviceAccountName"],
-        "environment": environment,
-        "timeout": str(spec["timeoutSeconds"]),
-        "instances": int(annotations["autoscaling.knative.dev/maxScale"]),
-        "memory": container["resources"]["limits"]["memory"],
-        "is_internal": annotations.get("run.googleapis.com/ingress") == "internal",
-    }
-
-
 def test_the_service_account_and_the_state_bucket_of_cloud_build_are_made(tmp_path: Path) -> None:
     if not shutil.which("gcloud"):
         pytest.skip("no gcloud")
@@ -288,7 +227,7 @@ def test_what_gcloud_made_is_imported_by_addresses_that_terraform_plans(
         name = re.search(r'^  id +?= "(.*)"$', block, re.MULTILINE)
         assert target, block
         assert name, block
-        for key, value in _each(block):
+        for key, value in each(block):
             entry = "refresh_http" if key == "http" else key
             address = re.sub(r'each\.key == "http" \? "refresh_http" : each\.key|each\.key', f'"{entry}"', target[1])
             addresses.add(address)
@@ -308,11 +247,3 @@ def test_what_gcloud_made_is_imported_by_addresses_that_terraform_plans(
     assert not [
         name for name in ids if re.sub(r".*/(?!versions)|@.*", "", name.removesuffix("/versions/1")) not in made
     ]
-
-
-def _each(block: str) -> list[tuple[str, str]]:
-    keys = re.search(r"for_each = toset\(\[(.*?)\]\)", block)
-    if keys:
-        return [(key, key) for key in re.findall(r'"([^"]+)"', keys[1])]
-    pairs = re.search(r"for_each = \{(.*?)\}", block)
-    return re.findall(r'(\w+) = "([^"]+)"', pairs[1]) if pairs else [("", "")]

@@ -2,88 +2,22 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import gzip
-import ipaddress
 import logging
 import socket
-import ssl
 import threading
 import time
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.worlds.odd_servers import OK, PATIENCE, SLACK, answering, dripping, read_request, request, serving
 from token_refresh.adapters.http import PooledTransport
 from token_refresh.core.http import MAX_REPLY_BYTES, HttpReply, HttpRequest
 from token_refresh.errors import NotSent, ReplyLost
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 pytestmark = pytest.mark.timeout(30)
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-One: 1\r\n\r\n{}"
-PATIENCE = 0.4
-SLACK = 1.5
-
-
-class Server:
-    """A socket server that hands each connection to a script and counts them."""
-
-    def __init__(self, script: Callable[[socket.socket], None]) -> None:
-        self._script = script
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.connections = 0
-        self._open: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._start(self._accept)
-
-    def _start(self, target: Callable[..., None], *args: object) -> None:
-        thread = threading.Thread(target=target, args=args)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._open.append(connection)
-            self._start(self._serve, connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            connection.settimeout(10)
-            try:
-                self._script(connection)
-            except OSError:
-                return
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._open:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
-
-
-@contextmanager
-def serving(script: Callable[[socket.socket], None]) -> Iterator[Server]:
-    server = Server(script)
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
@@ -91,46 +25,6 @@ def transport() -> Iterator[PooledTransport]:
     transport = PooledTransport(PATIENCE)
     yield transport
     transport.close()
-
-
-def request(port: int, scheme: str = "http") -> HttpRequest:
-    url = f"{scheme}://127.0.0.1:{port}/token?refresh_token=canary-1234"
-    return HttpRequest("POST", url, {"Content-Type": "text/plain"}, b"secret=canary-1234")
-
-
-def read_request(connection: socket.socket) -> bytes:
-    data = b""
-    while not data.endswith(b"canary-1234"):
-        chunk = connection.recv(4096)
-        if not chunk:
-            raise ConnectionResetError
-        data += chunk
-    return data
-
-
-def answering(reply: bytes) -> Callable[[socket.socket], None]:
-    def script(connection: socket.socket) -> None:
-        while True:
-            read_request(connection)
-            connection.sendall(reply)
-
-    return script
-
-
-def sleeping_until_closed(connection: socket.socket) -> None:
-    while connection.recv(4096):
-        pass
-
-
-def dripping(head: bytes) -> Callable[[socket.socket], None]:
-    def script(connection: socket.socket) -> None:
-        read_request(connection)
-        connection.sendall(head)
-        while True:
-            connection.sendall(b"x")
-            time.sleep(0.05)
-
-    return script
 
 
 def test_a_reply_has_lower_case_headers_and_all_of_its_body(transport: PooledTransport) -> None:
@@ -213,66 +107,6 @@ def test_a_connection_that_does_not_open_in_time_sent_nothing(transport: PooledT
         finally:
             for filler in fillers:
                 filler.close()
-
-
-def test_a_tls_handshake_that_fails_sent_nothing(transport: PooledTransport) -> None:
-    def script(connection: socket.socket) -> None:
-        connection.recv(4096)
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    with serving(script) as server, pytest.raises(NotSent):
-        transport.send(request(server.port, "https"))
-
-
-def test_a_tls_handshake_that_hangs_sent_nothing(transport: PooledTransport) -> None:
-    began = time.monotonic()
-    with serving(sleeping_until_closed) as server, pytest.raises(NotSent):
-        transport.send(request(server.port, "https"))
-    assert time.monotonic() - began < PATIENCE + SLACK
-
-
-def test_a_certificate_that_nobody_vouches_for_gets_nothing(
-    transport: PooledTransport, self_signed: tuple[str, str]
-) -> None:
-    seen: list[bytes] = []
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*self_signed)
-
-    def script(connection: socket.socket) -> None:
-        with context.wrap_socket(connection, server_side=True) as secure:
-            seen.append(secure.recv(4096))
-
-    with serving(script) as server, pytest.raises(NotSent):
-        transport.send(request(server.port, "https"))
-    assert [data for data in seen if data] == []
-
-
-def secure(self_signed: tuple[str, str], script: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*self_signed)
-
-    def wrapped(connection: socket.socket) -> None:
-        with context.wrap_socket(connection, server_side=True) as inner:
-            script(inner)
-
-    return wrapped
-
-
-def test_a_trusted_certificate_carries_requests_and_is_kept_alive(self_signed: tuple[str, str]) -> None:
-    transport = PooledTransport(5, ca_bundle=self_signed[0])
-    with serving(secure(self_signed, answering(OK))) as server:
-        assert [transport.send(request(server.port, "https")).body for _ in range(3)] == [b"{}"] * 3
-        assert server.connections == 1
-        transport.close()
-
-
-def test_a_slow_drip_over_tls_ends_in_time(self_signed: tuple[str, str]) -> None:
-    transport = PooledTransport(PATIENCE, ca_bundle=self_signed[0])
-    script = secure(self_signed, dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"))
-    began = time.monotonic()
-    with serving(script) as server, pytest.raises(ReplyLost):
-        transport.send(request(server.port, "https"))
-    assert time.monotonic() - began < PATIENCE + SLACK
 
 
 @pytest.mark.parametrize(
@@ -387,24 +221,3 @@ def test_no_log_line_quotes_the_url(transport: PooledTransport, caplog: pytest.L
         with serving(answering(reply)) as server, suppress(ReplyLost):
             transport.send(request(server.port))
     assert "canary" not in caplog.text
-
-
-@pytest.fixture(scope="module")
-def self_signed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    pem, key_pem = folder / "certificate.pem", folder / "key.pem"
-    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_pem.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return str(pem), str(key_pem)
