@@ -39,6 +39,7 @@ REQUEST = Price(0.40 / 1_000_000, 2_000_000, "run/pricing", "2026-11-20")
 JOB = Price(0.10, 3, "scheduler/pricing", "2026-11-20")
 PUBSUB = Price(40 / 2**40, 10 * 2**30, "pubsub/pricing", "2026-11-20")  # byte, at least 1000 a request
 LOGS = Price(0.50 / 2**30, 50 * 2**30, "stackdriver/pricing", "2026-11-20")  # byte
+BUILD = Price(0.006, 2_500, "build/pricing", "2026-11-29")  # minute of the default machine
 IMAGES = Price(0.10, 0.5, "artifact-registry/pricing", "2026-11-28")  # GiB and month
 # Alerting, by condition and month, and by time series that a query returns. Announced for 2025; a later text of the
 # same page counts metric references instead and names no price, so the published one stands here.
@@ -54,6 +55,9 @@ SERVICES: Final = 3  # refresh_http, consent, status
 IMAGE_GIB: Final = 0.15  # a version of one, above the base image that Google keeps
 IMAGE_VERSIONS: Final = 3  # kept by the clean-up policy
 CONDITIONS: Final = 11
+DEPLOYMENTS: Final = 4  # a month
+CHECK_MINUTES: Final = 30  # cloudbuild.yaml: tests, lint, Terraform
+IMAGE_MINUTES: Final = 3  # one function built from its source
 # docs/benchmarks.md: an idle run over 10 000 connections, and one refresh, on one vCPU.
 IDLE_SECONDS: Final = 0.7 / 10_000
 NOTIFICATION_SECONDS: Final = 0.05  # the echo of one's own rotation: one read at most
@@ -130,6 +134,7 @@ def usage(load: Load) -> dict[str, list[tuple[Price, float]]]:
         "notifications": [(PUBSUB, (published + delivered) * 1000)],
         "logs": [(LOGS, (load.refreshes + ticks) * 1000)],
         "images": [(IMAGES, images)],
+        "builds": [(BUILD, DEPLOYMENTS * (CHECK_MINUTES + SERVICES * IMAGE_MINUTES * load.projects))],
         # Each condition is looked at every minute and returns nothing while all is well; one series is reckoned.
         "alerts": [(CONDITION, conditions), (SERIES, conditions * MONTH / MINUTE)],
     }
@@ -141,8 +146,9 @@ def dollars(lines: list[tuple[Price, float]], *, after_free: bool) -> float:
 
 
 def capacity(*, rotates: bool, writes_per_minute: int, token_life: int = HOUR) -> int:
-    """Return how many connections fit into so many writes a minute."""
-    load = Load(1, rotates, token_life, margin=min(900, token_life // 4))
+    """Return how many connections fit into so many writes a minute, with the margins of docs/contract.md, 4."""
+    margin = max(min(900, token_life // 4), min(TICK + 300, token_life // 2))
+    load = Load(1, rotates, token_life, margin)
     return math.floor(writes_per_minute / load.writes_per_minute + 1e-9)
 
 
