@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.infra.applied import Applied, actions
-from tests.infra.plans import OFFLINE, ROOT
+from tests.infra.plans import OFFLINE, checkout
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -31,7 +31,7 @@ class Deployment:
     """A deployment that was applied once; each plan is against that state."""
 
     def __init__(self, scratch: Path, connections: dict[str, Any]) -> None:
-        self._applied = Applied(ROOT / "tests/infra/trial", scratch)
+        self._applied = Applied(checkout() / "tests/infra/trial", scratch)
         self._applied.apply(*_variables(connections, {}))
 
     def changes(self, connections: dict[str, Any], **settings: object) -> dict[str, dict[str, Any]]:

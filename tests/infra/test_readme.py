@@ -10,7 +10,7 @@ import pytest
 
 from infra.costs import ACCESS, MONTH, VERSION, WRITE_QUOTA, Load, capacity, dollars, limits, table, usage
 from tests.infra.module_docs import MODULES, blocks_of, documented, render
-from tests.infra.plans import ROOT, plan, resource_table
+from tests.infra.plans import ROOT, checkout, plan, resource_table
 
 
 def between(page: str, marker: str) -> str:
@@ -54,7 +54,7 @@ def test_the_configurations_of_the_modules_readmes_can_be_planned(tmp_path: Path
         for page in ("infra/README.md", "infra/modules/connection/README.md")
         for block in re.findall(r"^```hcl\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     )
-    here = relpath(ROOT, tmp_path)
+    here = relpath(checkout(), tmp_path)
     configuration = re.sub(
         r'"git::https://example.com/token-refresh.git//(\S+)\?ref=\S+"', rf'"{here}/\1"', configuration
     )

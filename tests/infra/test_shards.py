@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.infra.applied import Applied, actions
-from tests.infra.plans import OFFLINE, ROOT, SHARDS
+from tests.infra.plans import OFFLINE, SHARDS, checkout
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -39,7 +39,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str,
     """Apply each stage over the one before; returns what their plans were, without what the module keeps for itself."""
     if not shutil.which("terraform") or not OFFLINE.exists():
         pytest.skip("no terraform, or no stand-in for its providers")
-    applied = Applied(ROOT / "infra/examples/shards", tmp_path_factory.mktemp("scratch"))
+    applied = Applied(checkout() / "infra/examples/shards", tmp_path_factory.mktemp("scratch"))
     planned = []
     for stage in STAGES:
         connections = OTHERS | {"alice": ALICE | stage}

@@ -14,7 +14,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import Parse, ParseError
 from google.protobuf.message_factory import GetMessageClass
 
-from tests.infra.plans import PROJECT, ROOT, SHARDS, Plan
+from tests.infra.plans import PROJECT, ROOT, SHARDS, Plan, checkout
 from token_refresh.core.incident.events import REMEDIES
 
 
@@ -126,7 +126,7 @@ def test_the_source_that_is_deployed_is_the_whole_package_and_nothing_else(plan:
     assert plan.created("google_storage_bucket_object")
     package = {str(file.relative_to(ROOT)) for file in (ROOT / "token_refresh").rglob("*") if file.is_file()}
     package = {name for name in package if "__pycache__" not in name}
-    with ZipFile(ROOT / f"infra/.terraform/{PROJECT}-token-refresh-source.zip") as archive:
+    with ZipFile(checkout() / f"infra/.terraform/{PROJECT}-token-refresh-source.zip") as archive:
         assert set(archive.namelist()) - {"extra_providers.toml"} == package | {"main.py", "requirements.txt"}
 
 
@@ -135,7 +135,7 @@ def test_two_deployments_of_one_configuration_ship_each_its_own_providers(shards
     assert len({values["source"] for values in objects.values()}) == len(SHARDS)
     shipped = {}
     for values in objects.values():
-        with ZipFile(ROOT / "infra/examples/shards" / values["source"]) as archive:
+        with ZipFile(checkout() / "infra/examples/shards" / values["source"]) as archive:
             shipped[values["bucket"].split("-token-refresh")[0]] = "extra_providers.toml" in archive.namelist()
     assert shipped == {SHARDS["first"]: False, SHARDS["second"]: True}
 
