@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.infra.plans import OFFLINE, QUICKLY
+from tests.infra.plans import OFFLINE, QUICKLY, checkout
 
 
 class Applied:
-    """The state of one configuration; `scratch` keeps it."""
+    """The state of one configuration of `checkout()`; `scratch` keeps it."""
 
     def __init__(self, configuration: Path, scratch: Path) -> None:
         self._configuration = configuration
@@ -39,6 +39,10 @@ class Applied:
 
     def _terraform(self, *arguments: str) -> str:
         command = [str(OFFLINE), "--scratch", f"-chdir={self._configuration}", *arguments]
+        # Where that was done once is all that plans need: it would be initialised each time.
+        view = next(self._scratch.glob(f"*/*/{self._configuration.relative_to(checkout())}/.terraform"), None)
+        if view and arguments[0] != "apply":
+            command[1:3] = [f"-chdir={view.parent}"]
         environment = os.environ | QUICKLY | {"TERRAFORM_OFFLINE_SCRATCH": str(self._scratch)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

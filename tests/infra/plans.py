@@ -83,11 +83,11 @@ def plan_trial(state: Path, variables: str) -> dict[str, Any]:
 
 def plan(configuration: Path, *options: str) -> dict[str, Any]:
     """Plan a configuration, as Terraform shows it; raises `RuntimeError` with what Terraform said."""
-    folder = f"-chdir={configuration}"
-    with tempfile.TemporaryDirectory() as temporary:
-        # Terraform's own files, too: another run may be at work in the checkout.
-        data, out = f"{temporary}/data", f"{temporary}/plan"
+    folder, data = f"-chdir={configuration}", str(configuration / ".terraform")
+    if not (configuration / ".terraform").exists():
         _terraform(data, folder, "init", "-backend=false", "-input=false")
+    with tempfile.TemporaryDirectory() as temporary:
+        out = f"{temporary}/plan"
         _terraform(data, folder, "plan", "-input=false", f"-out={out}", *options)
         document: dict[str, Any] = json.loads(_terraform(data, folder, "show", "-json", out))
         return document

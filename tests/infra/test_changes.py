@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(600)
 ALICE = {"owner": "alice@example.com", "scopes": ["openid", "email"]}
 BOB = {"owner": "bob@example.com"}
 BEFORE = {"alice": ALICE, "bob": BOB, "carol": {}}
-# In one plan, for a plan takes half a minute: alice is paused, bob goes, carol loses her protection, dave comes.
+# In one plan: alice is paused, bob goes, carol loses her protection, dave comes.
 AFTER = {"alice": ALICE | {"paused": True}, "carol": {"deletion_protection": False}, "dave": {}}
 FOUR = [
     f"module.{module}.google_secret_manager_secret{kind}[0]"

@@ -15,6 +15,7 @@ LIBRARY = os.path.dirname(GCLOUD)  # noqa: PTH120 - what gcloud.py does, too
 LAUNCHERS = {key: os.environ[key] for key in ("CLOUDSDK_ROOT_DIR", "PYTHONIOENCODING") if key in os.environ}
 sys.path[:0] = [os.path.join(LIBRARY, "third_party"), LIBRARY]  # noqa: PTH118
 importlib.import_module("googlecloudsdk.gcloud_main")
+LOADED = set(sys.modules)
 
 
 def take_over(connection: socket.socket) -> None:
@@ -57,7 +58,7 @@ def fork(connection: socket.socket, loaded: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        modules = [name for name in sys.modules if name.startswith("googlecloudsdk.")]
+        modules = [name for name in sys.modules if name not in LOADED]
         os.write(loaded, "".join(f"{name}\n" for name in modules).encode())
         connection.sendall(bytes([code]))
         os._exit(0)
@@ -65,7 +66,8 @@ def fork(connection: socket.socket, loaded: int) -> None:
 
 def load(names: str) -> None:
     for name in names.split():
-        if name not in sys.modules:
+        if name not in LOADED:
+            LOADED.add(name)
             try:
                 importlib.import_module(name)
             except ImportError:  # made by gcloud as it runs
