@@ -34,3 +34,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if reporter and reporter.stats.get("skipped"):
         reporter.write_line("skipped tests are failures here: install what they need", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forks() -> None:
+    """Start by a fork what is scenery."""
+    from tests.worlds import forks  # noqa: PLC0415 - after the lines above
+
+    forks.install()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from infra.local.stack import Stack
+from tests.worlds.forks import from_nothing
 from tests.worlds.stack import StackWorld, running
 
 
 @pytest.fixture(scope="session")
 def running_world() -> Iterator[StackWorld]:
-    with running(Stack(functions=("refresh_http", "refresh", "token"), environment={"CONFIRM_AFTER": "1"})) as world:
+    stack = Stack(functions=("refresh_http", "refresh", "token"), environment={"CONFIRM_AFTER": "1"})
+    with ExitStack() as exits:
+        with from_nothing():  # as Cloud Run starts them
+            world = exits.enter_context(running(stack))
         yield world
 
 

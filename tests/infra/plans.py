@@ -44,7 +44,7 @@ class Plan:
 
 @functools.cache
 def checkout() -> Path:
-    """Lay out what Terraform reads of this repository; each file that functions are made of holds nothing but its name.
+    """Lay out what Terraform reads of this repository; each file that functions are made of holds but its name.
 
     Terraform takes four seconds of five to carry their text from expression to expression, in each plan. That it could
     read them is seen here: its `file()` takes UTF-8 and nothing else. `infra/check` plans over the files themselves.
@@ -61,9 +61,9 @@ def checkout() -> Path:
         if "__pycache__" in file.parts:
             continue
         file.read_text(encoding="utf-8")
-        name = file.relative_to(ROOT)
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(str(name), encoding="utf-8")
+        there = folder / file.relative_to(ROOT)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_text(there.name, encoding="utf-8")
     return folder
 
 

@@ -26,6 +26,7 @@ from infra.local.stack import (
     REFRESH_TOPIC,
     Stack,
 )
+from tests.worlds.forks import from_nothing
 from tests.worlds.gcloud import warm_path
 
 if TYPE_CHECKING:
@@ -80,6 +81,13 @@ def is_running(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _from_nothing() -> Iterator[None]:
+    """Start the processes as `make demo` does, which the other tests do not."""
+    with from_nothing():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import os
 import signal
 import sys
@@ -18,16 +17,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.worlds.warm"])
+from tests.worlds.forks import CONTEXT
 
 
 class _Child:
     """A process that sends what it has to say; a context manager that leaves no process behind."""
 
     def __init__(self, target: Callable[..., None], *arguments: object) -> None:
-        self._answers, theirs = _CONTEXT.Pipe(duplex=False)
-        self._process = _CONTEXT.Process(target=target, args=(*arguments, theirs), daemon=True)
+        self._answers, theirs = CONTEXT.Pipe(duplex=False)
+        self._process = CONTEXT.Process(target=target, args=(*arguments, theirs), daemon=True)
         self._process.start()
         theirs.close()
 

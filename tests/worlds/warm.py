@@ -1,4 +1,4 @@
-"""What the process has loaded that runs are forked from: else each run would spend more on imports than on its calls.
+"""What the process has loaded that others are forked from: else each would spend more on imports than on its work.
 
 Entry points import what they need when they are first asked, and each fork loads the program that the tests run in.
 """
@@ -8,11 +8,27 @@ from __future__ import annotations
 import gc
 import importlib
 
+from infra.local.authorization_server import site
+
 for name in (
+    "django.contrib.auth.hashers",
+    "django.core.management.commands.migrate",
+    "django.core.servers.basehttp",
+    "django.core.wsgi",
+    "django.db.backends.sqlite3.base",
     "flask.testing",
+    "functions_framework._cli",
+    "functions_framework._http.gunicorn",
     "google.cloud.logging_v2.handlers",
     "google.cloud.pubsub_v1",
+    "grpc._interceptor",
+    "gunicorn.glogging",
+    "gunicorn.workers.gthread",
+    "jinja2.ext",
+    "jwcrypto.jwt",
     "main",
+    "oauth2_provider.validators",
+    "oauthlib.openid",
     "pytest",
     "tests.baselines.plain_loop",
     "tests.worlds.one_run",
@@ -27,8 +43,11 @@ for name in (
     "token_refresh.run.build",
     "token_refresh.token_endpoint.exchange",
     "token_refresh.token_endpoint.revocation",
+    "token_refresh.web.consent",
+    "token_refresh.web.status",
 ):
     importlib.import_module(name)
+site.private_key()
 # What is shared with the forks stays shared: a collector that walks over it would copy it.
 gc.collect()
 gc.freeze()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def configure(directory: Path, *, templates: Path) -> None:
         OAUTH2_PROVIDER_APPLICATION_MODEL="authorization_server.Client",
         OAUTH2_PROVIDER={
             "OIDC_ENABLED": True,
-            "OIDC_RSA_PRIVATE_KEY": _private_key(),
+            "OIDC_RSA_PRIVATE_KEY": private_key(),
             "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
             "OAUTH2_VALIDATOR_CLASS": f"{HERE}.per_client.Validator",
             "SCOPES_BACKEND_CLASS": f"{HERE}.per_client.Scopes",
@@ -86,7 +87,9 @@ def _database(path: Path) -> dict[str, object]:
     return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": options}
 
 
-def _private_key() -> str:
+@functools.cache
+def private_key() -> str:
+    """Make the key that ID tokens are signed with: one for each process, and for those that are forked from it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     return key.private_bytes(*pem).decode()

@@ -50,20 +50,28 @@ class Process:
         """Start it at once; `env` is added to this process's environment, output goes to `logs`/`name`.log."""
         self.name = name
         self.log_path = logs / f"{name}.log"
-        with self.log_path.open("ab") as output:
-            self._popen = subprocess.Popen(  # noqa: S603 -- the commands are this package's own
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
-                cwd=cwd,
-                start_new_session=True,
-            )
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
+        self._popen = self.start(command, output=self.log_path, env=environment, cwd=cwd)
         self._stopped = False
         _tell_warden("+", self.pid)
         # A context manager is not left when the interpreter ends by sys.exit in another thread.
         atexit.register(self.stop)
+
+    @staticmethod
+    def start(
+        command: Sequence[str], *, output: Path, env: Mapping[str, str], cwd: Path | None
+    ) -> subprocess.Popen[bytes]:
+        """Start a child in a group of its own, which appends to `output`."""
+        with output.open("ab") as file:
+            return subprocess.Popen(  # noqa: S603 -- the commands are this package's own
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
 
     @property
     def pid(self) -> int:
