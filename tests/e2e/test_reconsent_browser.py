@@ -18,6 +18,7 @@ from infra.local.demo.samples import Secrets
 from infra.local.stack import Stack
 from tests.peers.oidc_provider import OidcProvider, why_missing
 from tests.worlds.browser import launch, look_at, watched
+from tests.worlds.depth import IN_CI
 from tests.worlds.owners import OTHER, OWNER, TTL, BrowserWorld, allow, eventually, expect_connected, sign_in
 
 pytestmark = [pytest.mark.timeout(300)]
@@ -39,7 +40,7 @@ subject = {{ from = "id_token" }}
 def world() -> Iterator[BrowserWorld]:
     asks = {"CONSENT_NAME": "Example Inc.", "CONSENT_CONTACT": "help@example.com"}
     with (
-        Stack(environment={"CONFIRM_AFTER": "0.5", **asks}) as stack,
+        Stack(environment={"CONFIRM_AFTER": "0.5", **asks}, emulator=False) as stack,
         closing(Secrets(stack)) as secrets,
         sync_playwright() as playwright,
     ):
@@ -71,6 +72,8 @@ def heading(page: Page) -> str:
 @pytest.mark.parametrize("provider", ["local-google", "local-rotating"])
 def test_a_dead_grant_is_renewed_in_two_clicks(world: BrowserWorld, context: BrowserContext, provider: str) -> None:
     name = f"mail-{provider}"
+    # The other provider's pages differ by its name: where one works they are looked at once.
+    look = picture if IN_CI or provider == "local-google" else lambda *_: None
     world.declare(name, provider)
     assert world.run(name) == "needs_consent"
     link = world.link(name)
@@ -79,12 +82,12 @@ def test_a_dead_grant_is_renewed_in_two_clicks(world: BrowserWorld, context: Bro
     for _ in range(2):  # a scanner, then the owner
         page.goto(link)
     expect(page.locator("h1")).to_contain_text(f"Renew access for {name}")
-    picture(page, "ask")
+    look(page, "ask")
     allow(page)
     expect(page).to_have_url(re.compile(rf"/done/{name}$"))
     expect(page.locator(".facts")).to_contain_text(OWNER)
     expect_connected(page)
-    picture(page, "done")
+    look(page, "done")
     page.reload()
     expect_connected(page)
     page.go_back()  # to the provider or before, but never to the answer that was used
@@ -104,14 +107,14 @@ def test_a_dead_grant_is_renewed_in_two_clicks(world: BrowserWorld, context: Bro
 
     page.goto(link)
     expect(page.locator("h1")).to_have_text("Already done")
-    picture(page, "already")
+    look(page, "already")
     page.click("a.primary")
     expect_connected(page)
     with watched(world.browser, viewport=DESK) as elsewhere:
         page = elsewhere.new_page()
         page.goto(link)
         expect(page.locator("h1")).to_have_text("This link has been used")
-        picture(page, "spent")
+        look(page, "spent")
 
 
 def test_the_first_consent_of_a_new_connection_takes_the_same_road(
@@ -247,8 +250,9 @@ def test_what_can_go_wrong_looks_as_if_somebody_had_thought_of_it(world: Browser
         expect(page.locator(".primary")).to_be_visible()
         picture(page, name)
     link = world.link_of("nobody")
-    for _ in range(31):
-        page.goto(link)
+    for _ in range(30):
+        page.request.get(link)
+    page.goto(link)
     expect(page.locator("h1")).to_have_text("One moment, please")
     picture(page, "too-often")
 

@@ -22,6 +22,7 @@ from infra.local.processes.functions import Function
 from infra.local.stack import Stack
 from tests.peers import axe
 from tests.worlds.browser import launch, look_at, watched
+from tests.worlds.depth import IN_CI
 from tests.worlds.standings import HOUR, declare, declare_one_of_each
 from token_refresh.core.connection import SUFFIX
 
@@ -271,6 +272,10 @@ def test_everybody_can_use_it(world: World, context: BrowserContext, address: st
     for details in page.locator(".row:visible .all:not([open]) > summary").all()[:3]:
         details.click()
     page.locator("[data-history]:has(table)").first.wait_for() if address in ("", "?q=mail") else None
+    if not IN_CI:  # forty rows differ by their names alone: some of them show what all would
+        page.evaluate(
+            """for (const row of [...document.querySelectorAll('[data-name^="mailbox-"]')].slice(4)) row.remove()"""
+        )
     found = look_at(page, "status" + re.sub(r"\W+", "-", address))
     if reason := axe.why_missing():
         pytest.skip(reason)

@@ -230,7 +230,7 @@ def test_a_module_runs_in_this_interpreter() -> None:
 
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is missing: the printed example cannot run")
 def test_the_example_that_up_prints_works_with_the_real_gcloud() -> None:
-    with Stack(functions=("refresh_http",)) as stack:
+    with Stack(functions=("refresh_http",), emulator=False) as stack:
         up.prepare(stack)
         script = up.EXAMPLE.format(**up.addresses(stack))
         environment = os.environ | {"PATH": warm_path()}

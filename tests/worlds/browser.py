@@ -15,8 +15,9 @@ from tests.peers import axe
 PICTURES = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 WIDTHS = (390, 1280)
 SCHEMES = ("light", "dark")
-# Chromium heeds the last list only: what Playwright leaves out in such a place, and the suggestions of the address bar.
-# Those are web applications of four hundred files, which begin with each context and take longer than the page tested.
+# Chromium heeds the last list only: what Playwright leaves out in such a place, the suggestions of the address bar, and
+# the process that is kept ready for another site. Those are web applications of four hundred files, which begin with
+# each context and take longer than the page tested.
 UNUSED = (
     "AimEnabled",
     "AvoidUnnecessaryBeforeUnloadCheckSync",
@@ -28,6 +29,7 @@ UNUSED = (
     "OptimizationHints",
     "PaintHolding",
     "PreconnectToSearch",
+    "SpareRendererForSitePerProcess",
     "ThirdPartyStoragePartitioning",
     "WebUIOmniboxAimPopup",
     "WebUIOmniboxFullPopup",
@@ -37,6 +39,7 @@ FLAGS = (
     f"--disable-features={','.join(UNUSED)}",
     "--no-sandbox",
     "--disable-gpu",
+    "--in-process-gpu",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
