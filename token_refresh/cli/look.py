@@ -40,7 +40,7 @@ def list_connections(session: Session) -> None:
     rows = select(session.parts.overview.look().rows, Query())
     _say_schedule(session, rows)
     lines = write_table(_HEAD, [_cells(row) for row in rows]) if rows else [_NONE]
-    document = {"run_every": session.settings.run_every, "connections": [row.as_json(None) for row in rows]}
+    document = {"run_every": session.environment.run_every, "connections": [row.as_json(None) for row in rows]}
     session.show(document, lines)
 
 
