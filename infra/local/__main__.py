@@ -21,10 +21,10 @@ def main() -> int:
             return demo()
         up()
     except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)  # noqa: T201 -- a command's output
+        print("\nstopped", file=sys.stderr)  # noqa: T201 - a command's output
         return 130
     except ProcessFailedError as failure:
-        print(failure, file=sys.stderr)  # noqa: T201 -- a command's output
+        print(failure, file=sys.stderr)  # noqa: T201 - a command's output
         return 1
     return 0
 

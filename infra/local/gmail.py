@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ROOT = "/gmail/v1/users/me"
 SUBJECTS = {"18c1": "Invoice 2026-11", "18c2": "Re: Invoice 2026-11", "18c3": "Your weekly report"}

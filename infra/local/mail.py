@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import email.policy
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesParser
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
 
 from infra.local.processes.process import free_port
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from aiosmtpd.smtp import Envelope
 
 OPERATOR = "operator@local.example"
 
@@ -72,7 +69,7 @@ class MailServer:
             self._arrived.wait_for(lambda: len(self._mails) >= count, seconds)
             return list(self._mails)
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(  # noqa: N802 - the library's name for it
         self, _server: object, _session: object, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Accept a recipient, or not."""
@@ -81,7 +78,7 @@ class MailServer:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802 - the library's name for it
         """Take one message in."""
         content = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content).encode()
         message = BytesParser(EmailMessage, policy=email.policy.default).parsebytes(content)

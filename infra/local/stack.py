@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from infra.local.authorization_server import AuthorizationServer
 from infra.local.mail import MailServer
@@ -18,9 +19,6 @@ from infra.local.metadata import MetadataServer
 from infra.local.processes.functions import MAIN, SIGNATURES, Function
 from infra.local.pubsub.service import DeadLetters, PubSub
 from infra.local.secret_manager import SecretManagerServer
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 REFRESH_TOPIC = "token-refresh"
 EVENTS_TOPIC = "token-refresh-events"
@@ -57,7 +55,7 @@ rotates_refresh_tokens = "always"
 class Stack:
     """Start all of it in order; the parts are attributes."""
 
-    def __init__(  # noqa: PLR0913 -- one keyword per choice, all with defaults
+    def __init__(  # noqa: PLR0913 - one keyword per choice, all with defaults
         self,
         *,
         project: str = "local-project",

@@ -49,7 +49,7 @@ def up() -> None:
     with Stack() as stack:
         prepare(stack)
         text = f"{ADDRESSES}\n{EXAMPLE}\nCtrl-C stops it."
-        print(text.format(**addresses(stack)), flush=True)  # noqa: T201 -- a command's output
+        print(text.format(**addresses(stack)), flush=True)  # noqa: T201 - a command's output
         threading.Event().wait()
 
 

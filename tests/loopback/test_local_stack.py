@@ -245,7 +245,7 @@ def test_the_example_that_up_prints_works_with_the_real_gcloud() -> None:
 
 def test_the_demo_tells_its_story_and_ends_well() -> None:
     command = python_module("infra.local", "demo")
-    run = subprocess.run(  # noqa: PLW1510 -- the output says more than an exception
+    run = subprocess.run(  # noqa: PLW1510 - the output says more than an exception
         command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100
     )
     assert run.returncode == 0, run.stdout + run.stderr

@@ -3,6 +3,8 @@
 `AuthorizationServer` starts it as a process of its own; `python -m infra.local.authorization_server` runs it by hand.
 """
 
+from __future__ import annotations
+
 from infra.local.authorization_server.client import AuthorizationServer, Client
 from infra.local.processes.controlled import RequestRefusedError
 

@@ -35,12 +35,12 @@ def main() -> None:
     end_on_signals()
     with tempfile.TemporaryDirectory(prefix="authorization-server-") as directory:
         site.configure(Path(directory), templates=Path(__file__).parent / "templates")
-        from infra.local.authorization_server import control  # noqa: PLC0415 -- models need a configured Django
+        from infra.local.authorization_server import control  # noqa: PLC0415 - models need a configured Django
 
         control.ENDPOINT.application = get_wsgi_application()
         with _Server(("127.0.0.1", port), _RequestHandler) as server:
             server.set_app(control.ENDPOINT)
-            print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201 -- its owner reads it
+            print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201 - its owner reads it
             server.serve_forever()
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from infra.local.processes.controlled import ControlledServer
 from infra.local.processes.process import python_module
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -70,11 +68,11 @@ class AuthorizationServer(ControlledServer):
         """Name the document with the public keys (RFC 7517)."""
         return f"{self.url}/.well-known/jwks.json"
 
-    def create_user(self, email: str, password: str = "demo") -> dict[str, str]:  # noqa: S107
+    def create_user(self, email: str, password: str = "demo") -> dict[str, str]:  # noqa: S107 - of every sample account
         """Create a resource owner; answers `sub`, `email`, `password`."""
         return self.ask("user", email=email, password=password)
 
-    def create_client(  # noqa: PLR0913 -- one keyword per switch
+    def create_client(  # noqa: PLR0913 - one keyword per switch
         self,
         client_id: str,
         *,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest, JsonResponse
@@ -21,10 +22,7 @@ from oauth2_provider.models import AccessToken, RefreshToken
 from infra.local.authorization_server.faults import Fault, TokenEndpoint, sha256
 from infra.local.authorization_server.models import Client
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-PASSWORD = "demo"  # noqa: S105 -- of every sample account, shown on the login page
+PASSWORD = "demo"  # noqa: S105 - of every sample account, shown on the login page
 ENDPOINT = TokenEndpoint()
 
 

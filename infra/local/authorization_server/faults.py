@@ -14,15 +14,13 @@ import socket
 import threading
 import time
 import urllib.parse
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    Environ = dict[str, Any]
-    StartResponse = Callable[..., Any]
-    Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 # Set by the server: the client's socket, so that a fault can drop the connection.
 CONNECTION = "local.connection"

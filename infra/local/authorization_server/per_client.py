@@ -32,7 +32,7 @@ class Validator(oauth2_validators.OAuth2Validator):  # type: ignore[misc]
     """Rotation, grace, reuse protection and claims by client and user."""
 
     # A claim is given out when the scope named here was granted.
-    oidc_claim_scope = {  # noqa: RUF012 -- the toolkit's own convention
+    oidc_claim_scope = {  # noqa: RUF012 - the toolkit's own convention
         **oauth2_validators.OAuth2Validator.oidc_claim_scope,
         "preferred_username": "profile",
     }

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import include, path
 from oauth2_provider.views import AuthorizationView
 
 from infra.local.authorization_server.control import PASSWORD, control
-
-if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
 
 
 class ConsentView(AuthorizationView):  # type: ignore[misc]
@@ -38,7 +36,7 @@ class HintedLoginView(LoginView):  # type: ignore[misc]
     """The login page with the e-mail address filled in that the client hinted at (OpenID Connect `login_hint`)."""
 
     template_name = "login.html"
-    extra_context = {"password": PASSWORD}  # noqa: RUF012 -- Django's own convention
+    extra_context = {"password": PASSWORD}  # noqa: RUF012 - Django's own convention
 
     def get_initial(self) -> dict[str, Any]:
         """Take the hint from the authorization request this login interrupts."""

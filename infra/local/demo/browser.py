@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import requests
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 TIMEOUT = 30
 

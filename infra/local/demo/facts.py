@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import requests
+from google.pubsub_v1.types import PubsubMessage
 
+from infra.local.mail import Mail
 from infra.local.stack import EVENTS_SUBSCRIPTION, Stack
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from google.pubsub_v1.types import PubsubMessage
-
-    from infra.local.mail import Mail
 
 PATIENCE = 30  # s
 Fact = TypeVar("Fact")

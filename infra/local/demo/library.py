@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import google.auth
 import requests
 from google.auth.exceptions import OAuthError
 from google.auth.transport.requests import AuthorizedSession, Request
 
+from infra.local.stack import Stack
 from token_refresh.core.token_exchange import build_credential_file
-
-if TYPE_CHECKING:
-    from infra.local.stack import Stack
 
 
 def call_as_job(stack: Stack, connection: str) -> str:

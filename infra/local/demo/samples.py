@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import grpc
 from google.api_core.exceptions import NotFound
 from google.cloud.secretmanager_v1 import Replication, Secret, SecretManagerServiceClient, SecretPayload
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from infra.local.stack import Stack
+from infra.local.stack import Stack
 
 SCOPES = "openid email profile"
 

@@ -12,12 +12,13 @@ import threading
 import time
 import webbrowser
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import requests
+from google.pubsub_v1.types import PubsubMessage
 from rich.console import Console
 
 from infra.local.demo.browser import Browser
@@ -27,11 +28,6 @@ from infra.local.demo.samples import Sample, Secrets
 from infra.local.demo.telling import Teller
 from infra.local.demo.watch import watch_run
 from infra.local.stack import Stack
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from google.pubsub_v1.types import PubsubMessage
 
 ROTATING = "local-rotating"
 GOOGLE = "local-google"
@@ -61,7 +57,7 @@ EXPECTED = {
 }
 RECONSENTED = ("gmail-alan", "calendar-barbara")
 STILL_WAITING = ("calendar-edsger", "crm-alan")
-PASSWORD = "demo"  # noqa: S105 -- of every sample account
+PASSWORD = "demo"  # noqa: S105 - of every sample account
 PROVIDER_SECONDS = 0.7
 CONFIRM_AFTER = 1
 SETTINGS = {
@@ -112,7 +108,7 @@ def declare(scene: Scene) -> None:
         server.create_user(owner)
     secrets.declare_client("mailbox", provider=GOOGLE)
     secrets.declare_client("crm", provider=ROTATING, rotates_refresh_tokens=True, reuse_protection=True)
-    secrets.declare_client("billing", provider=GOOGLE, client_secret="mistyped")  # noqa: S106
+    secrets.declare_client("billing", provider=GOOGLE, client_secret="mistyped")  # noqa: S106 - it is wrong on purpose
     for sample in SAMPLES:
         never = sample.shows == "never consented"
         refresh_token = "" if never else server.create_grant(sample.client, sample.owner)

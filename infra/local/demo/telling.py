@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 import textwrap
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from infra.local.mail import Mail
+from infra.local.mail import Mail
 
 INDENT = "   "
 # Longer lines are hard to follow, however wide the terminal is.

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
+from rich.console import Console
 from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.console import Console
-
-    from infra.local.demo.samples import Sample
-    from infra.local.stack import Stack
+from infra.local.demo.samples import Sample
+from infra.local.stack import Stack
 
 REFRESHES_PER_SECOND = 12
 # Of the columns; with indent and gaps they fit a terminal of 80.

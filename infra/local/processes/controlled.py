@@ -6,14 +6,12 @@ import json
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from infra.local.processes.process import DIRECT, Process, ProcessFailedError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class RequestRefusedError(RuntimeError):
@@ -96,7 +94,7 @@ class ControlledServer:
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Run one command of the control endpoint; raises RequestRefusedError when it is refused."""
-        request = urllib.request.Request(  # noqa: S310 -- a loopback URL of our own
+        request = urllib.request.Request(  # noqa: S310 - a loopback URL of our own
             f"{self.url}/{self.control}/{command}",
             data=json.dumps(arguments).encode(),
             headers={"Content-Type": "application/json"},

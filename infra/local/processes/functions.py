@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from infra.local.processes.process import Process, free_port, python_module
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAIN = Path(__file__).resolve().parents[3] / "main.py"
 SIGNATURES = {

@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args, get_type_hints
+from typing import Any, Self, TypeVar, get_args, get_type_hints
 
 import grpc
 from google.api_core.exceptions import AlreadyExists, GoogleAPICallError, NotFound
@@ -22,9 +23,6 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from infra.local.pubsub.push import Delivery, push
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 SERVICES = {
     "google.pubsub.v1.Publisher": PublisherGrpcTransport,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
-
-if TYPE_CHECKING:
-    from google.pubsub_v1 import types
+from google.pubsub_v1 import types
 
 # https://cloud.google.com/pubsub/docs/push#receive_push
 ACKNOWLEDGED = {102, 200, 201, 202, 204}

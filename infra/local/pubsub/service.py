@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -18,9 +19,6 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 
 from infra.local.processes.process import Process, free_port
 from infra.local.pubsub.embedded import EmbeddedPubSub
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 EMULATOR = Path("platform", "pubsub-emulator", "bin", "cloud-pubsub-emulator")
 # The emulator holds an empty pull until about a second before the caller's deadline.
@@ -37,7 +35,7 @@ def find_emulator() -> Path | None:
     if path.is_file():
         return path
     command = [gcloud, "info", "--format=value(installation.sdk_root)"]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 -- fixed words
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - fixed words
     path = Path(told.stdout.strip()) / EMULATOR
     return path if path.is_file() else None
 
@@ -88,7 +86,7 @@ class PubSub:
         """Create a topic; answers its full name."""
         return self._publisher.create_topic(name=self.topic_name(topic)).name
 
-    def create_subscription(  # noqa: PLR0913 -- one keyword per feature
+    def create_subscription(  # noqa: PLR0913 - one keyword per feature
         self,
         subscription: str,
         topic: str,

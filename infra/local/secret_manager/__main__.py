@@ -1,5 +1,7 @@
 """Serve a local Secret Manager until SIGINT or SIGTERM: `python -m infra.local.secret_manager`."""
 
+from __future__ import annotations
+
 import argparse
 import signal
 import threading
@@ -19,8 +21,8 @@ def main() -> None:
         signal.signal(number, lambda *_: asked_to_stop.set())
     with SecretManagerServer(options.project, grpc_port=options.grpc_port, rest_port=options.rest_port) as server:
         print(f"Secret Manager of project {server.project}, in memory", flush=True)  # noqa: T201 - a command's output
-        print(f"gRPC: {server.grpc_address}", flush=True)  # noqa: T201
-        print(f"REST: {server.rest_url}", flush=True)  # noqa: T201
+        print(f"gRPC: {server.grpc_address}", flush=True)  # noqa: T201 - a command's output
+        print(f"REST: {server.rest_url}", flush=True)  # noqa: T201 - a command's output
         asked_to_stop.wait()
 
 

@@ -4,6 +4,8 @@ Off until a token has been issued; from then on a call that carries `authorizati
 IAM policy of its secret, as in the cloud. A call without it is the owner of the stack, who may do everything.
 """
 
+from __future__ import annotations
+
 import secrets
 import threading
 import time

@@ -1,5 +1,7 @@
 """CRC-32C (Castagnoli, RFC 3720 appendix B.4), the checksum of Secret Manager payloads."""
 
+from __future__ import annotations
+
 
 def _table() -> tuple[int, ...]:
     entries = []

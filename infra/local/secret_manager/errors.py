@@ -1,5 +1,7 @@
 """How the service refuses: google.api_core exceptions, whose gRPC code and HTTP status both servers send."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from google.api_core.exceptions import FailedPrecondition, GoogleAPICallError, InvalidArgument

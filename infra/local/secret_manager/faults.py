@@ -4,6 +4,8 @@ The real service promises strong consistency only for accessing a version by num
 "converges within minutes, but may take a few hours" (https://cloud.google.com/secret-manager/docs/consistency).
 """
 
+from __future__ import annotations
+
 import math
 import threading
 import time

@@ -4,6 +4,8 @@ Terms are `field OP value` with the fields of the listed message itself, joined 
 tighter than AND) and NOT (or `-`). Annotations cannot be filtered, as in the real service.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime

@@ -3,6 +3,8 @@
 Every check raises InvalidArgument.
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """The protobuf messages the stack works on: those of the installed client, without its proto-plus wrapping."""
 
+from __future__ import annotations
+
 from typing import Any, TypeAlias
 
 from google.cloud.secretmanager_v1.types import resources, service

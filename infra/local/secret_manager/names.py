@@ -1,5 +1,7 @@
 """Resource names: `projects/P[/locations/L]/secrets/S[/versions/V]`, P an id or a number."""
 
+from __future__ import annotations
+
 import re
 import zlib
 from dataclasses import dataclass, replace
@@ -33,16 +35,16 @@ class Name:
         """Name the project or location that holds the secret."""
         return str(Name(self.project, self.location))
 
-    def of_secret(self, secret: str) -> "Name":
+    def of_secret(self, secret: str) -> Name:
         """Name the secret of this id under the same parent."""
         return replace(self, secret=secret, version=None)
 
-    def of_version(self, version: int | str) -> "Name":
+    def of_version(self, version: int | str) -> Name:
         """Name a version of the same secret."""
         return replace(self, version=str(version))
 
     @property
-    def of_its_secret(self) -> "Name":
+    def of_its_secret(self) -> Name:
         """Name the secret that holds this version."""
         return replace(self, version=None)
 

@@ -1,5 +1,7 @@
 """Notifications of secrets that name topics (https://cloud.google.com/secret-manager/docs/event-notifications)."""
 
+from __future__ import annotations
+
 import logging
 import queue
 import threading

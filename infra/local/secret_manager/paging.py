@@ -1,5 +1,7 @@
 """Pages of a list, newest first, filtered."""
 
+from __future__ import annotations
+
 import base64
 import binascii
 from collections.abc import Iterable

@@ -4,6 +4,8 @@ Beside `/v1/...` it serves the controls of the local stack: `/_local/faults` (GE
 (GET, DELETE), `/_local/rotations` (POST) and `/_local/tokens` (POST: `{"account", "seconds"}`).
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import re

@@ -4,6 +4,8 @@ The generated gRPC transport names every RPC path and message type, the generate
 this module lists none of them, and a new release of the client brings its new RPCs along.
 """
 
+from __future__ import annotations
+
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping

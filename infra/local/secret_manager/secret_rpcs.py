@@ -1,5 +1,7 @@
 """The RPCs on secrets and on their IAM policies, named as in the client library."""
 
+from __future__ import annotations
+
 from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from google.iam.v1 import iam_policy_pb2
 from google.protobuf import empty_pb2

@@ -1,5 +1,7 @@
 """The local Secret Manager: one state, served over gRPC and REST on loopback."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager

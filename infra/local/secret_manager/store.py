@@ -3,6 +3,8 @@
 Messages are replaced, never changed, so what a call has returned stays what it was.
 """
 
+from __future__ import annotations
+
 import math
 import threading
 import time

@@ -1,7 +1,10 @@
 """The RPCs on secret versions, named as in the client library."""
 
+from __future__ import annotations
+
 from google.api_core.exceptions import FailedPrecondition, GoogleAPICallError
 
+from infra.local.secret_manager.crc32c import crc32c
 from infra.local.secret_manager.errors import api_error, check_etag
 from infra.local.secret_manager.filters import parse_filter
 from infra.local.secret_manager.limits import check_payload
@@ -18,8 +21,6 @@ from infra.local.secret_manager.messages import (
 from infra.local.secret_manager.names import parse_name
 from infra.local.secret_manager.paging import cut_page
 from infra.local.secret_manager.store import Store, StoredVersion, Timeline
-
-from .crc32c import crc32c
 
 
 class VersionRpcs:

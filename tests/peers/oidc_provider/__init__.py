@@ -68,7 +68,7 @@ class OidcProvider(ControlledServer):
         """Name the document with the public keys."""
         return f"{self.url}/jwks"
 
-    def create_client(  # noqa: PLR0913 -- one keyword per switch
+    def create_client(  # noqa: PLR0913 - one keyword per switch
         self,
         client_id: str,
         client_secret: str = "",
