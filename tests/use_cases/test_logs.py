@@ -99,6 +99,22 @@ def test_a_process_that_ends_at_once_has_written_its_lines() -> None:
     assert json.loads(done.stderr or done.stdout)["message"] == "the last words"
 
 
+def test_a_line_is_written_though_no_thread_may_begin_any_more(
+    out: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at the end of a process: Python 3.12 and later refuse it."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    ready.set()
+    logs.configure_logging()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    logging.getLogger("token_refresh").info("one")
+    logging.getLogger("token_refresh").error("two")
+    assert [json.loads(line)["message"] for line in out.getvalue().splitlines()] == ["one", "two"]
+
+
 def test_nothing_is_imported_beside_anything_else(out: io.StringIO) -> None:
     logs.configure_logging()
     assert logs._kept

@@ -35,15 +35,19 @@ class _Kept(logging.Handler):
     def begin(self) -> None:
         """Begin the import, once; the process does not end before the lines that are kept are written."""
         with self._begins:
-            if self._import.ident is None:
-                self._import.start()
-                atexit.register(self._import.join)
+            if self._import.ident is None and self._handler is None:
+                try:
+                    self._import.start()
+                except RuntimeError:  # the process ends: no thread may begin any more
+                    self._hand_over()
+                else:
+                    atexit.register(self._import.join)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Take a line; a bad one waits until it is written, whatever happens next."""
         if self._handler is None:
             self.begin()
-            if record.levelno >= logging.WARNING:
+            if record.levelno >= logging.WARNING and self._import.is_alive():
                 self._import.join()
         return super().handle(record)
 
