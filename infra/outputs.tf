@@ -77,6 +77,11 @@ output "service_accounts" {
   value       = local.email
 }
 
+output "settle_seconds" {
+  description = "How long after a pause something may still be under way: a run that had begun, what it has sent, and a lease that was held."
+  value       = ceil(local.run_seconds + 2 * var.settings.http_timeout + var.settings.lease_seconds)
+}
+
 output "deployment" {
   description = "What modules/connection needs to declare a connection elsewhere."
   value       = local.deployment

@@ -113,6 +113,8 @@ class GoogleRecorder:
             return self._functions_reply(request)
         if service == "RUN":
             return self._run_reply(request)
+        if re.search(r"/versions/([2-9]|\d\d+):access$", request.path):  # so that who counts up comes to an end
+            return 404, {"error": {"code": 404, "status": "NOT_FOUND", "message": "no such version"}}
         answers = {
             "CLOUDBUILD": _build_answer,
             "CLOUDRESOURCEMANAGER": _project_answer,

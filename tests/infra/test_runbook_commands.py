@@ -15,6 +15,7 @@ import pytest
 from tests.infra.google_recorder import Request
 from tests.infra.plans import ROOT, Plan, make_plan
 from tests.infra.recording import Recording
+from token_refresh.settings import Settings
 
 pytestmark = pytest.mark.timeout(450)
 
@@ -110,6 +111,14 @@ def test_gcloud_takes_every_command_of_the_runbook(operators: Recording, tmp_pat
     for recording in (operators, deployers):
         assert not complaints_of(recording)
         assert recording.requests
+
+
+@pytest.mark.usefixtures("terraform")
+def test_a_move_waits_for_what_may_be_under_way() -> None:
+    settings = Settings()
+    seconds = settings.run_seconds + 2 * settings.http_timeout + settings.lease_seconds
+    assert f"\nsleep {seconds:g}\n" in (ROOT / "docs/runbook.md").read_text()
+    assert make_plan("minimal").output("settle_seconds") == seconds
 
 
 @pytest.mark.parametrize("page", ["docs/security.md", "docs/consent.md", "README.md"])
