@@ -5,106 +5,52 @@ Pictures of it are kept in build/screenshots.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
 
 import pytest
-import requests
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
-from infra.local.demo.samples import Sample, Secrets
 from infra.local.processes.functions import Function
-from infra.local.stack import Stack
 from tests.peers import axe
-from tests.worlds.browser import launch, look_at, watched
+from tests.worlds.browser import look_at, watched
 from tests.worlds.depth import IN_CI
-from tests.worlds.standings import HOUR, declare, declare_one_of_each
-from token_refresh.core.connection import SUFFIX
+from tests.worlds.standings import declare
+from tests.worlds.status_in_browser import ALIVE, StatusWorld, desk, names, row, status_world
 
 pytestmark = [pytest.mark.timeout(300)]
-OWNER = "ada@example.com"
-ALIVE = "alive"
-
-
-@dataclass
-class World:
-    stack: Stack
-    secrets: Secrets
-    browser: Browser
-
-    @property
-    def url(self) -> str:
-        return self.stack.functions["status"].url
-
-    def annotate(self, name: str, **notes: str) -> None:
-        """Change annotations as a person does with gcloud."""
-        with self.stack.secret_manager.client() as client:
-            secret = client.get_secret(name=f"projects/{self.stack.project}/secrets/{name}{SUFFIX}")
-            secret.annotations.update({f"token-refresh.{key}": value for key, value in notes.items()})
-            client.update_secret(secret=secret, update_mask={"paths": ["annotations"]})
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with (
-        Stack(functions=("refresh", "refresh_http", "status", "consent"), emulator=False) as stack,
-        closing(Secrets(stack)) as secrets,
-        sync_playwright() as playwright,
-    ):
-        stack.authorization_server.create_user(OWNER)
-        secrets.declare_client("local")
-        secrets.create("oauth-client-google")
-        secrets.add("oauth-client-google", json.dumps({"client_id": "some-client", "client_secret": "CANARY-secret"}))
-        secrets.declare(
-            Sample(ALIVE, "", "local", OWNER, "local"), stack.authorization_server.create_grant("local", OWNER)
-        )
-        declare_one_of_each(secrets, time.time())
-        requests.post(stack.functions["refresh_http"].url, json={"connections": [ALIVE]}, timeout=60).raise_for_status()
-        browser = launch(playwright)
-        yield World(stack, secrets, browser)
-        browser.close()
-        said = stack.log()
-    for secret in ("ticket=", "CANARY"):
-        assert secret not in said
+def world() -> Iterator[StatusWorld]:
+    with status_world() as world:
+        yield world
 
 
 @pytest.fixture
-def context(world: World) -> Iterator[BrowserContext]:
-    desk = {"width": 1280, "height": 900}
-    with watched(world.browser, viewport=desk, timezone_id="Asia/Tokyo") as context:
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
+def context(world: StatusWorld) -> Iterator[BrowserContext]:
+    with desk(world.browser) as context:
         yield context
 
 
 @pytest.fixture
-def page(world: World, context: BrowserContext) -> Page:
+def page(world: StatusWorld, context: BrowserContext) -> Page:
     page = context.new_page()
     page.goto(world.url)
     expect(page.locator("h1")).to_contain_text("attention")
     return page
 
 
-def row(page: Page, name: str) -> Locator:
-    return page.locator(f'.row[data-name="{name}"]')
-
-
-def names(page: Page) -> list[str]:
-    return page.locator(".row:visible h3").all_inner_texts()
-
-
-def test_the_head_tells_the_project_and_the_readers_own_zone(world: World, page: Page) -> None:
+def test_the_head_tells_the_project_and_the_readers_own_zone(world: StatusWorld, page: Page) -> None:
     expect(page.locator(".place")).to_contain_text(f"Project {world.stack.project}")
     expect(page.locator(".place")).to_contain_text("Secrets global")
     expect(page.locator(".zone")).to_have_text("Asia/Tokyo")
     expect(page).to_have_title(re.compile(r"^\(15\) Connections · "))
 
 
-def test_a_view_costs_two_lists_and_accesses(world: World, context: BrowserContext) -> None:
+def test_a_view_costs_two_lists_and_accesses(world: StatusWorld, context: BrowserContext) -> None:
     world.stack.secret_manager.calls.clear()
     page = context.new_page()
     page.goto(world.url)
@@ -153,7 +99,7 @@ def test_filter_search_and_sort_stand_in_the_address(page: Page) -> None:
     assert "?" not in page.url
 
 
-def test_refresh_now_shows_its_result_in_the_row_and_loses_nothing(world: World, page: Page) -> None:
+def test_refresh_now_shows_its_result_in_the_row_and_loses_nothing(world: StatusWorld, page: Page) -> None:
     page.get_by_placeholder("Find").fill(ALIVE)
     expect(page.locator(".row")).to_have_count(1)
     alive = row(page, ALIVE)
@@ -177,7 +123,7 @@ def test_a_refresh_that_is_refused_says_so_in_the_row(page: Page) -> None:
     expect(silent.locator(".badge")).to_have_text("Needs consent")
 
 
-def test_the_page_looks_again_by_itself(world: World, context: BrowserContext) -> None:
+def test_the_page_looks_again_by_itself(world: StatusWorld, context: BrowserContext) -> None:
     declare(world.secrets, "watched", refreshed_at=time.time() - 60)
     page = context.new_page()
     page.clock.install()
@@ -202,7 +148,7 @@ def test_the_page_looks_again_by_itself(world: World, context: BrowserContext) -
     assert page.evaluate("document.activeElement.className") == "find"
 
 
-def test_a_page_that_cannot_be_reached_says_so_and_comes_back(world: World, context: BrowserContext) -> None:
+def test_a_page_that_cannot_be_reached_says_so_and_comes_back(world: StatusWorld, context: BrowserContext) -> None:
     page = context.new_page()
     page.clock.install()
     page.goto(world.url)
@@ -215,7 +161,7 @@ def test_a_page_that_cannot_be_reached_says_so_and_comes_back(world: World, cont
     expect(page.locator(".cut")).to_have_count(0)
 
 
-def test_what_is_known_of_a_connection_and_what_to_type(world: World, page: Page) -> None:
+def test_what_is_known_of_a_connection_and_what_to_type(world: StatusWorld, page: Page) -> None:
     alice = row(page, "gmail-alice")
     expect(alice.locator(".next")).to_have_text(
         re.compile(
@@ -248,7 +194,7 @@ def test_what_is_known_of_a_connection_and_what_to_type(world: World, page: Page
     expect(page.locator("table").first).to_be_visible()
 
 
-def test_a_consent_link_is_copied_and_works(world: World, page: Page) -> None:
+def test_a_consent_link_is_copied_and_works(world: StatusWorld, page: Page) -> None:
     page.goto(f"{world.url}?q={ALIVE}")
     link = row(page, ALIVE).get_by_role("button", name="Copy consent link")
     link.press(" ")
@@ -266,7 +212,7 @@ def test_what_is_said_is_what_is_seen(page: Page) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "?q=mail", "?connection=gmail-alice", "?connection=nobody"])
-def test_everybody_can_use_it(world: World, context: BrowserContext, address: str) -> None:
+def test_everybody_can_use_it(world: StatusWorld, context: BrowserContext, address: str) -> None:
     page = context.new_page()
     page.goto(world.url + address)
     for details in page.locator(".row:visible .all:not([open]) > summary").all()[:3]:
@@ -282,7 +228,7 @@ def test_everybody_can_use_it(world: World, context: BrowserContext, address: st
     assert found == []
 
 
-def test_without_a_script_it_is_a_page_of_links_and_forms(world: World) -> None:
+def test_without_a_script_it_is_a_page_of_links_and_forms(world: StatusWorld) -> None:
     with watched(world.browser, java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(world.url)
@@ -298,7 +244,7 @@ def test_without_a_script_it_is_a_page_of_links_and_forms(world: World) -> None:
         assert f"q={ALIVE}" in page.url
 
 
-def test_another_sites_page_cannot_press_refresh_now(world: World, page: Page) -> None:
+def test_another_sites_page_cannot_press_refresh_now(world: StatusWorld, page: Page) -> None:
     form = row(page, "gmail-alice").locator("form")
     fields = {name: form.locator(f"input[name={name}]").input_value() for name in ("connection", "action")}
     inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields.items())
@@ -311,7 +257,7 @@ def test_another_sites_page_cannot_press_refresh_now(world: World, page: Page) -
 
 
 def test_without_a_signing_key_a_page_of_one_instance_is_good_at_the_next(
-    world: World, context: BrowserContext
+    world: StatusWorld, context: BrowserContext
 ) -> None:
     environment = {k: v for k, v in world.stack.environment.items() if not k.startswith("CONSENT_")}
     page = context.new_page()
@@ -322,38 +268,3 @@ def test_without_a_signing_key_a_page_of_one_instance_is_good_at_the_next(
         row(page, ALIVE).get_by_role("button", name="Refresh now").click()
         expect(row(page, ALIVE).locator(".result")).to_have_text("Refreshed.", timeout=30_000)
         assert row(page, ALIVE).locator("a.copy").count() == 0
-
-
-@pytest.mark.usefixtures("world")
-def test_no_run_is_said_with_what_to_do_about_it(context: BrowserContext) -> None:
-    with Stack(functions=("status",), emulator=False) as stack, closing(Secrets(stack)) as secrets:
-        for number in range(3):
-            declare(secrets, f"late-{number}", refreshed_at=time.time() - (6 + number) * HOUR)
-        page = context.new_page()
-        page.goto(stack.functions["status"].url)
-        expect(page.locator(".banner h2")).to_have_text(
-            re.compile(r"^No run since (yesterday )?\d\d:\d\d: is the Scheduler on\?$")
-        )
-        expect(page.locator("h1")).to_have_text("3 of 3 connections need attention")
-        page.locator(".banner").get_by_role("button", name="Copy").first.click()
-        assert "gcloud scheduler jobs describe token-refresh" in page.evaluate("navigator.clipboard.readText()")
-        assert look_at(page, "status-no-run") == []
-
-
-@pytest.mark.usefixtures("world")
-def test_an_empty_project_begins_with_three_commands_and_a_forbidden_one_says_so(context: BrowserContext) -> None:
-    with Stack(functions=("status", "consent"), emulator=False) as stack:
-        page = context.new_page()
-        page.goto(stack.functions["status"].url)
-        expect(page.locator("h1")).to_have_text("No connections yet")
-        expect(page.locator("ol .command")).to_have_count(3)
-        page.locator("ol").get_by_role("button", name="Copy").last.click()
-        assert f"--project={stack.project}" in page.evaluate("navigator.clipboard.readText()")
-        expect(page.locator(".empty")).to_contain_text("/callback")
-        assert look_at(page, "status-empty") == []
-        stack.secret_manager.faults.add(rpc="ListSecrets", code="PERMISSION_DENIED")
-        answer = page.goto(stack.functions["status"].url)
-        assert answer is not None
-        assert answer.status == 503
-        expect(page.locator("h1")).to_have_text("This page may not list the secrets")
-        assert look_at(page, "status-forbidden") == []
