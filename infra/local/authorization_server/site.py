@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import functools
 import secrets
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import django
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 from django.core.management import call_command
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HERE = "infra.local.authorization_server"
 DJANGO_APPS = ("auth", "contenttypes", "sessions", "oauth2_provider")

@@ -18,12 +18,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from types import FrameType
+from types import FrameType
+from typing import Any, Self
 
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.02
@@ -63,7 +61,7 @@ class Process:
     ) -> subprocess.Popen[bytes]:
         """Start a child in a group of its own, which appends to `output`."""
         with output.open("ab") as file:
-            return subprocess.Popen(  # noqa: S603 -- the commands are this package's own
+            return subprocess.Popen(  # noqa: S603 - the commands are this package's own
                 list(command),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -163,7 +161,7 @@ def _answers(url: str) -> bool:
 
 @functools.cache
 def _warden() -> subprocess.Popen[str]:
-    warden = subprocess.Popen(  # noqa: S603 -- a module of ours
+    warden = subprocess.Popen(  # noqa: S603 - a module of ours
         python_module("infra.local.processes.warden"),
         stdin=subprocess.PIPE,
         text=True,
