@@ -11,6 +11,7 @@ import json
 import os
 import runpy
 import sys
+import warnings
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,5 +46,6 @@ def patch() -> None:
 
 if __name__ == "__main__":
     patch()
+    warnings.filterwarnings("error", category=DeprecationWarning, module="__main__")
     sys.argv = sys.argv[1:]
     runpy.run_path(sys.argv[0], run_name="__main__")

@@ -7,7 +7,6 @@ import re
 import shutil
 import stat
 import subprocess
-import sys
 import urllib.parse
 from pathlib import Path
 from typing import Self
@@ -50,7 +49,7 @@ def refresh(cloud: Cloud, client: Path, refresh_token: str) -> subprocess.Comple
     path = client.parent / "refresh_token.txt"
     path.write_text(refresh_token)
     cloud.world.canaries.add(refresh_token)
-    return cloud.run([sys.executable, str(FLOWS / "refresh_token.py"), str(client), str(path)])
+    return cloud.fork([str(FLOWS / "refresh_token.py"), str(client), str(path)])
 
 
 @pytest.mark.parametrize("spoil", [str, urllib.parse.quote_plus, "  {}\n".format], ids=["plain", "encoded", "pasted"])

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.timeout(180)
 def test_google_client_libraries_use_a_connection_without_a_line_of_code(cloud: Cloud, name: str) -> None:
     first = cloud.connect(name)
     cloud.refresh_meanwhile(name, refused=first)
-    done = cloud.python("python/gmail_with_adc.py", GOOGLE_APPLICATION_CREDENTIALS=str(cloud.credential_file(name)))
+    credentials = str(cloud.credential_file(name))
+    done = cloud.python("python/gmail_with_adc.py", from_nothing=True, GOOGLE_APPLICATION_CREDENTIALS=credentials)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == SUBJECTS
     second = cloud.newest(name)
@@ -71,7 +72,7 @@ def test_a_token_near_its_end_is_read_again_before_it_ends(cloud: Cloud, name: s
 def test_after_a_401_the_job_reads_the_newer_token(cloud: Cloud, name: str, example: str) -> None:
     first = cloud.connect(name)
     cloud.refresh_meanwhile(name, refused=first)
-    done = run(cloud, example, name)
+    done = run(cloud, example, name, from_nothing=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == SUBJECTS
     assert cloud.tokens_seen(first, cloud.newest(name)) == [
@@ -101,9 +102,12 @@ def test_a_job_that_may_not_ask_fails_and_says_where_to_look(cloud: Cloud, name:
     assert "token-refresh-events" in done.stderr
 
 
-def run(cloud: Cloud, example: str, name: str, **more: str) -> subprocess.CompletedProcess[str]:
+def run(
+    cloud: Cloud, example: str, name: str, *, from_nothing: bool = False, **more: str
+) -> subprocess.CompletedProcess[str]:
     return cloud.python(
         f"python/{example}.py",
+        from_nothing=from_nothing,
         CONNECTION=name,
         API="https://gmail.googleapis.com/gmail/v1/users/me/messages",
         **more,

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.infra.plans import OFFLINE, QUICKLY, checkout
+from tests.infra.plans import QUICKLY, TERRAFORM, checkout
 
 
 class Applied:
@@ -38,11 +38,11 @@ class Applied:
         self._terraform("apply", "-input=false", str(self._scratch / "plan"))
 
     def _terraform(self, *arguments: str) -> str:
-        command = [str(OFFLINE), "--scratch", f"-chdir={self._configuration}", *arguments]
+        command = [*TERRAFORM, "--scratch", f"-chdir={self._configuration}", *arguments]
         # Where that was done once is all that plans need: it would be initialised each time.
         view = next(self._scratch.glob(f"*/*/{self._configuration.relative_to(checkout())}/.terraform"), None)
         if view and arguments[0] != "apply":
-            command[1:3] = [f"-chdir={view.parent}"]
+            command = [*TERRAFORM, f"-chdir={view.parent}", *arguments]
         environment = os.environ | QUICKLY | {"TERRAFORM_OFFLINE_SCRATCH": str(self._scratch)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 OFFLINE = ROOT.parent / "shared" / "terraform-offline" / "terraform-offline"
+TERRAFORM = (sys.executable, str(OFFLINE))  # what `env python3` finds may be a script that looks for the right one
 PROJECT = "example-project"
 EXAMPLES = ("minimal", "complete", "cmek", "shards")
 # Go's collector would take a third of a plan's time: the schema of a provider is large, and is kept to the end.
@@ -110,7 +112,7 @@ def _type(address: str) -> str:
 def _terraform(data: str, *arguments: str) -> str:
     environment = os.environ | QUICKLY | {"TF_DATA_DIR": data}
     done = subprocess.run(
-        [str(OFFLINE), *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
+        [*TERRAFORM, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     if done.returncode:
         raise RuntimeError(done.stdout + done.stderr)

@@ -15,6 +15,7 @@ import requests
 
 from infra.local.gmail import GmailApi
 from infra.local.stack import REFRESH_TOPIC
+from tests.worlds import forks
 from tests.worlds.stack import StackWorld
 from token_refresh.core.token_exchange import build_credential_file
 
@@ -132,9 +133,20 @@ class Cloud:
         )
         curl.chmod(0o755)
 
-    def python(self, example: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a Python example as it stands."""
-        return self.run([sys.executable, str(AS_IN_THE_CLOUD), str(EXAMPLES / example)], environment)
+    def python(
+        self, example: str, *, from_nothing: bool = False, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a Python example as it stands; once for each `from_nothing`, where it must import all that it uses."""
+        command = [str(AS_IN_THE_CLOUD), str(EXAMPLES / example)]
+        return self.run([sys.executable, *command], environment) if from_nothing else self.fork(command, environment)
+
+    def fork(
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a Python program to its end, as `run` does."""
+        done = forks.run(command, env=self.environment(**(environment or {})), cwd=self.folder, seconds=60)
+        self.world.bodies.append(done.stdout + done.stderr)
+        return done
 
     def tokens_seen(self, *tokens: str) -> list[tuple[str, int]]:
         """Tell what Gmail was shown, in order: `first 200`, ..., by the order of `tokens`."""

@@ -11,6 +11,7 @@ import importlib
 from infra.local.authorization_server import site
 
 for name in (
+    "authlib.integrations.requests_client",
     "django.contrib.auth.hashers",
     "django.core.management.commands.migrate",
     "django.core.servers.basehttp",
@@ -21,6 +22,7 @@ for name in (
     "functions_framework._http.gunicorn",
     "google.cloud.logging_v2.handlers",
     "google.cloud.pubsub_v1",
+    "googleapiclient.discovery",
     "grpc._interceptor",
     "gunicorn.glogging",
     "gunicorn.workers.gthread",
