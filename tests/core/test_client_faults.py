@@ -6,7 +6,7 @@ import pytest
 
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
-from token_refresh.core.status import State, Status
+from token_refresh.core.status import Outcome, State, Status
 from token_refresh.core.token_endpoint.outcome import ClientRejected, ErrorDetail, GrantDead, TokenOutcome, Unavailable
 
 NOW = 1_000_000.0
@@ -39,6 +39,13 @@ def test_what_is_wrong_with_a_client_concerns_all_its_connections(
     assert (verdict.is_client_fault, verdict.starts_client_fault) == (blames, starts)
 
 
-def test_a_fault_of_ours_blames_no_client() -> None:
-    verdict: Verdict = judge_misconfigured(HEALTHY, "invalid_client")
-    assert (verdict.is_client_fault, verdict.starts_client_fault) == (False, False)
+@pytest.mark.parametrize(
+    ("verdict", "blames"),
+    [
+        pytest.param(judge_misconfigured(HEALTHY, "invalid_client"), False, id="a-fault-of-ours"),
+        pytest.param(Verdict(Outcome.UNAVAILABLE, "invalid_client"), False, id="an-outcome-of-another-kind"),
+        pytest.param(Verdict(Outcome.REJECTED, "invalid_client"), True, id="one-that-changes-no-status"),
+    ],
+)
+def test_who_keeps_its_status_enters_no_trouble_of_a_client(verdict: Verdict, *, blames: bool) -> None:
+    assert (verdict.is_client_fault, verdict.starts_client_fault) == (blames, False)

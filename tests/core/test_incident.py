@@ -174,6 +174,30 @@ def test_what_was_told_beside_a_status_is_ended_with_it() -> None:
     assert carry(over, told).owed == (*over.owed, f"recovered.{kept.event_id}"), "it is healthy: at once"
 
 
+CLIENTS = "client_rejected.c.client"
+BOTH = replace(join_client(announce(DEAD, EventType.INVALID_GRANT, "alice"), CLIENTS), reason="invalid_client")
+OWN = BOTH.event_id
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        pytest.param((), {CLIENTS: "invalid_client", OWN: "revoked_or_expired"}, id="nothing-is-written"),
+        pytest.param((None,), {CLIENTS: "invalid_client", OWN: "revoked_or_expired"}, id="what-is-written-is-healthy"),
+        pytest.param((replace(DEAD, event_id=OWN),), {CLIENTS: "invalid_client"}, id="its-own-is-written"),
+        pytest.param((replace(DEAD, client_event_id=CLIENTS),), {OWN: "revoked_or_expired"}, id="the-client-s"),
+        pytest.param((None, BOTH), {}, id="both-are-written"),
+    ],
+)
+def test_what_no_written_status_knows_was_told_beside_it(
+    written: tuple[Status | None, ...], told: dict[str, str]
+) -> None:
+    beside = told_beside(replace(BOTH, owed=(OWN, "recovered.older")), *written)
+    assert dict(open_incidents(beside)) == told
+    assert (beside.event_id, beside.client_event_id) == ("", ""), "they are ended, and none is its own"
+    assert beside.owed == ((OWN,) if OWN in told else ())
+
+
 @pytest.mark.parametrize(
     ("owed", "told"),
     [

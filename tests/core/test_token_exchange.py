@@ -16,6 +16,7 @@ from token_refresh.core.token_exchange import (
     NO_SUCH_TARGET,
     NOT_ACCEPTED,
     RUN_OUT,
+    STORE_TROUBLE,
     Ask,
     HandedOut,
     Refusal,
@@ -189,6 +190,20 @@ def test_anything_but_the_document_of_the_connection_is_an_unknown_target(stored
 def test_a_token_that_has_run_out_is_a_matter_of_time(expires_at: int) -> None:
     assert build_answer(payload(expires_at=expires_at), "gmail-alice", NOW) is RUN_OUT
     assert RUN_OUT.retry_after > 0
+
+
+@pytest.mark.parametrize(
+    ("refusal", "is_for_later"),
+    [
+        pytest.param(NO_SUCH_TARGET, False, id="no such target"),
+        pytest.param(NOT_ACCEPTED, False, id="not accepted"),
+        pytest.param(RUN_OUT, True, id="run out"),
+        pytest.param(STORE_TROUBLE, True, id="trouble at the store"),
+    ],
+)
+def test_what_may_change_by_itself_says_when_to_ask_again(refusal: Refusal, *, is_for_later: bool) -> None:
+    assert (refusal.retry_after > 0) is is_for_later
+    assert (refusal.error == "temporarily_unavailable") is is_for_later
 
 
 METADATA = {

@@ -184,7 +184,7 @@ def _is_host(host: str) -> bool:
 def token_endpoint_host(provider: Provider, variables: Mapping[str, str]) -> str:
     """Return a name for the host of the token endpoint, good enough to pace by: what is not known stays a variable."""
     known = {**{k: v for k, v in provider.variables.items() if v}, **variables}
-    host = _authority_of(provider.refresh_url or provider.token_url)
+    host = _authority_of(provider.refresh_url)
     return fill(host, {name: known.get(name, f"({name})") for name in variables_of(host)})
 
 
