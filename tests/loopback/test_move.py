@@ -31,6 +31,7 @@ pytestmark = [
 ]
 
 NEW = "other-project"
+CLIENT = "oauth-client-strict"
 SUBJECT = "auth0|12,3"
 PAGE = Path(__file__).parents[2] / "docs" / "runbook.md"
 HOURS = 7200.0
@@ -39,12 +40,12 @@ SLEEP = "sleep() { touch waiting; until [ -e over ]; do command sleep 0.02; done
 
 
 def blocks() -> list[str]:
-    """Return the commands of the chapter: pause, wait and look, copy, wake up, see, delete."""
+    """Return the commands of the chapter, block by block."""
     chapter = PAGE.read_text().split("\n## Move a connection to another project\n")[1].split("\n## ")[0]
     return re.findall(r"^```sh\n(.*?)^```", chapter, re.MULTILINE | re.DOTALL)
 
 
-PAUSE, WAIT, COPY, WAKE, _, DELETE = blocks()
+PAUSE, WAIT, COPY, COPY_CLIENT, WAKE, _, DELETE = blocks()
 
 
 @dataclass
@@ -148,11 +149,9 @@ class Move:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashWorld]:
     with CrashWorld(tmp_path_factory.mktemp("move"), {"strict": 0.0}) as world:
-        client, registration = world.client, world.path("oauth-client-strict")
-        there = {"parent": f"projects/{NEW}", "secret_id": "oauth-client-strict"}
-        client.create_secret(request={**there, "secret": {"replication": {"automatic": {}}}})
-        payload = client.access_secret_version(name=f"{registration}/versions/1").payload
-        client.add_secret_version(request={"parent": registration.replace(PROJECT, NEW), "payload": payload})
+        # The container, as an apply makes it.
+        there = {"parent": f"projects/{NEW}", "secret_id": CLIENT}
+        world.client.create_secret(request={**there, "secret": {"replication": {"automatic": {}}}})
         yield world
         world.scan()
 
@@ -171,6 +170,7 @@ def move(world: CrashWorld, tmp_path: Path) -> Iterator[Move]:
     for _ in range(2):
         assert move.outcome(PROJECT, connections=[move.name]) == "refreshed"
     move.declare(NEW, "paused")
+    move.do(COPY_CLIENT.replace("oauth-client-google", CLIENT))
     world.server.calls(clear=True)
     yield move
     world.secrets.faults.clear()
