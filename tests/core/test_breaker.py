@@ -17,13 +17,13 @@ NOW = 1_000_000.0
 HOUR = 3600.0
 
 
-def death(refused_ago: float | None = 900, state: State = State.SUSPECT) -> Death:
-    """A grant that was called dead now, and for the first time so long ago (None = now)."""
+def death(refused_ago: float | None = 900, state: State = State.SUSPECT, version: int = 5) -> Death:
+    """A grant that was called dead now, and version 5 of it for the first time so long ago (None = now)."""
     status = None
     if refused_ago is not None:
         status = Status(state, "revoked_or_expired", NOW - refused_ago, version=5, refused_at=NOW - refused_ago)
     facts = AccessTokenFacts(NOW + 60, NOW - 3540, 5)
-    situation = Situation("alice", NOW, status=status, facts=facts, margin=900, version=5)
+    situation = Situation("alice", NOW, status=status, facts=facts, margin=900, version=version)
     return Death(situation, judge(situation, GrantDead("revoked_or_expired")))
 
 
@@ -33,6 +33,10 @@ def others(count: int, refused_ago: float = 900) -> list[Status]:
 
 def weighed(deaths: list[Death], neighbours: list[Status], refreshed_ago: float = 9999) -> Weighed:
     return weigh(deaths, neighbours, refreshed_at=NOW - refreshed_ago, now=NOW, breaker_min=5, breaker_hold=HOUR)
+
+
+LONG_DEAD = death(state=State.NEEDS_CONSENT)
+GIVEN_UP = replace(others(1)[0], state=State.NEEDS_CONSENT)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,11 @@ def weighed(deaths: list[Death], neighbours: list[Status], refreshed_ago: float 
         pytest.param([death(HOUR)] * 5, [], 99999, 5, True, id="nobody-is-held-for-longer-than-its-own-hour"),
         pytest.param([death(HOUR)] * 2 + [death()] * 5, [], 99999, 2, True, id="each-has-its-own-hour"),
         pytest.param([death(state=State.NEEDS_CONSENT)] * 9, [], 9999, 0, False, id="the-long-dead-do-not-count"),
+        pytest.param([death(), *[LONG_DEAD] * 4], [], 9999, 1, False, id="nor-do-they-make-a-burst-of-one-more"),
+        pytest.param([death()] * 4, [GIVEN_UP], 9999, 4, False, id="nor-does-one-that-was-not-tried-now"),
+        pytest.param(
+            [death(state=State.NEEDS_CONSENT, version=6)] * 5, [], 9999, 0, True, id="new-grants-of-the-long-dead-count"
+        ),
         pytest.param([death(None)] * 5, [], 9999, 0, True, id="first-refusals-are-a-burst-at-once"),
         pytest.param([], others(9), 9999, 0, False, id="nobody-was-tried"),
     ],
@@ -72,6 +81,12 @@ def test_what_is_held_back_stays_a_suspicion_with_its_first_refusal() -> None:
         None,
         True,
     )
+    assert verdict.message == "held back: many grants of this client died at once"
+
+
+def test_a_first_refusal_is_a_suspicion_that_nobody_holds_back() -> None:
+    deaths = [death(None)] * 5
+    assert weighed(deaths, []).verdicts == tuple(d.verdict for d in deaths)
 
 
 def test_a_suspicion_that_silence_hides_counts() -> None:

@@ -52,6 +52,12 @@ def failed_early() -> Situation:
     return replace(look, status=replace(look.status, version=0))
 
 
+def first_consent() -> Situation:
+    look = in_state(State.NEEDS_CONSENT)
+    assert look.status
+    return replace(look, status=replace(look.status, reason="never_consented", version=0), newest_version=1)
+
+
 def because(reason: str) -> Situation:
     look = in_state(State.NEEDS_CONSENT, force=True, now=WAITING)
     assert look.status
@@ -96,6 +102,12 @@ def because(reason: str) -> Situation:
         pytest.param(
             replace(needing_exchange(), now=WAITING), "attempt: retry", id="only-an-exchange-can-tell-at-its-turn"
         ),
+        pytest.param(
+            replace(needing_exchange(), newest_version=6),
+            "attempt: recheck",
+            id="only-an-exchange-can-tell-and-it-is-new",
+        ),
+        pytest.param(first_consent(), "attempt: newer_version", id="the-first-consent-of-all"),
         pytest.param(failed_early(), "unavailable: why", id="what-failed-before-its-version-was-known-backs-off"),
         pytest.param(in_state(State.SUSPECT), "suspect: why", id="suspect-before-its-turn"),
         pytest.param(in_state(State.SUSPECT, now=WAITING), "attempt: confirm", id="suspect-at-its-turn-due-or-not"),

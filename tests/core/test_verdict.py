@@ -187,6 +187,7 @@ def test_nobody_has_consented_yet() -> None:
     assert (again.status, again.announce) == (status, None)
     assert judge_never_consented(case(State.UNAVAILABLE)).announce == "invalid_grant"
     assert judge_never_consented(case(State.NEEDS_CONSENT)).announce == "invalid_grant"
+    assert status_after(judge_never_consented(case(State.SUSPECT))).refused_at == 0, "nothing was refused"
 
 
 def test_a_fault_of_ours_is_told_once_and_noted_when_it_changes() -> None:
@@ -203,6 +204,10 @@ def test_a_fault_of_ours_is_told_once_and_noted_when_it_changes() -> None:
 
     later = judge_misconfigured(replace(case(), status=status, now=NOW + 60), "create it")
     assert status_after(later).next_attempt_at == NOW + 60 + 120
+    assert {v.reason for v in (first, same, other, later)} == {"misconfigured"}
+    assert [v.message for v in (same, other, later)] == ["create it", "name it", "create it"]
+    silent = was(case(State.UNAVAILABLE), next_attempt_at=NOW + 600, message="create it")
+    assert judge_misconfigured(silent, "create it").announce == "client_rejected", "another state told something else"
 
 
 def test_a_probe_comes_after_a_quarter_of_an_hour_one_hour_four_and_then_daily() -> None:
@@ -216,7 +221,10 @@ def test_a_probe_comes_after_a_quarter_of_an_hour_one_hour_four_and_then_daily()
 
 
 def test_an_operator_s_revocation_tells_nobody() -> None:
-    verdict = judge_revoked(case(State.REJECTED))
+    ill = was(
+        case(State.SUSPECT), client_event_id="client_rejected.c.client", incidents=("refresh_failing.x http_503",)
+    )
+    verdict = judge_revoked(ill)
     status = status_after(verdict)
     assert (verdict.outcome, verdict.announce) == ("revoked", None)
     assert (status.state, status.reason, status.owed, status.event_id) == (
@@ -225,6 +233,7 @@ def test_an_operator_s_revocation_tells_nobody() -> None:
         (),
         "",
     )
+    assert (status.client_event_id, status.incidents, status.refused_at) == ("", (), 0)
 
 
 def test_what_only_an_exchange_can_tell_is_remembered_as_such() -> None:

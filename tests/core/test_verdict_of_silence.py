@@ -97,4 +97,25 @@ def test_a_lease_that_stays_held_becomes_a_fault(held_for: float, seconds_left: 
     assert verdict.announce == ("refresh_failing" if outcome == "unavailable" else None)
     assert verdict.back_off
     assert verdict.back_off.began_at == NOW - held_for
+    assert verdict.back_off.next_attempt_at == NOW, "a lease is looked at in every run"
     assert judge_busy(case(back_off=waiting, seconds_left=seconds_left), 120, is_unsaved=True).outcome == "busy"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(None, id="nothing"),
+        pytest.param(BackOff(1, NOW, "http_503", 5, NOW - 9999), id="silence-of-another"),
+    ],
+)
+def test_a_lease_that_is_held_begins_to_count_when_it_is_met(before: BackOff | None) -> None:
+    verdict = judge_busy(case(back_off=before, seconds_left=1), 120)
+    assert (verdict.outcome, verdict.status, verdict.announce) == ("busy", None, None)
+    assert verdict.back_off == BackOff(1, NOW, "lease_held", 5, NOW)
+
+
+def test_a_back_off_that_becomes_a_state_takes_its_answer_along() -> None:
+    waiting = BackOff(3, NOW + 60, "http_503", 5, NOW - 100, "http_503", NOW - 90)
+    status = status_after(judge_waiting(case(seconds_left=1, back_off=waiting), waiting))
+    assert (status.reason, status.attempts, status.next_attempt_at) == ("http_503", 3, NOW + 60)
+    assert (status.answer, status.answer_since) == ("http_503", NOW - 90)
