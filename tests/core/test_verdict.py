@@ -11,13 +11,14 @@ from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.timing import doubling, next_probe
 from token_refresh.core.state.verdict import judge, judge_misconfigured, judge_never_consented, judge_revoked
-from token_refresh.core.status import State, Status
+from token_refresh.core.status import STATES, State, Status
 from token_refresh.core.token_endpoint.outcome import (
     ClientRejected,
     ErrorDetail,
     GrantDead,
     Refreshed,
     TokenOutcome,
+    Unavailable,
     UnknownOutcome,
 )
 from token_refresh.core.units import DAY
@@ -257,3 +258,28 @@ def test_the_refusal_of_one_version_confirms_nothing_of_the_next(state: State, a
     between = status_after(judge(refused, answer))
     assert (between.version, between.refused_at) == (5, 0)
     assert judge(replace(refused, status=between), DEAD).outcome == "suspect"
+
+
+def test_a_suspicion_that_is_not_confirmed_yet_is_the_same_one_an_attempt_later() -> None:
+    early = replace(case(State.SUSPECT), confirm_after=901)
+    again = status_after(judge(early, DEAD))
+    assert (again.since, again.refused_at, again.event_id) == (NOW - 600, NOW - 900, "event")
+    assert (again.attempts, again.next_attempt_at, again.reason) == (2, NOW, "revoked_or_expired")
+    assert status_after(judge(replace(early, client=""), DEAD)).client == "oauth-client-google"
+    of_another = status_after(judge(was(early, version=4), DEAD))
+    assert (of_another.since, of_another.refused_at, of_another.next_attempt_at) == (NOW, NOW, NOW + 60)
+
+
+@pytest.mark.parametrize("state", [None, *STATES], ids=str)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(DEAD, id="dead"),
+        pytest.param(REFUSED, id="refused"),
+        pytest.param(Unavailable("http_503", ErrorDetail("server_error")), id="silent"),
+    ],
+)
+def test_a_verdict_keeps_the_words_of_the_provider(
+    state: State | None, answer: GrantDead | ClientRejected | Unavailable
+) -> None:
+    assert judge(case(state), answer).detail == answer.detail

@@ -9,7 +9,7 @@ from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.timing import BackOff, of_silence
 from token_refresh.core.state.verdict import judge, judge_busy, judge_waiting
 from token_refresh.core.status import State
-from token_refresh.core.token_endpoint.outcome import TokenOutcome, Unavailable, UnknownOutcome
+from token_refresh.core.token_endpoint.outcome import ErrorDetail, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.core.units import DAY
 
 
@@ -119,3 +119,43 @@ def test_a_back_off_that_becomes_a_state_takes_its_answer_along() -> None:
     status = status_after(judge_waiting(case(seconds_left=1, back_off=waiting), waiting))
     assert (status.reason, status.attempts, status.next_attempt_at) == ("http_503", 3, NOW + 60)
     assert (status.answer, status.answer_since) == ("http_503", NOW - 90)
+
+
+@pytest.mark.parametrize("state", [State.SUSPECT, State.NEEDS_CONSENT, State.MISCONFIGURED])
+def test_an_answer_of_a_day_is_told_of_what_is_unavailable_only(state: State) -> None:
+    ill = was(case(state), answer="http_503", answer_since=NOW - DAY)
+    assert status_after(judge(ill, SILENT)).state == state
+
+
+def test_what_has_been_answered_for_a_day_stays_known() -> None:
+    ill = was(case(State.UNAVAILABLE, seconds_left=None), answer="http_503", answer_since=NOW - DAY)
+    status = status_after(judge(ill, SILENT))
+    assert (status.state, status.answer, status.answer_since) == ("rejected", "http_503", NOW - DAY)
+
+
+def test_a_silent_probe_waits_for_the_next_one_and_a_new_grant_backs_off() -> None:
+    dead = case(State.NEEDS_CONSENT)  # for ten minutes
+    assert status_after(judge(dead, SILENT)).next_attempt_at == NOW + 300
+    assert status_after(judge(dead, Unavailable("http_503", retry_after=9999))).next_attempt_at == NOW + 9999
+    new = status_after(judge(was(dead, version=4), SILENT))
+    assert new.next_attempt_at == NOW + of_silence("alice", 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "began_at"),
+    [
+        pytest.param(None, NOW, id="the-first"),
+        pytest.param(BackOff(1, NOW, "http_503", 5, NOW - 50), NOW - 50, id="the-next"),
+        pytest.param(BackOff(1, NOW, "http_503", 5), NOW, id="after-one-that-does-not-know"),
+    ],
+)
+def test_silence_knows_when_it_began(before: BackOff | None, began_at: float) -> None:
+    back_off = judge(case(back_off=before), SILENT).back_off
+    assert back_off
+    assert back_off.began_at == began_at
+
+
+def test_silence_in_words_is_remembered_with_them() -> None:
+    answer = Unavailable("http_503", ErrorDetail("server_error", error_subtype="later"))
+    status = status_after(judge(case(seconds_left=None), answer))
+    assert (status.error, status.error_subtype) == ("server_error", "later")
