@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -23,14 +24,20 @@ def why_missing(source: Path, files: Sequence[str] = LOCKED) -> str:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return f"Node.js is missing: npm's {name} cannot run"
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True)
-    if int(told.stdout.strip().lstrip("v").split(".")[0]) < OLDEST_NODE:
-        return f"Node.js {told.stdout.strip()} is too old for {name}, which needs {OLDEST_NODE}"
+    version = _version(node)
+    if int(version.lstrip("v").split(".")[0]) < OLDEST_NODE:
+        return f"Node.js {version} is too old for {name}, which needs {OLDEST_NODE}"
     try:
         install(source, files)
     except subprocess.CalledProcessError as failure:
         return f"npm could not install {name}: {failure.stderr.decode(errors='replace').strip()[-300:]}"
     return ""
+
+
+@functools.cache
+def _version(node: str) -> str:
+    told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True)
+    return told.stdout.strip()
 
 
 def install(source: Path, files: Sequence[str] = LOCKED) -> Path:
