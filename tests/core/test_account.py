@@ -7,9 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.worlds.depth import examples
 from token_refresh.core.connection import Connection, SecretRecord
 from token_refresh.core.consent.account import (
     Account,
@@ -96,6 +97,7 @@ def test_what_is_no_id_token_is_refused(text: str | None) -> None:
         read(None if text is None else Secret(text))
 
 
+@settings(max_examples=examples(200))
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_reading(text: str) -> None:
     with pytest.raises(IdTokenError):

@@ -55,8 +55,10 @@ class Ground:
         assert status in (200, 503), answer
         return str(answer["connections"][0]["outcome"]) if "connections" in answer else str(status)
 
-    def is_over(self, name: str) -> bool:
-        return bool(self.world.lease(name)["until"] < time.time())
+    def wait_for_the_end_of_the_lease(self, name: str) -> None:
+        """Wait for it; its holder is stopped, so that it stays as it is."""
+        until = self.world.lease(name)["until"]
+        wait_until(lambda: bool(until < time.time()), f"the end of the lease of {name}")
 
     def has_old_on_top(self, name: str) -> bool:
         """Tell whether the lease names an older version than the newest, or the newest access token is made of one."""
@@ -109,7 +111,7 @@ def test_who_is_stopped_past_its_lease_loses_no_grant(ground: Ground) -> None:
         for name in sorted(frozen, key=lambda name: name not in LATE):
             if name not in LATE:
                 faults.clear()
-            wait_until(lambda name=name: ground.is_over(name), f"the end of the lease of {name}")  # type: ignore[misc]
+            ground.wait_for_the_end_of_the_lease(name)
             with ground.run(name) as other:
                 assert ground.outcome(other) in ("refreshed", "fresh"), name
         for run in frozen.values():
@@ -167,7 +169,7 @@ def test_who_is_stopped_while_a_reply_is_lost_sends_nothing_more(ground: Ground)
     with Gate(ground.peer.token_url) as gate, ground.run(name, gate.url) as frozen:
         assert gate.reached.wait(PATIENCE)
         frozen.signal(signal.SIGSTOP)
-        wait_until(lambda: ground.is_over(name), "the end of the lease")
+        ground.wait_for_the_end_of_the_lease(name)
         with ground.run(name) as other:
             assert ground.outcome(other) == "refreshed"
         gate.is_open.set()

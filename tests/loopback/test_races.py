@@ -19,7 +19,7 @@ from tests.worlds.crashes import OWNER, PATIENCE, PROJECT, CrashWorld
 from tests.worlds.depth import IN_CI
 from tests.worlds.one_run import OneRun, Plainly
 
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "2"))
 CONNECTIONS = 20 if IN_CI else 10
 PLAINLY = 20  # connections of the plain loop: enough that it is seen to lose some
 pytestmark = pytest.mark.timeout(120 + 12 * ROUNDS)
