@@ -159,3 +159,31 @@ def test_silence_in_words_is_remembered_with_them() -> None:
     answer = Unavailable("http_503", ErrorDetail("server_error", error_subtype="later"))
     status = status_after(judge(case(seconds_left=None), answer))
     assert (status.error, status.error_subtype) == ("server_error", "later")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "http_408",
+        "http_425",
+        "http_429",
+        "rate_limited",
+        "not_sent",
+        "reply_lost",
+        "lease_too_short",
+        "lease_held",
+        "secret_manager",
+        "internal_error",
+        "rotated_token_not_saved",
+    ],
+)
+def test_what_asks_for_patience_and_what_is_no_answer_may_last(reason: str) -> None:
+    ill = was(case(State.UNAVAILABLE, seconds_left=None), answer=reason, answer_since=NOW - 9 * DAY)
+    status = status_after(judge(ill, Unavailable(reason)))
+    assert (status.state, status.answer) == ("unavailable", "")
+
+
+def test_silence_in_other_words_is_the_same_silence() -> None:
+    status = status_after(judge(was(case(State.UNAVAILABLE), answer="http_502", answer_since=NOW - 60), SILENT))
+    assert (status.reason, status.answer, status.answer_since) == ("http_503", "http_503", NOW)
+    assert (status.since, status.event_id) == (NOW - 600, "event")
