@@ -166,6 +166,8 @@ def test_a_key_without_a_client_belongs_to_any_provider() -> None:
         ("ceo@example.com", ("ada@example.com",), False),
         ("ceo@example.com", ("ada@example.com", "*"), False),
         ("\u212aim@example.com", ("kim@example.com",), False),  # KELVIN SIGN, whose lower case is k
+        ("kim@example.com", ("\u212aim@example.com",), False),  # nor does a list that holds it
+        ("\u212aim@example.com", ("\u212aim@example.com",), True),  # as it is written, it is itself
         ("*", ("*",), False),
         ("*", (), False),
     ],
