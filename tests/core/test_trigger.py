@@ -146,7 +146,7 @@ def test_a_notification_of_secret_manager_is_read(data: dict[str, object], trigg
     assert parse_http_body(json.dumps(data).encode()) == trigger
 
 
-@pytest.mark.parametrize("version", [None, "latest", "0", "²", "2147483649"])
+@pytest.mark.parametrize("version", [None, "latest", "0", "²", "2147483649", "9" * 5000])
 def test_a_version_that_was_added_must_have_a_number(version: str | None) -> None:
     with pytest.raises(BadRequest, match="versionId"):
         parse_event_data(notification("SECRET_VERSION_ADD", version=version))

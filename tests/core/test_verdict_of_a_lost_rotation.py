@@ -10,6 +10,7 @@ from tests.worlds.situations import DEAD, case, status_after, was
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import judge
 from token_refresh.core.status import State
+from token_refresh.core.token_endpoint.outcome import Unavailable
 
 LOST, ANSWERED = "lost_rotation", "revoked_or_expired"
 
@@ -56,6 +57,14 @@ def test_an_owner_is_asked_once_for_a_rotation_that_was_lost(
     assert (status.state, verdict.reason, status.reason) == (state, reason, reason)
     assert (verdict.announce, status.lost_before) == (announced, lost_before)
     assert (verdict.is_death, verdict.detail) == (True, DEAD.detail)
+
+
+def test_silence_in_between_does_not_make_its_owner_be_asked_once_more() -> None:
+    low = replace(suspected(lost_before=True), facts=None)
+    silent = status_after(judge(low, Unavailable("http_503")))
+    assert (silent.state, silent.lost_before) == (State.UNAVAILABLE, True)
+    confirmed = judge(replace(low, status=silent), DEAD)
+    assert (confirmed.reason, confirmed.announce) == (LOST, None)
 
 
 def test_a_death_keeps_its_first_refusal_and_what_the_provider_said() -> None:

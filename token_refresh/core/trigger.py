@@ -145,7 +145,8 @@ def _parse_notification(attributes: Mapping[str, object]) -> Trigger | None:
         return Trigger(connections=(name,), force=True, only_known=True, secret_id=secret_id)
     version = attributes.get("versionId")
     number = version.rsplit("/", 1)[-1] if isinstance(version, str) else ""
-    if not (number.isascii() and number.isdigit()) or not 0 < int(number) <= _MAX_VERSION:
+    is_number = number.isascii() and number.isdigit() and len(number) <= len(str(_MAX_VERSION))
+    if not is_number or not 0 < int(number) <= _MAX_VERSION:  # of thousands of digits Python makes no number
         raise BadRequest("SECRET_VERSION_ADD without a usable versionId")
     return Trigger(connections=(name,), versions={name: int(number)}, only_known=True, secret_id=secret_id)
 

@@ -273,6 +273,7 @@ def _enter(s: Situation, state: State, reason: str, *, wait: float = 0, detail: 
         tried_at=s.now,
         first_failed_at=(previous.first_failed_at if is_open else 0) or s.now,
         refused_at=previous.refused_at if is_open and previous.version == s.version else 0,
+        lost_before=is_open and previous.version == s.version and previous.lost_before,
         error=detail.error or "",
         error_subtype=detail.error_subtype or "",
         owed=previous.owed,
