@@ -41,13 +41,13 @@ def test_an_apply_keeps_the_status_because_its_annotations_are_never_configured(
     assert all(key.startswith("token-refresh.") for key in configured)
 
 
-def test_no_ignore_changes_is_needed_but_for_the_number_of_the_first_signing_key() -> None:
+def test_nothing_is_left_unchanged_but_the_first_signing_key_s_number_and_where_a_connection_lives() -> None:
     found = {
-        (file.name, ignored)
+        (file.relative_to(ROOT / "infra").as_posix(), ignored)
         for file in (ROOT / "infra").rglob("*.tf")
         for ignored in re.findall(r"^\s*ignore_changes\s*=\s*(.*)$", file.read_text(), re.MULTILINE)
     }
-    assert found == {("secrets.tf", "[secret_data_wo_version]")}
+    assert found == {("secrets.tf", "[secret_data_wo_version]"), ("modules/shards/main.tf", "[input]")}
 
 
 def test_a_deleted_version_may_be_delayed_only_where_it_cannot_be_made_again(plan: Plan) -> None:
