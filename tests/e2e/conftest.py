@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from infra.local.stack import Stack
+from tests.worlds.command import Command, name_of
 from tests.worlds.forks import from_nothing
 from tests.worlds.stack import StackWorld, running
 
@@ -26,6 +27,16 @@ def world(running_world: StackWorld) -> Iterator[StackWorld]:
     yield running_world
     running_world.stack.secret_manager.faults.clear()
     running_world.stack.authorization_server.clear_faults()
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    return name_of(request)
+
+
+@pytest.fixture
+def run(world: StackWorld) -> Command:
+    return Command(world)
 
 
 @pytest.hookimpl(wrapper=True)

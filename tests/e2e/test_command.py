@@ -8,19 +8,8 @@ from pathlib import Path
 import pytest
 
 from infra.local.processes.process import free_port
-from tests.worlds.command import Command, name_of
+from tests.worlds.command import Command
 from tests.worlds.stack import StackWorld
-
-
-@pytest.fixture
-def name(request: pytest.FixtureRequest) -> str:
-    return name_of(request)
-
-
-@pytest.fixture
-def run(world: StackWorld) -> Command:
-    return Command(world)
-
 
 # -- looking -----------------------------------------------------------------------------------------------------------
 

@@ -11,18 +11,8 @@ from typing import Any
 import pytest
 
 from infra.local.processes.process import free_port
-from tests.worlds.command import Command, grant, name_of
+from tests.worlds.command import Command, grant
 from tests.worlds.stack import StackWorld, eventually
-
-
-@pytest.fixture
-def name(request: pytest.FixtureRequest) -> str:
-    return name_of(request)
-
-
-@pytest.fixture
-def run(world: StackWorld) -> Command:
-    return Command(world)
 
 
 def test_refresh_asks_on_the_topic(world: StackWorld, run: Command, name: str) -> None:

@@ -8,18 +8,8 @@ from pathlib import Path
 import pytest
 
 from infra.local.processes.process import free_port
-from tests.worlds.command import Command, grant, name_of
+from tests.worlds.command import Command, grant
 from tests.worlds.stack import OWNER, StackWorld
-
-
-@pytest.fixture
-def name(request: pytest.FixtureRequest) -> str:
-    return name_of(request)
-
-
-@pytest.fixture
-def run(world: StackWorld) -> Command:
-    return Command(world)
 
 
 def test_a_token_file_becomes_a_connection_that_jobs_can_read(

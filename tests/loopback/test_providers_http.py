@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -18,13 +18,6 @@ from token_refresh.core.http import MAX_REPLY_BYTES, HttpReply, HttpRequest
 from token_refresh.errors import NotSent, ReplyLost
 
 pytestmark = pytest.mark.timeout(30)
-
-
-@pytest.fixture
-def transport() -> Iterator[PooledTransport]:
-    transport = PooledTransport(PATIENCE)
-    yield transport
-    transport.close()
 
 
 def test_a_reply_has_lower_case_headers_and_all_of_its_body(transport: PooledTransport) -> None:

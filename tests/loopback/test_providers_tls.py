@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from cryptography import x509
@@ -19,13 +19,6 @@ from token_refresh.adapters.http import PooledTransport
 from token_refresh.errors import NotSent, ReplyLost
 
 pytestmark = pytest.mark.timeout(30)
-
-
-@pytest.fixture
-def transport() -> Iterator[PooledTransport]:
-    transport = PooledTransport(PATIENCE)
-    yield transport
-    transport.close()
 
 
 def test_a_tls_handshake_that_fails_sent_nothing(transport: PooledTransport) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,23 +17,6 @@ from token_refresh.errors import StoreUnavailable
 
 DENIED = StoreUnavailable("permission denied")
 ALWAYS = 10**9
-
-
-@pytest.fixture
-def scene() -> Iterator[BooksScene]:
-    logging.disable(logging.CRITICAL)
-    yield BooksScene()
-    logging.disable(logging.NOTSET)
-
-
-@pytest.fixture
-def one(scene: BooksScene) -> Instance:
-    return Instance(scene)
-
-
-@pytest.fixture
-def other(scene: BooksScene) -> Instance:
-    return Instance(scene)
 
 
 def rows(instance: Instance, trigger: Trigger = Trigger()) -> dict[str, str]:  # noqa: B008 - it is frozen

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,23 +12,6 @@ from tests.fakes.simulated_server import Sent
 from tests.worlds.true_books import BooksScene
 from token_refresh.core.connection import SUFFIX
 from token_refresh.core.trigger import Trigger
-
-
-@pytest.fixture
-def scene() -> Iterator[BooksScene]:
-    logging.disable(logging.CRITICAL)
-    yield BooksScene()
-    logging.disable(logging.NOTSET)
-
-
-@pytest.fixture
-def one(scene: BooksScene) -> Instance:
-    return Instance(scene)
-
-
-@pytest.fixture
-def other(scene: BooksScene) -> Instance:
-    return Instance(scene)
 
 
 def a_person_adds_meanwhile(scene: BooksScene, form: str = "{}") -> str:

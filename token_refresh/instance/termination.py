@@ -39,7 +39,6 @@ def on_termination(work: Callable[[T], None], things: Callable[[], Iterable[T]])
         worker = threading.Thread(
             target=lambda: side_by_side(work, things(), _LONGEST), name="token-refresh-termination"
         )
-
         signals: list[int] = []
 
         def handle(number: int, frame: FrameType | None) -> None:

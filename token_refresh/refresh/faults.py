@@ -1,8 +1,7 @@
 """What a fault that an attempt, a look or a revocation meets means for its connection: one judgement for all of them.
 
-except Exception as fault:
-log_fault(connection, fault)
-verdict = judge_fault(situation, fault)
+log_fault(connection, fault)                # what no verdict tells
+verdict = judge_fault(situation, fault)     # and `is_of_store(fault)`: would it stop every connection?
 """
 
 from __future__ import annotations

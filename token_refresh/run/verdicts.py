@@ -102,11 +102,12 @@ class Verdicts:
     def settle(self, visit: Visit, until: float) -> Visit:
         """Publish what a connection owes, or what is due although nothing was attempted; not later than `until`."""
         connection, status = visit.connection, self.incidents.status_of(visit.connection)
-        is_due = status and (status.owed or self.incidents.is_to_be_reminded(connection, status))
-        if not (is_due and self.writes.reserve(Priority.VERDICT, until - self.clock())):
+        if status is None or not (status.owed or self.incidents.is_to_be_reminded(connection, status)):
+            return visit
+        if not self._has_turn(until):
             return visit
         try:
-            if status and status.owed:
+            if status.owed:
                 connection = self.incidents.publish_owed(connection, status, visit.facts)
                 status = self.incidents.status_of(connection)
             if status:
@@ -180,6 +181,10 @@ class Verdicts:
         ]
         return judged, weighed.is_mass
 
+    def _has_turn(self, until: float) -> bool:
+        """Wait for the next write's turn; False when it would not come before `until`."""
+        return self.writes.reserve(Priority.VERDICT, until - self.clock())
+
     # -- telling -------------------------------------------------------------------------------------------------------
 
     def _guarded(self, visit: Visit, known: Weighing, affected: Sequence[str], until: float) -> Visit:
@@ -214,8 +219,9 @@ class Verdicts:
             status = announce(status, EventType.CLIENT_REJECTED, visit.connection.secret_id)
         if status == attempt.situation.status and not status.owed:
             return visit
-        connection, detail = None, verdict.detail.error_description
-        if self.writes.reserve(Priority.VERDICT, until - self.clock()):
+        connection = None
+        if self._has_turn(until):
+            detail = verdict.detail.error_description
             connection = self.incidents.record(
                 visit.connection, status, visit.facts, description=detail, affected=affected
             )
@@ -232,7 +238,7 @@ class Verdicts:
         attempt, connection = visit.attempt, visit.connection
         assert attempt  # noqa: S101 - it was refreshed
         status = self.incidents.status_of(connection)
-        if status and self.writes.reserve(Priority.VERDICT, until - self.clock()):
+        if status and self._has_turn(until):
             left = known.incidents.leave(status)
             version = visit.facts.connection_version if visit.facts else 0
             has_consented = visit.situation.was_consenting and version > status.version
@@ -256,9 +262,10 @@ class Verdicts:
         status = self.incidents.status_of(neighbour)
         if status is None or not incidents.is_over(status):
             return neighbour
-        written, left = None, incidents.leave(status)
+        written = None
+        left = incidents.leave(status)
         try:
-            if self.writes.reserve(Priority.VERDICT, until - self.clock()):
+            if self._has_turn(until):
                 written = self.incidents.record(neighbour, left, None)
         except StoreError as fault:
             _say(neighbour, fault)
