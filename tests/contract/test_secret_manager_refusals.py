@@ -14,7 +14,7 @@ import pytest
 from google.cloud import secretmanager_v1 as sm
 
 from infra.local.secret_manager import SecretManagerServer
-from tests.contract.test_secret_store import ENABLED, PROJECT, Local
+from tests.contract.backstage import ENABLED, PROJECT, Local
 from token_refresh.adapters.secret_manager import SecretManager
 from token_refresh.errors import (
     EtagConflict,

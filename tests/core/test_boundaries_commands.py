@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.core.test_boundaries import OWN, PROVIDERS, TOKEN, request
 from tests.fakes.token_requests import build_token_request
+from tests.worlds.boundary_requests import OWN, PROVIDERS, TOKEN, request
 from token_refresh.core.boundaries import check_subject, resolve
 from token_refresh.core.grant import Client, ClientCredentialsGrant, ServiceAccountGrant
 from token_refresh.core.provider.table import parse_providers

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.core.test_boundaries import PROVIDERS, request
 from tests.fakes.token_requests import build_token_request
+from tests.worlds.boundary_requests import PROVIDERS, request
 from token_refresh.core.boundaries import resolve, resolve_variables
 from token_refresh.core.grant import ServiceAccountGrant
 from token_refresh.core.provider.table import parse_providers

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.test_overview_row import NOW, build, fresh, status
+from tests.worlds.overview_rows import NOW, build, fresh, status
 from token_refresh.core.incident.events import build_event_id
 from token_refresh.core.overview.explain import Explanation, Told, explain, find_reminder_after, say
 from token_refresh.core.overview.row import Reading, Row

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.test_overview_row import NOW, RULES, fresh, status
+from tests.worlds.overview_rows import NOW, RULES, fresh, status
 from token_refresh.core.connection import SecretRecord, parse_connection
 from token_refresh.core.overview.listing import (
     Query,

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from tests.core.test_overview_row import build
+from tests.worlds.overview_rows import build
 from token_refresh.core.overview.place import (
     Place,
     build_commands,

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from token_refresh.core.http import HttpReply
+from tests.worlds.recorded_replies import REPLIES, recorded, reply_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.classify import Asked, classify_reply
 from token_refresh.core.token_endpoint.outcome import Refreshed
-from token_refresh.providers import BUILT_IN, load_providers, read_tables
+from token_refresh.providers import load_providers
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-REPLIES = sorted((Path(__file__).parent.parent / "replies").glob("*.json"))
 PROVIDERS = load_providers()
-TABLES = read_tables(BUILT_IN)
 NOW = 1_800_000_000
 SENT = Secret("sent-refresh-token")
 
@@ -63,16 +58,3 @@ def test_every_provider_has_a_recorded_success_and_a_dead_reply(name: str) -> No
 @pytest.mark.parametrize("path", REPLIES, ids=lambda path: path.stem)
 def test_a_recorded_reply_names_its_source(path: Path) -> None:
     assert json.loads(path.read_text())["source"].startswith("https://")
-
-
-def recorded(name: str) -> str:
-    """Return the definition whose replies stand for those of `name`."""
-    table = TABLES[name]
-    assert isinstance(table, dict)
-    return str(table["extends"]) if set(table) == {"extends", "variables"} else name
-
-
-def reply_of(record: Mapping[str, Any]) -> HttpReply:
-    reply = record["reply"]
-    body = reply["text"] if "text" in reply else json.dumps(reply["body"])
-    return HttpReply(reply["status"], reply["headers"], body.encode())

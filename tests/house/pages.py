@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -44,3 +45,9 @@ def _written(name: str, default: object) -> str:
     if isinstance(default, float):
         return f"`{int(default)}`"
     return "unset" if isinstance(default, Secret) or not default else f"`{default}`"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the blocks of that language."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [textwrap.dedent(b) for b in re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)]

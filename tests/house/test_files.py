@@ -7,7 +7,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from tests.house.modules import ROOT
+from tests.house.modules import ROOT, imports_of
 
 MOST_LINES = 300
 # Names that say nothing of what is in there (CONTRIBUTING.md).
@@ -40,6 +40,16 @@ def test_no_import_is_relative() -> None:
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert relative == []
+
+
+def test_what_tests_share_does_not_stand_in_a_test_file() -> None:
+    borrowed = {
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in FILES
+        for module in imports_of(path)
+        if module.startswith("tests.") and module.rpartition(".")[2].startswith("test_")
+    }
+    assert borrowed == set()
 
 
 def test_no_two_worlds_have_one_name() -> None:

@@ -6,12 +6,11 @@ import json
 import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
 
-from tests.house.pages import ROOT
+from tests.house.pages import ROOT, blocks
 from token_refresh.core.access_token import build_document
 from token_refresh.core.http import HttpReply
 from token_refresh.core.secrecy import Secret
@@ -58,12 +57,6 @@ RUN_BY = {
 }
 # Pictures and addresses: nothing to run.
 NOT_RUN = "text"
-
-
-def blocks(page: str, language: str) -> list[str]:
-    """Return the blocks of that language."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    return [textwrap.dedent(b) for b in re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)]
 
 
 def pages() -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from tests.core.test_provider_table import EVERY_KEY, FAULTS
+from tests.worlds.provider_tables import EVERY_KEY, FAULTS
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.keys import NAME, PATH
 from token_refresh.providers import BUILT_IN, read_tables

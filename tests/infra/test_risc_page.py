@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.test_page_blocks import blocks
+from tests.house.pages import blocks
 from tests.infra.recording import Recording
 from token_refresh.core.signals import SetError, read_events
 

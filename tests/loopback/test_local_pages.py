@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.stack import Stack
-from tests.house.test_page_blocks import blocks
+from tests.house.pages import blocks
 from tests.worlds.gcloud import warm_path
 from tests.worlds.stack import OWNER, StackWorld, running
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import time
-from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import requests
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwcrypto.jwk import JWK
 
@@ -18,65 +14,14 @@ from infra.local.authorization_server import AuthorizationServer
 from infra.local.demo.browser import Browser
 from infra.local.processes.process import free_port
 from tests.fakes.token_requests import build_token_request
-from tests.peers.oidc_provider import OidcProvider, why_missing
-from token_refresh.adapters.http import PooledTransport
-from token_refresh.adapters.signing import KeySigner
-from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant
-from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.table import parse_providers
+from tests.peers.exchanges import CHALLENGE, ODD_SECRET, OWNER, VERIFIER, needs_node, pem, provider, refresh, refreshed
+from tests.peers.oidc_provider import OidcProvider
+from token_refresh.core.grant import Client, ClientCredentialsGrant
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed, TokenOutcome
 from token_refresh.token_endpoint.exchange import Exchange
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 pytestmark = pytest.mark.timeout(360)
-needs_node = pytest.mark.skipif(bool(why_missing()), reason=why_missing() or "it is here")
-
-OWNER = "ada@example.com"
-VERIFIER = "v" * 43
-CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-ODD_SECRET = "s3cret:&/+%~*="
-
-
-@pytest.fixture(scope="module")
-def node() -> Iterator[OidcProvider]:
-    with OidcProvider() as peer:
-        yield peer
-
-
-@pytest.fixture(scope="module")
-def django() -> Iterator[AuthorizationServer]:
-    with AuthorizationServer() as server:
-        server.create_user(OWNER)
-        yield server
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[Exchange]:
-    transport = PooledTransport(10)
-    yield Exchange(transport, KeySigner(), time.time)
-    transport.close()
-
-
-def provider(token_url: str, **keys: Any) -> Provider:
-    return parse_providers({"peer": {"token_url": token_url, **keys}})["peer"]
-
-
-def refresh(endpoint: Exchange, provider: Provider, client: Client, grant: str | Grant) -> TokenOutcome:
-    grant = RefreshTokenGrant(Secret(grant)) if isinstance(grant, str) else grant
-    return endpoint.refresh(build_token_request(provider, grant, client))
-
-
-def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> Secret:
-    plain = serialization.NoEncryption()
-    return Secret(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode())
-
-
-def refreshed(outcome: TokenOutcome) -> Refreshed:
-    assert isinstance(outcome, Refreshed), outcome
-    return outcome
 
 
 @needs_node

@@ -9,20 +9,8 @@ import pytest
 
 from infra.local.authorization_server import AuthorizationServer
 from tests.fakes.token_requests import build_token_request
-from tests.loopback.test_providers_peers import (
-    CHALLENGE,
-    ODD_SECRET,
-    OWNER,
-    VERIFIER,
-    django,
-    endpoint,
-    needs_node,
-    node,
-    provider,
-    refresh,
-    refreshed,
-)
 from tests.peers.authlib_server import LIFE, AuthlibServer
+from tests.peers.exchanges import CHALLENGE, ODD_SECRET, OWNER, VERIFIER, needs_node, provider, refresh, refreshed
 from token_refresh.adapters.http import PooledTransport
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, ClientCredentialsGrant, RefreshTokenGrant
@@ -37,7 +25,6 @@ if TYPE_CHECKING:
     from tests.peers.oidc_provider import OidcProvider
     from token_refresh.token_endpoint.exchange import Exchange
 
-__all__ = ["django", "endpoint", "node"]  # fixtures of the other two servers
 
 pytestmark = pytest.mark.timeout(360)
 SECRET = "secret-of-client-1234"

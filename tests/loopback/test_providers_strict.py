@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlsplit
 
 import pytest
 
-from tests.core.test_token_replies import recorded
 from tests.fakes.token_requests import build_token_request
+from tests.worlds.recorded_replies import recorded
 from token_refresh.adapters.http import PooledTransport
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, ClientCredentialsGrant, RefreshTokenGrant

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Error, Page, sync_playwright
 
-from tests.house.test_page_blocks import blocks
+from tests.house.pages import blocks
 from tests.peers import mermaid
 from tests.worlds.browser import PICTURES, launch
 

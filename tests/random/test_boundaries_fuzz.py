@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.use_cases.test_boundaries import consent_world, refresh
 from tests.worlds import consents
-from tests.worlds.boundaries import DEFINITIONS, Project, definitions
+from tests.worlds.boundaries import DEFINITIONS, Project, consent_world, definitions, refresh
 from tests.worlds.depth import examples
 from token_refresh.core.connection import connection_name
 

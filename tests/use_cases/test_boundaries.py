@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
 
 import pytest
 
-from tests.fakes.instance import FakePublisher, build_runner
 from tests.worlds import consent_store, consents
-from tests.worlds.boundaries import Project, Wire
-from token_refresh.adapters.signing import KeySigner
-from token_refresh.core.provider.definition import SubjectSource
-from token_refresh.core.trigger import Trigger
-from token_refresh.token_endpoint.exchange import Exchange
+from tests.worlds.boundaries import Project, consent_world, refresh
 
 
 @pytest.fixture
@@ -107,37 +101,6 @@ def test_an_annotation_does_not_choose_for_whom_a_key_stands(project: Project) -
 
 
 # -- what an owner's address bar can not do (the callback of a consent) ----------------------------------------------
-
-
-def consent_world(**definition: Any) -> tuple[consents.ConsentWorld, Wire]:
-    """A consent world whose codes are redeemed by the real exchange, at a provider whose host is a variable."""
-    keys: dict[str, Any] = {
-        "token_url": "https://{instance}.service.example.com/{endpoint}",
-        "refresh_url": "https://{instance}.service.example.com/{endpoint}",
-        "authorization_url": "https://login.service.example.com/authorize",
-        "variables": {"instance": "", "endpoint": "token"},
-        "openid": False,
-        "subject": SubjectSource("token_response", "account"),
-        "issuer": None,
-    }
-    world = consents.ConsentWorld(**{**keys, **definition})
-    client = {"client_id": "id-1", "client_secret": consents.CLIENT_SECRET, "variables": {"instance": "ours"}}
-    world.store.put("oauth-client-acme", json.dumps(client))
-    wire = Wire()
-    world.endpoint = Exchange(wire, KeySigner(), world.clock)  # type: ignore[assignment]
-    world.reconsent = world.instance()
-    world.store.note("subject", "alice-1")
-    world.store.create(f"{consent_store.NAME}-access-token")
-    return world, wire
-
-
-def refresh(world: consents.ConsentWorld, wire: Wire) -> str:
-    exchange = Exchange(wire, KeySigner(), world.clock)
-    runner = build_runner(
-        world.store.restarted(), exchange, FakePublisher(), world.clock, providers=world.providers.values()
-    )
-    report: Any = runner.run(Trigger((consent_store.NAME,), force=True)).document()
-    return str(report["connections"][0]["outcome"])
 
 
 def test_an_owners_address_bar_does_not_choose_where_secrets_go() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.test_token_replies import recorded
+from tests.worlds.recorded_replies import recorded
 from token_refresh.errors import BadEnvironment
 from token_refresh.providers import BUILT_IN, load_providers, read_tables
 from token_refresh.providers.__main__ import main

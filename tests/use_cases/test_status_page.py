@@ -4,70 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 import pytest
 
 from tests.worlds.consent_store import NAME
 from tests.worlds.consents import ACCESS_TOKEN, CANARIES, DEAD, NOW, OWNER, ConsentWorld
-from token_refresh.core.access_token import build_annotation, build_document, parse_facts
-from token_refresh.core.secrecy import Secret
+from tests.worlds.status_page import FIELDS, give_token, listed, make_healthy, page, words
+from token_refresh.core.access_token import build_annotation, parse_facts
 from token_refresh.core.status import STATES, Lease, State, Status, render_lease, render_status
-from token_refresh.core.token_endpoint.outcome import Refreshed
 
 pytestmark = pytest.mark.timeout(30)
-FIELDS = {
-    "name",
-    "provider",
-    "owner",
-    "state",
-    "reason",
-    "since",
-    "version",
-    "access_token_expires_at",
-    "next_attempt_at",
-    "overdue",
-    "cannot_keep_fresh",
-    "consent_url",
-}
 
 
 @pytest.fixture
 def world() -> ConsentWorld:
     return ConsentWorld()
-
-
-def listed(world: ConsentWorld) -> list[dict[str, Any]]:
-    response = world.browser.get("/status", headers={"Accept": "application/json"})
-    assert response.status_code == 200
-    rows: list[dict[str, Any]] = response.get_json()["connections"]
-    return rows
-
-
-def page(world: ConsentWorld, query: str = "") -> str:
-    response = world.browser.get("/status" + query, headers={"Accept": "text/html,*/*;q=0.8"})
-    assert response.status_code == 200
-    return response.get_data(as_text=True)
-
-
-def words(html: str) -> str:
-    """Return what a reader sees."""
-    return re.sub(
-        r"\s+", " ", re.sub(r"<[^>]+>", "", html.partition('<div class="content">')[2].partition("<script>")[0])
-    )
-
-
-def give_token(world: ConsentWorld, secret_id: str = f"{NAME}-access-token", version: int = 1) -> None:
-    refreshed = Refreshed(Secret(ACCESS_TOKEN), int(NOW) + 1800)
-    if secret_id not in world.store.cloud.secrets:
-        world.store.create(secret_id)
-    document = build_document(refreshed, connection=NAME, connection_version=version, now=int(NOW) - 1800)
-    world.store.add(secret_id, document)
-
-
-def make_healthy(world: ConsentWorld) -> None:
-    world.store.note("status", None)
-    give_token(world)
 
 
 def test_a_connection_that_waits_for_its_owner(world: ConsentWorld) -> None:

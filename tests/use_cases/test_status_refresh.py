@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.use_cases.test_status_page import page
 from tests.worlds.consent_store import NAME
 from tests.worlds.consents import ConsentWorld
+from tests.worlds.status_page import page
 
 pytestmark = pytest.mark.timeout(30)
 JSON = {"Accept": "application/json"}

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 
-from tests.use_cases.test_status_page import FIELDS, listed, make_healthy, page, words
 from tests.worlds.consent_store import NAME
 from tests.worlds.consents import OWNER, ConsentWorld
-from token_refresh.core.access_token import build_document
-from token_refresh.core.secrecy import Secret
-from token_refresh.core.token_endpoint.outcome import Refreshed
+from tests.worlds.status_page import FIELDS, HOUR, JSON, asked, listed, make_healthy, page, refreshed, words
 from token_refresh.errors import StoreDenied
 
 pytestmark = pytest.mark.timeout(30)
-JSON = {"Accept": "application/json"}
-HOUR = 3600
 
 
 @pytest.fixture
 def world() -> ConsentWorld:
     return ConsentWorld()
-
-
-def asked(world: ConsentWorld, query: str) -> dict[str, Any]:
-    response = world.browser.get(f"/status?{query}", headers=JSON)
-    assert response.status_code == 200
-    answer: dict[str, Any] = response.get_json()
-    return answer
-
-
-def refreshed(world: ConsentWorld, ago: float, life: int = HOUR, name: str = NAME) -> None:
-    """Let the access token be one that was refreshed so many seconds ago."""
-    now = int(world.clock.now - ago)
-    secret_id = f"{name}-access-token"
-    if secret_id not in world.store.cloud.secrets:
-        world.store.create(secret_id)
-    reply = Refreshed(Secret("canary-access-token"), now + life)
-    world.store.add(secret_id, build_document(reply, connection=name, connection_version=1, now=now))
 
 
 def late(world: ConsentWorld) -> None:

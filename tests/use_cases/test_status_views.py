@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.use_cases.test_status_page import FIELDS, give_token, listed, make_healthy, page, words
-from tests.use_cases.test_status_truth import HOUR, JSON, asked, refreshed
 from tests.worlds.consent_store import NAME, SECRET
 from tests.worlds.consents import CANARIES, DEAD, NOW, ConsentWorld
+from tests.worlds.status_page import FIELDS, HOUR, JSON, asked, give_token, listed, make_healthy, page, refreshed, words
 from token_refresh.core.overview.listing import ATTENTION
 from token_refresh.core.overview.row import Standing
 from token_refresh.core.status import State, render_status

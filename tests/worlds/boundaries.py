@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.fakes.instance import FakePublisher, FakeStore, FrozenClock, build_runner
+from tests.worlds import consent_store, consents
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.connection import LABEL, LABEL_PROVIDER
 from token_refresh.core.http import HttpReply, HttpRequest
-from token_refresh.core.provider.definition import Provider
+from token_refresh.core.provider.definition import Provider, SubjectSource
 from token_refresh.core.provider.table import parse_providers
 from token_refresh.core.trigger import Trigger
 from token_refresh.settings import Settings
@@ -223,3 +224,34 @@ class Project:
             return secret_id.endswith("-access-token") and payload.count("CANARY") == 1
         seed = f"CANARY-{name}"
         return all(part.startswith(seed.removeprefix("CANARY")) for part in payload.split("CANARY")[1:])
+
+
+def consent_world(**definition: Any) -> tuple[consents.ConsentWorld, Wire]:
+    """A consent world whose codes are redeemed by the real exchange, at a provider whose host is a variable."""
+    keys: dict[str, Any] = {
+        "token_url": "https://{instance}.service.example.com/{endpoint}",
+        "refresh_url": "https://{instance}.service.example.com/{endpoint}",
+        "authorization_url": "https://login.service.example.com/authorize",
+        "variables": {"instance": "", "endpoint": "token"},
+        "openid": False,
+        "subject": SubjectSource("token_response", "account"),
+        "issuer": None,
+    }
+    world = consents.ConsentWorld(**{**keys, **definition})
+    client = {"client_id": "id-1", "client_secret": consents.CLIENT_SECRET, "variables": {"instance": "ours"}}
+    world.store.put("oauth-client-acme", json.dumps(client))
+    wire = Wire()
+    world.endpoint = Exchange(wire, KeySigner(), world.clock)  # type: ignore[assignment]
+    world.reconsent = world.instance()
+    world.store.note("subject", "alice-1")
+    world.store.create(f"{consent_store.NAME}-access-token")
+    return world, wire
+
+
+def refresh(world: consents.ConsentWorld, wire: Wire) -> str:
+    exchange = Exchange(wire, KeySigner(), world.clock)
+    runner = build_runner(
+        world.store.restarted(), exchange, FakePublisher(), world.clock, providers=world.providers.values()
+    )
+    report: Any = runner.run(Trigger((consent_store.NAME,), force=True)).document()
+    return str(report["connections"][0]["outcome"])
