@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,9 +29,20 @@ def needs_newest(status: Status | None) -> bool:
 
 def decide(situation: Situation) -> Decision:
     """Decide what to do about one connection now, and why."""
-    if situation.status is None or situation.state == State.HEALTHY:
-        return _decide_healthy(situation)
-    return _DECIDE[situation.state](situation, situation.status)
+    s, status = situation, situation.status
+    if status is None or status.state == State.HEALTHY:
+        return _decide_healthy(s)
+    if status.state == State.MISCONFIGURED:
+        return _decide_misconfigured(s, status)
+    if _has_newer(s, status):
+        return attempt("newer_version")
+    if status.state == State.SUSPECT:
+        return _decide_suspect(s, status)
+    if status.state == State.NEEDS_CONSENT:
+        return _decide_needs_consent(s, status)
+    if status.state == State.REJECTED and s.newest_client_version > status.client_version:
+        return attempt("newer_client")
+    return _decide_back_off(s, status)
 
 
 def attempt(reason: str) -> Decision:
@@ -60,30 +70,17 @@ def _decide_healthy(s: Situation) -> Decision:
 
 
 def _decide_suspect(s: Situation, status: Status) -> Decision:
-    if _has_newer(s, status):
-        return attempt("newer_version")
     # A safety and not a back-off: `force` waits for it too.
-    if s.now < status.refused_at + s.repeat_after:
-        return wait(Outcome.SUSPECT, status.reason)
-    if s.force or s.now >= status.next_attempt_at:
+    is_safe = s.now >= status.refused_at + s.repeat_after
+    if is_safe and (s.force or s.now >= status.next_attempt_at):
         return attempt("confirm")
     return wait(Outcome.SUSPECT, status.reason)
 
 
 def _decide_needs_consent(s: Situation, status: Status) -> Decision:
-    if _has_newer(s, status):
-        return attempt("newer_version")
     if status.reason not in _WITHOUT_PROBES and s.newest_version and (s.force or s.now >= status.next_attempt_at):
         return attempt("forced" if s.force else "probe")
     return wait(Outcome.NEEDS_CONSENT, status.reason)
-
-
-def _decide_rejected(s: Situation, status: Status) -> Decision:
-    if _has_newer(s, status):
-        return attempt("newer_version")
-    if s.newest_client_version > status.client_version:
-        return attempt("newer_client")
-    return _decide_back_off(s, status)
 
 
 def _decide_misconfigured(s: Situation, status: Status) -> Decision:
@@ -94,27 +91,12 @@ def _decide_misconfigured(s: Situation, status: Status) -> Decision:
     return attempt("recheck")
 
 
-def _decide_unavailable(s: Situation, status: Status) -> Decision:
-    if _has_newer(s, status):
-        return attempt("newer_version")
-    return _decide_back_off(s, status)
-
-
 def _decide_back_off(s: Situation, status: Status) -> Decision:
     if s.force:
         return attempt("forced")
     if s.now >= status.next_attempt_at:
         return attempt("retry")
     return wait(Outcome(status.state), status.reason)
-
-
-_DECIDE: Final[dict[State, Callable[[Situation, Status], Decision]]] = {
-    State.SUSPECT: _decide_suspect,
-    State.NEEDS_CONSENT: _decide_needs_consent,
-    State.REJECTED: _decide_rejected,
-    State.MISCONFIGURED: _decide_misconfigured,
-    State.UNAVAILABLE: _decide_unavailable,
-}
 
 
 def _has_newer(s: Situation, status: Status) -> bool:
