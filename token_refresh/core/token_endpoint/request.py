@@ -16,11 +16,6 @@ from token_refresh.core.provider.url import fill, fill_params, templates_of, var
 from token_refresh.core.secrecy import Secret
 
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - RFC 6749, section 6
-AUTHORIZATION_CODE: Final = "authorization_code"
-CLIENT_CREDENTIALS: Final = "client_credentials"
-JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523, section 2.1
-CLIENT_ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523, section 2.2
-
 # Google accepts at most an hour for a service account's assertion; a client assertion or proof is used at once.
 _SERVICE_ACCOUNT_SECONDS: Final = 3600
 _CLIENT_ASSERTION_SECONDS: Final = 300
@@ -35,7 +30,7 @@ def build_refresh_params(grant: RefreshTokenGrant) -> dict[str, str]:
 
 def build_code_params(code: Secret, code_verifier: Secret | None, redirect_uri: str) -> dict[str, str]:
     """Build the parameters of RFC 6749, section 4.1.3, with the PKCE verifier of RFC 7636, section 4.5."""
-    params = {"grant_type": AUTHORIZATION_CODE, "code": code.reveal(), "redirect_uri": redirect_uri}
+    params = {"grant_type": "authorization_code", "code": code.reveal(), "redirect_uri": redirect_uri}
     if code_verifier is not None:
         params["code_verifier"] = code_verifier.reveal()
     return params
@@ -43,7 +38,7 @@ def build_code_params(code: Secret, code_verifier: Secret | None, redirect_uri: 
 
 def build_client_credentials_params(provider: Provider, scopes: Sequence[str]) -> dict[str, str]:
     """Build the parameters of RFC 6749, section 4.4.2."""
-    params = {"grant_type": CLIENT_CREDENTIALS}
+    params = {"grant_type": "client_credentials"}
     if scopes:
         params["scope"] = provider.scope_separator.join(scopes)
     return params
@@ -51,7 +46,7 @@ def build_client_credentials_params(provider: Provider, scopes: Sequence[str]) -
 
 def build_assertion_params(assertion: Secret) -> dict[str, str]:
     """Build the parameters of RFC 7523, section 2.1."""
-    return {"grant_type": JWT_BEARER, "assertion": assertion.reveal()}
+    return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion.reveal()}
 
 
 def build_service_account_claims(
@@ -108,13 +103,10 @@ def build_token_request(  # noqa: PLR0913 - the parts of a request
     """Build the request: standard parameters, client authentication, then what the definition adds or renames.
 
     `token_params` go with every request and `refresh_params` with a refresh; a refresh's own standard parameters
-    outrank `token_params` (which may name `grant_type`). A parameter whose value is empty is left out.
+    outrank `token_params` (which may name `grant_type`).
     """
     headers, credentials = authenticate_client(provider.client_auth, client, client_assertion)
-    words = {**values, "scopes": provider.scope_separator.join(scopes)}
-    if client is not None:
-        words["client_id"] = client.client_id
-        words["client_secret"] = client.client_secret.reveal() if client.client_secret else ""
+    words = {**values, **words_of(client), "scopes": provider.scope_separator.join(scopes)}
     own: dict[str, str | tuple[str, ...]] = {**params, **credentials}
     token_params = fill_params(provider.token_params, words)
     is_refresh = params["grant_type"] == REFRESH_TOKEN
@@ -122,11 +114,9 @@ def build_token_request(  # noqa: PLR0913 - the parts of a request
         fields = {**token_params, **own, **fill_params(provider.refresh_params, words)}
     else:
         fields = {**own, **token_params}
-    fields = {provider.param_names.get(name, name): value for name, value in fields.items() if value}
-
     headers |= {name: fill(value, words) for name, value in provider.headers.items()}
     method = provider.refresh_method if is_refresh else "POST"
-    return render_request(provider.request_format, url, complete_headers(headers), fields, method=method)
+    return render_request(provider, method, provider.request_format, url, headers, fields)
 
 
 def needs_client_secret(provider: Provider) -> bool:
@@ -161,9 +151,19 @@ def _in_lower_case(encoded: str) -> str:
 
 def basic_credentials(client: Client) -> Secret:
     """Encode client id and secret for HTTP Basic: each form-encoded first (RFC 6749, section 2.3.1)."""
-    secret = client.client_secret.reveal() if client.client_secret else ""
-    pair = f"{quote_plus(client.client_id)}:{quote_plus(secret)}"
+    words = words_of(client)
+    pair = f"{quote_plus(words['client_id'])}:{quote_plus(words['client_secret'])}"
     return Secret(base64.b64encode(pair.encode()).decode())
+
+
+def words_of(client: Client | None) -> dict[str, str]:
+    """Return what a template may say of the client; as parameters they are its `client_secret_post`."""
+    if client is None:
+        return {}
+    return {
+        "client_id": client.client_id,
+        "client_secret": client.client_secret.reveal() if client.client_secret else "",
+    }
 
 
 def authenticate_client(
@@ -176,23 +176,15 @@ def authenticate_client(
         case "client_secret_basic":
             return {"Authorization": f"Basic {basic_credentials(client).reveal()}"}, {}
         case "private_key_jwt":
-            assertion = client_assertion.reveal() if client_assertion else ""
             return {}, {
                 "client_id": client.client_id,
-                "client_assertion_type": CLIENT_ASSERTION_TYPE,
-                "client_assertion": assertion,
+                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                "client_assertion": client_assertion.reveal() if client_assertion else "",
             }
         case "none":
             return {}, {"client_id": client.client_id}
         case _:
-            secret = client.client_secret.reveal() if client.client_secret else ""
-            return {}, {"client_id": client.client_id, "client_secret": secret}
-
-
-def complete_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Add what every request of ours says, unless the definition says it in its own words."""
-    given = {name.lower() for name in headers}
-    return {**headers, **{name: value for name, value in _OUR_HEADERS.items() if name.lower() not in given}}
+            return {}, words_of(client)
 
 
 def build_resource_request(provider: Provider, url: str, access_token: Secret | None) -> HttpRequest:
@@ -203,16 +195,21 @@ def build_resource_request(provider: Provider, url: str, access_token: Secret | 
     return HttpRequest("GET", url, headers)
 
 
-def render_request(
-    request_format: str, url: str, headers: Mapping[str, str], fields: Params, *, method: str = "POST"
+def render_request(  # noqa: PLR0913, PLR0917 - the parts of a request
+    provider: Provider, method: str, request_format: str, url: str, headers: Mapping[str, str], fields: Params
 ) -> HttpRequest:
-    """Put parameters into a body or, for `query`, into the URL."""
+    """Put parameters into a body or, for `query`, into the URL, by the names that the provider has for them.
+
+    A parameter whose value is empty is left out. What every request of ours says is added to `headers`, unless the
+    definition says it in its own words.
+    """
+    fields = {provider.param_names.get(name, name): value for name, value in fields.items() if value}
+    given = {name.lower() for name in headers}
+    headers = {**headers, **{name: value for name, value in _OUR_HEADERS.items() if name.lower() not in given}}
     if not fields:
         return HttpRequest(method, url, headers)
     if request_format == "json":
-        return HttpRequest(
-            method, url, {**headers, "Content-Type": "application/json"}, json.dumps(dict(fields)).encode()
-        )
+        return HttpRequest(method, url, {**headers, "Content-Type": "application/json"}, json.dumps(fields).encode())
     encoded = urlencode(fields, doseq=True)
     if request_format == "query":
         return HttpRequest(method, f"{url}{'&' if '?' in url else '?'}{encoded}", headers)

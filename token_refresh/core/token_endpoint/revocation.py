@@ -20,7 +20,7 @@ from token_refresh.core.token_endpoint.classify import SUCCESS, Asked, classify_
 from token_refresh.core.token_endpoint.error_words import read_error
 from token_refresh.core.token_endpoint.outcome import ErrorDetail, Refreshed
 from token_refresh.core.token_endpoint.reply import parse_body
-from token_refresh.core.token_endpoint.request import authenticate_client, complete_headers, render_request
+from token_refresh.core.token_endpoint.request import authenticate_client, render_request, words_of
 
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - a token type hint (RFC 7009, section 4.1.2)
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - likewise
@@ -67,22 +67,13 @@ def build_revocation_request(  # noqa: PLR0913 - the parts of a request
     values: Mapping[str, str],
     client_assertion: Secret | None = None,
 ) -> HttpRequest:
-    """Build a request of RFC 7009, section 2.1, bent to what the definition says; an empty parameter is left out."""
+    """Build a request of RFC 7009, section 2.1, bent to what the definition says."""
     way = provider.revocation
     headers, credentials = authenticate_client(way.client_auth or provider.client_auth, client, client_assertion)
-    words = {
-        **values,
-        "client_id": client.client_id,
-        "client_secret": client.client_secret.reveal() if client.client_secret else "",
-        "token": token.reveal(),
-        "token_type_hint": hint,
-    }
-    own = {**credentials, **fill_params(way.params, words)}
-    fields = {provider.param_names.get(name, name): value for name, value in own.items() if value}
+    words = {**values, **words_of(client), "token": token.reveal(), "token_type_hint": hint}
+    fields = {**credentials, **fill_params(way.params, words)}
     headers |= {name: fill(value, words) for name, value in {**provider.headers, **way.headers}.items()}
-    return render_request(
-        way.request_format or provider.request_format, url, complete_headers(headers), fields, method=way.method
-    )
+    return render_request(provider, way.method, way.request_format or provider.request_format, url, headers, fields)
 
 
 def classify_revocation(reply: HttpReply, provider: Provider, asked: Asked) -> Revoked | NotRevoked:
