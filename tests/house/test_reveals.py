@@ -14,7 +14,6 @@ MAY_REVEAL = {
     "core.grant": "the payload with a new refresh token",
     "core.consent.account": "reads who an ID token names",
     "core.consent.authorization": "sends the hash of a PKCE verifier",
-    "core.consent.new_grant": "the payload of a new grant",
     "core.signals": "compares a revoked token's hash or beginning",
     "core.token_endpoint.reply": "looks whether a reply repeats a secret",
     "core.token_endpoint.request": "the request to a token endpoint",

@@ -154,7 +154,7 @@ def _parse_grant_json(data: Mapping[str, object]) -> Grant:
 
 
 def _service_account(data: Mapping[str, object]) -> ServiceAccountGrant:
-    missing = [k for k in ("client_email", "private_key") if not isinstance(data.get(k), str) or not data[k]]
+    missing = [k for k in ("client_email", "private_key") if text_of(data, k) is None]
     if missing:
         raise PayloadError(f"service-account key lacks {' and '.join(missing)}: store the key file as downloaded")
     key_id = data.get("private_key_id")
@@ -209,8 +209,6 @@ def _allowed(value: object, where: str) -> Mapping[str, tuple[str, ...]]:
 
 
 def _text(payload: bytes, what: str) -> str:
-    if not payload.strip():
-        raise PayloadError(f"{what} is empty")
     try:
         text = payload.decode("utf-8").lstrip("\ufeff").strip()
     except UnicodeDecodeError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from token_refresh.core.grant import render_rotated
@@ -34,7 +33,4 @@ def render_new_grant(  # noqa: PLR0913 - what a payload holds
         # What an earlier callback brought, rightly or wrongly, ends with this consent.
         "variables": dict(variables) or None,
     }
-    if old is not None:
-        return render_rotated(old, refreshed.refresh_token, facts)
-    document = {"refresh_token": refreshed.refresh_token.reveal(), **facts}
-    return json.dumps({k: v for k, v in document.items() if v is not None}, ensure_ascii=False).encode()
+    return render_rotated(b"{}" if old is None else old, refreshed.refresh_token, facts)
