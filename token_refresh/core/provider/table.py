@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from token_refresh.core.provider.definition import ANY, Provider
 from token_refresh.core.provider.keys import NAME, Keys, Problems
-from token_refresh.core.provider.url import urls_of, variables_in_host
+from token_refresh.core.provider.url import host_variables
 
 Tables = Mapping[str, Mapping[str, object]]
 
@@ -114,7 +114,7 @@ def _check_together(provider: Provider, keys: Keys) -> None:
         keys.wrong("subject.from", '"id_token" needs openid = true')
     if provider.client_auth == "client_secret_basic" and any(h.lower() == "authorization" for h in provider.headers):
         keys.wrong("headers.Authorization", 'excludes client_auth = "client_secret_basic"')
-    in_host = {name for url in urls_of(provider) for name in variables_in_host(url)}
+    in_host = host_variables(provider)
     for name, values in provider.learned.items():
         if name not in provider.variables and name not in provider.keep:
             keys.wrong(f"learned.{name}", "is neither in variables nor in keep")

@@ -75,7 +75,7 @@ def check_template(template: str) -> str | None:
         return "must name a host, with a number as port, and no user name"
     if "#" in rest:
         return "must have no fragment (RFC 6749, section 3.2)"
-    host = _without_port(authority)
+    host = _host_of(template)
     for placeholder in _PLACEHOLDER.finditer(host):
         suffix = host[placeholder.end() :]
         if suffix and "." not in _PLACEHOLDER.sub("", suffix) and not suffix.startswith("{"):
@@ -86,11 +86,9 @@ def check_template(template: str) -> str | None:
 def is_plaintext(template: str) -> bool:
     """Tell whether a URL template leads off this machine without TLS.
 
-    No fault of the file, which would stop every connection: `resolve_url` refuses it to those that use it.
+    No fault of the file, which would stop every connection: `fill_url` refuses it to those that use it.
     """
-    match = _AUTHORITY.match(template)
-    host = _without_port(match[2]) if match else ""
-    return bool(match) and template.startswith("http:") and not is_loopback(host.strip("[]").lower())
+    return template.startswith("http://") and not is_loopback(_host_of(template).strip("[]").lower())
 
 
 def fill_url(template: str, provider: Provider, values: Mapping[str, str]) -> str:
@@ -137,21 +135,15 @@ def learned_variables(provider: Provider, told: Mapping[str, str]) -> dict[str, 
 
 def host_variables(provider: Provider) -> frozenset[str]:
     """Return the variables that stand in a host of any of the provider's URLs."""
-    return frozenset(name for url in urls_of(provider) for name in variables_in_host(url))
+    return frozenset(name for url in _urls_of(provider) for name in variables_of(_authority_of(url)))
 
 
 def ending_variables(provider: Provider) -> frozenset[str]:
     """Return the variables that are, or could become, the registered domain of any of the provider's hosts."""
-    return frozenset(name for url in urls_of(provider) for name in _variables_ending_host(url))
+    return frozenset(name for url in _urls_of(provider) for name in _variables_ending_host(url))
 
 
-def variables_in_host(template: str) -> Iterator[str]:
-    """Yield the names of the variables in the host of a URL template."""
-    match = _AUTHORITY.match(template)
-    return variables_of(match[2]) if match else iter(())
-
-
-def urls_of(provider: Provider) -> tuple[str, ...]:
+def _urls_of(provider: Provider) -> tuple[str, ...]:
     """Return every URL template of a definition."""
     subject = provider.subject.url if provider.subject else None
     named = (provider.authorization_url, provider.revocation_url, provider.issuer, provider.probe_url, subject)
@@ -160,8 +152,7 @@ def urls_of(provider: Provider) -> tuple[str, ...]:
 
 def _variables_ending_host(template: str) -> Iterator[str]:
     """Yield the variables behind which no registered domain follows: ``{x}``, ``{x}.com``, ``{x}example.com``."""
-    match = _AUTHORITY.match(template)
-    host = _without_port(match[2]) if match else template
+    host = _host_of(template)
     for placeholder in _PLACEHOLDER.finditer(host):
         # Only what follows the last variable is literal; a value ends at the first dot of it.
         suffix = _PLACEHOLDER.split(host[placeholder.end() :])[-1]
@@ -170,8 +161,15 @@ def _variables_ending_host(template: str) -> Iterator[str]:
             yield placeholder[1]
 
 
-def _without_port(authority: str) -> str:
-    return _PORT.sub("", authority)
+@lru_cache(maxsize=_CACHED)
+def _authority_of(template: str) -> str:
+    """Return host and port of a URL template; empty for what is no URL."""
+    match = _AUTHORITY.match(template)
+    return match[2] if match else ""
+
+
+def _host_of(template: str) -> str:
+    return _PORT.sub("", _authority_of(template))
 
 
 def _is_host(host: str) -> bool:
@@ -186,8 +184,3 @@ def token_endpoint_host(provider: Provider, variables: Mapping[str, str]) -> str
     known = {**{k: v for k, v in provider.variables.items() if v}, **variables}
     host = _authority_of(provider.refresh_url)
     return fill(host, {name: known.get(name, f"({name})") for name in variables_of(host)})
-
-
-@lru_cache(maxsize=_CACHED)
-def _authority_of(template: str) -> str:
-    return urlsplit(template).netloc
