@@ -30,15 +30,13 @@ class ClientIncidents:
         told_before: Collection[str] = (),
     ) -> None:
         taking_part = [s for s in statuses if s and s.client_event_id and s.state != State.HEALTHY]
-        self._open = (
-            {} if has_refreshed else {_kind(s.client_event_id, s.reason): s.client_event_id for s in taking_part}
-        )
-        self._ended: set[str] = {s.client_event_id for s in taking_part} if has_refreshed else set()
         # Lists are eventually consistent: a status may still tell of what this instance has ended before.
-        self._ended |= {s.client_event_id for s in taking_part if s.client_event_id in told_before}
-        self._open = {kind: i for kind, i in self._open.items() if i not in self._ended}
-        self._untold = self._ended - set(told_before)
-        self._over = {*told_before, *self._ended}
+        over = {s.client_event_id for s in taking_part if has_refreshed or s.client_event_id in told_before}
+        kinds = {_kind(s.client_event_id, s.reason): s.client_event_id for s in taking_part}
+        self._open = {kind: incident for kind, incident in kinds.items() if incident not in over}
+        self._ended = over
+        self._untold = over.difference(told_before)
+        self._over = {*told_before, *over}
 
     @property
     def is_open(self) -> bool:

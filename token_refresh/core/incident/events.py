@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-SPEC_VERSION: Final = "1.0"
-
 
 class EventType(StrEnum):
     """What happened, and the subject that its events have."""
@@ -24,6 +22,8 @@ class EventType(StrEnum):
     RECOVERED = "recovered"  # an incident is over: whatever the incident's was
 
 
+# What asks an owner for a new grant: it goes to them, too, with a link.
+ASKS_OWNER: Final = (EventType.INVALID_GRANT, EventType.CONSENT_EXPIRING, EventType.CONSENT_OVERDUE)
 # Reasons that are ours and no provider's.
 NEVER_CONSENTED: Final = "never_consented"
 REVOKED_BY_OPERATOR: Final = "revoked_by_operator"
@@ -102,7 +102,7 @@ class Event:
         return {
             "ce-id": self.id,
             "ce-source": source,
-            "ce-specversion": SPEC_VERSION,
+            "ce-specversion": "1.0",
             "ce-type": self.full_type(),
             "ce-subject": self.subject,
             "ce-time": rfc3339(self.time),

@@ -14,6 +14,7 @@ from typing import Final
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import Connection
 from token_refresh.core.incident.events import (
+    ASKS_OWNER,
     MASS,
     NOT_SAVED,
     REVOKED_BY_OPERATOR,
@@ -44,7 +45,7 @@ def announce(status: Status, event_type: EventType, secret_id: str) -> Status:
     event_id = build_event_id(event_type, secret_id, status.version, status.since)
     told = {**open_incidents(status), event_id: _reason(event_type, status)}
     incidents = tuple(f"{each} {reason}" for each, reason in told.items())[-_MOST_OPEN:]
-    return replace(status, event_id=event_id, incidents=incidents, owed=_with(status.owed, event_id))
+    return owe(replace(status, event_id=event_id, incidents=incidents), event_id)
 
 
 def announce_client(status: Status, reason: str, over: Collection[str] = ()) -> Status:
@@ -57,7 +58,7 @@ def announce_client(status: Status, reason: str, over: Collection[str] = ()) -> 
         event_id = build_event_id(EventType.CLIENT_REJECTED, status.client, reason, status.client_version, minute)
         event_id += (_MASS if reason == MASS else "") + _CLIENT
         if event_id not in over:
-            return join_client(replace(status, owed=_with(status.owed, event_id)), event_id)
+            return join_client(owe(status, event_id), event_id)
     raise AssertionError  # pragma: no cover - there is always another minute
 
 
@@ -83,7 +84,7 @@ def join_client(status: Status, event_id: str) -> Status:
 
 def owe(status: Status, event_id: str) -> Status:
     """Note an event that is still to be published."""
-    return replace(status, owed=_with(status.owed, event_id))
+    return status if event_id in status.owed else replace(status, owed=(*status.owed, event_id))
 
 
 def settle(status: Status, event_id: str) -> Status:
@@ -138,16 +139,15 @@ def carry(status: Status, told: Status) -> Status:
 
 def recover(status: Status, now: float) -> Status:
     """End the connection's own incidents: it is healthy, and owes the news of each."""
-    owed = status.owed
-    for incident in open_incidents(status):
-        owed = _with(owed, recovered_id(incident))
     over = replace(status, event_id="", client_event_id="", attempts=0, next_attempt_at=0, refused_at=0)
-    return replace(over, state=State.HEALTHY, since=now, owed=owed)
+    for incident in open_incidents(status):
+        over = owe(over, recovered_id(incident))
+    return replace(over, state=State.HEALTHY, since=now)
 
 
 def end_client_incident(status: Status, incident: str) -> Status:
     """Owe the news that a client's incident is over; the connection takes part in it no longer."""
-    return replace(leave_client(status), owed=_with(status.owed, recovered_id(incident)))
+    return owe(leave_client(status), recovered_id(incident))
 
 
 def leave_client(status: Status) -> Status:
@@ -221,7 +221,6 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
     event_type, of_client = event_type_of(event_id), is_of_client(event_id)
     incident = incident_of(event_id, status)
     reason = MASS if is_mass(event_id) else _reason(event_type, status, incident or "")
-    asks_owner = event_type in (EventType.INVALID_GRANT, EventType.CONSENT_EXPIRING, EventType.CONSENT_OVERDUE)
     has_failed = event_type not in (EventType.RECOVERED, EventType.CONSENT_EXPIRING)
     opens_client = of_client and event_type != EventType.RECOVERED
     data = present(
@@ -233,7 +232,7 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
             "incident": incident,
             "severity": severity_of(event_type, reason, facts, now),
             "message": _message(event_type, reason, connection, status, of_client=of_client),
-            "consent_url": consent_url if asks_owner else None,
+            "consent_url": consent_url if event_type in ASKS_OWNER else None,
             "connection_secret": None if of_client else connection.secret_id,
             "access_token_secret": None if of_client else connection.access_token_secret_id,
             "account": "unverified" if event_type == EventType.RECOVERED and status.has_unknown_account else None,
@@ -287,7 +286,3 @@ def _message(event_type: str, reason: str, connection: Connection, status: Statu
     if status.state == State.UNAVAILABLE:
         return f"{who}: {words_for(reason)} ({status.reason})"
     return f"{who}: {words_for(reason)}"
-
-
-def _with(owed: tuple[str, ...], event_id: str) -> tuple[str, ...]:
-    return owed if event_id in owed else (*owed, event_id)

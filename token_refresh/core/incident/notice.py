@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from token_refresh.core.incident.events import EventType, remedy_for
+from token_refresh.core.incident.events import ASKS_OWNER, EventType, remedy_for
 from token_refresh.core.json_object import read_object
 from token_refresh.core.secrecy import shown
 from token_refresh.errors import BadRequest
 
 _PUBSUB: Final = "google.cloud.pubsub.topic.v1.messagePublished"
-_FOR_OWNERS: Final = (EventType.INVALID_GRANT, EventType.CONSENT_EXPIRING, EventType.CONSENT_OVERDUE)
 _OWNERS_REMEDIES: Final = ("reconsent", "reauthenticate")
 # Contract 8; an event of the first edition says none.
 _SEVERITIES: Final = ("critical", "error", "warning", "info")
@@ -40,7 +39,7 @@ class Notice:
         """Tell whether the owner is to hear of it: what they must do, and that it is done."""
         if self.type == EventType.RECOVERED:
             return bool(self.data.get("connection")) and remedy_for(str(self.data.get("reason"))) in _OWNERS_REMEDIES
-        return self.type in _FOR_OWNERS
+        return self.type in ASKS_OWNER
 
     @property
     def incident(self) -> str:

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from token_refresh.core.connection import ANYBODY
 from token_refresh.core.incident.address import parse_address
-from token_refresh.core.incident.events import NEVER_CONSENTED, REVOKED_BY_OPERATOR, EventType
+from token_refresh.core.incident.events import ASKS_OWNER, NEVER_CONSENTED, REVOKED_BY_OPERATOR, EventType
 from token_refresh.core.incident.incident import REMINDERS, event_type_of
 from token_refresh.core.incident.words import Fix, Words
 from token_refresh.core.overview.row import Row, Standing
@@ -193,7 +193,7 @@ def _told(row: Row) -> Iterator[Told]:
     asked = OWNER if parse_address(row.connection.owner or "") else OPERATORS
     for event_id in dict.fromkeys(filter(None, (status.event_id, status.client_event_id))):
         kind = event_type_of(event_id)
-        who = asked if kind in _FOR_OWNERS else OPERATORS
+        who = asked if kind in ASKS_OWNER else OPERATORS
         yield Told(
             who, _WHAT.get(kind, "that it has stopped working"), None if event_id in status.owed else status.since
         )
@@ -202,7 +202,6 @@ def _told(row: Row) -> Iterator[Told]:
         yield Told(asked, "a reminder", status.since + hours * HOUR)
 
 
-_FOR_OWNERS: Final = (EventType.INVALID_GRANT, EventType.CONSENT_EXPIRING)
 _WHAT: Final[Mapping[str, str]] = {
     EventType.INVALID_GRANT: "that consent is needed",
     EventType.REFRESH_FAILING: "that refreshing fails",
