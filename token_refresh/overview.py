@@ -16,7 +16,7 @@ from token_refresh.connections.directory import Directory, is_suffixed
 from token_refresh.core.connection import Connection, parse_connection
 from token_refresh.core.overview.place import Place
 from token_refresh.core.overview.row import Reading, Row, Rules, build_row
-from token_refresh.core.provider.definition import LIFETIME_STARTS, Provider
+from token_refresh.core.provider.definition import Provider
 from token_refresh.core.state.timing import margins
 from token_refresh.errors import SecretMissing, StoreDenied, StoreError
 from token_refresh.instance.readings import Readings
@@ -211,7 +211,7 @@ class Overview:
         newest = next((v for v in grant.versions if v.state == VersionState.ENABLED), None)
         if provider is None or provider.refresh_token_lifetime is None or newest is None:
             return None
-        if provider.rotates and provider.refresh_token_lifetime_from != LIFETIME_STARTS[0]:
+        if provider.rotates and provider.counts_from_consent:
             return None  # the consent is older than this version, by how much only its payload tells
         return newest.created_at + provider.refresh_token_lifetime
 

@@ -55,7 +55,6 @@ def test_everything_has_a_default() -> None:
     assert connection.provider == "google"
     assert connection.client_secret_id == "oauth-client-google"
     assert connection.access_token_secret_id == "gmail-alice-access-token"
-    assert connection.access_token_format == "json"
     assert not connection.is_text
     assert (connection.scopes, connection.owner, connection.subject) == ((), None, None)
     assert connection.refresh_before_expiry is None
@@ -178,7 +177,7 @@ def test_what_the_functions_write_themselves_does_not_count_as_the_user_s() -> N
 def test_an_empty_annotation_is_an_absent_one() -> None:
     connection = parse_connection(record({"owner": " ", "format": "", "variables": "", "refresh-before-expiry": ""}))
     assert connection is not None
-    assert (connection.owner, connection.access_token_format, connection.problem) == (None, "json", None)
+    assert (connection.owner, connection.is_text, connection.problem) == (None, False, None)
 
 
 def test_a_connection_s_repr_does_not_show_its_annotations() -> None:

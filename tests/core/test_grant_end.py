@@ -233,7 +233,7 @@ WEEK = 7 * DAY
 def test_an_owner_is_warned_at_each_moment_once(
     life: float | None, looked_at: float | None, now: float, warning: object
 ) -> None:
-    assert crossed_warning(GrantEnd(AT, life), looked_at, now) == warning
+    assert crossed_warning(GrantEnd(AT, life), looked_at, now, (WEEK, DAY)) == warning
 
 
 def test_the_moments_are_the_operators_choice() -> None:
@@ -248,7 +248,7 @@ def test_an_end_that_wobbles_by_a_second_is_told_once() -> None:
     looks = [AT - 7 * DAY + offset for offset in (-600, -300, 0, 5, 300)]
     wobble = (1, -1, 1, -1, 1)
     told = [
-        crossed_warning(GrantEnd(AT + w, None), before, now)
+        crossed_warning(GrantEnd(AT + w, None), before, now, (WEEK, DAY))
         for w, before, now in zip(wobble[1:], looks, looks[1:], strict=False)
     ]
     assert told.count(7 * DAY) == 1

@@ -32,7 +32,6 @@ MAX_ANNOTATION_BYTES: Final = 16 * 1024
 ANNOTATION_HEADROOM: Final = 2 * 1024
 
 _SECRET_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_FORMATS: Final = ("json", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Connection:
     provider: str = "google"
     client_secret_id: str = ""
     access_token_secret_id: str = ""
-    access_token_format: str = "json"  # noqa: S105 - a format, not a secret
+    is_text: bool = False  # readers get the bare access token instead of the document
     scopes: tuple[str, ...] = ()
     owner: str | None = None
     subject: str | None = None
@@ -74,11 +73,6 @@ class Connection:
     def secret_id(self) -> str:
         """Return the id of the connection secret."""
         return self.record.secret_id
-
-    @property
-    def is_text(self) -> bool:
-        """Tell whether readers get the bare access token instead of the document."""
-        return self.access_token_format == "text"  # noqa: S105 - a format, not a secret
 
 
 def is_paused(record: SecretRecord) -> bool:
@@ -128,8 +122,7 @@ def parse_connection(record: SecretRecord) -> Connection | None:
             f"{access_token_secret} and nowhere else. Let its readers read that one, then: "
             f"gcloud secrets update {record.secret_id} --remove-annotations={PREFIX}access-token-secret"
         )
-    access_token_format = note.get("format") or "json"
-    if access_token_format not in _FORMATS:
+    if note.get("format") not in (None, "", "json", "text"):
         problems.append(f'annotation "{PREFIX}format" is neither "json" nor "text"')
     if _size(record.annotations) > MAX_ANNOTATION_BYTES - ANNOTATION_HEADROOM:
         problems.append(
@@ -141,7 +134,7 @@ def parse_connection(record: SecretRecord) -> Connection | None:
         provider=provider,
         client_secret_id=client,
         access_token_secret_id=access_token_secret,
-        access_token_format=access_token_format,
+        is_text=note.get("format") == "text",
         scopes=tuple(note.get("scopes", "").split()),
         owner=note.get("owner") or None,
         subject=note.get("subject") or None,

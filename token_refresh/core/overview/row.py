@@ -18,11 +18,11 @@ from enum import StrEnum
 from typing import Final
 
 from token_refresh.core.access_token import AccessTokenFacts
-from token_refresh.core.connection import LEASE, Connection
+from token_refresh.core.connection import Connection
 from token_refresh.core.incident.events import NEVER_CONSENTED, REMEDIES, EventType, remedy_for, words_for
-from token_refresh.core.provider.definition import LIFETIME_STARTS, Provider
+from token_refresh.core.provider.definition import Provider
 from token_refresh.core.state.timing import margins
-from token_refresh.core.status import State, Status, parse_lease, status_of
+from token_refresh.core.status import State, Status, lease_of, status_of
 
 
 class Standing(StrEnum):
@@ -203,10 +203,8 @@ def _standing(state: Standing, reading: Reading, status: Status | None, *, is_la
 
 def _version(connection: Connection, status: Status | None, facts: AccessTokenFacts | None) -> int | None:
     """Return the newest version of the connection secret as far as its metadata tell; None when they do not."""
-    lease = parse_lease(connection.record.annotations.get(LEASE))
-    known = max(
-        lease.version if lease else 0, status.version if status else 0, facts.connection_version if facts else 0
-    )
+    judged, refreshed = status.version if status else 0, facts.connection_version if facts else 0
+    known = max(lease_of(connection.record).version, judged, refreshed)
     never = status is not None and status.reason == NEVER_CONSENTED
     return known if known or never else None
 
@@ -214,9 +212,7 @@ def _version(connection: Connection, status: Status | None, facts: AccessTokenFa
 def _grant_end(provider: Provider | None, facts: AccessTokenFacts | None) -> float | None:
     """Return the end of a refresh token that every refresh replaces by one with the same life."""
     life = provider.refresh_token_lifetime if provider else None
-    if not (provider and life and facts) or provider.rotates_refresh_tokens != "always":
-        return None
-    if provider.refresh_token_lifetime_from != LIFETIME_STARTS[0]:
+    if not (provider and life and facts) or provider.rotates_refresh_tokens != "always" or provider.counts_from_consent:
         return None
     return facts.refreshed_at + life
 

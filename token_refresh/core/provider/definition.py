@@ -21,12 +21,7 @@ CLIENT_AUTH_METHODS: Final = (
 )  # RFC 7591's names
 REQUEST_FORMATS: Final = ("form", "json", "query")
 ROTATION: Final = ("never", "always", "maybe")
-# RFC 6749, section 3.2, knows POST alone; Meta's long-lived tokens are exchanged by GET.
-REFRESH_METHODS: Final = ("POST", "GET")
-REVOCATION_METHODS: Final = ("POST", "DELETE", "GET")
 REVOKED_TOKENS: Final = ("both", "refresh_token", "access_token")
-# From when a refresh token's life counts: from the owner's consent, or anew from each issue.
-LIFETIME_STARTS: Final = ("issue", "consent")
 # In `learned`: any value that may stand in a URL.
 ANY: Final = ("*",)
 SUBJECT_SOURCES: Final = ("id_token", "userinfo", "token_response")
@@ -76,7 +71,7 @@ class RevocationWay:
     token, or one of the two where it ends the grant.
     """
 
-    method: str = _key("choice", "Of the request.", "POST", among=REVOCATION_METHODS)
+    method: str = _key("choice", "Of the request.", "POST", among=("POST", "DELETE", "GET"))
     tokens: str = _key(
         "choice", "The refresh token and then the access token, or one of them.", "both", among=REVOKED_TOKENS
     )
@@ -113,7 +108,8 @@ class Provider:
     )
     client_auth: str = _key("choice", "How the client proves itself.", "client_secret_post", among=CLIENT_AUTH_METHODS)
     request_format: str = _key("choice", "Where the parameters go.", "form", among=REQUEST_FORMATS)
-    refresh_method: str = _key("choice", 'GET needs request_format = "query".', "POST", among=REFRESH_METHODS)
+    # RFC 6749, section 3.2, knows POST alone; Meta's long-lived tokens are exchanged by GET.
+    refresh_method: str = _key("choice", 'GET needs request_format = "query".', "POST", among=("POST", "GET"))
     token_params: Params = _key("params", "Added to every token request.", dict)
     refresh_params: Params = _key("params", "Added to refreshes; outranks everything else there.", dict)
     authorization_params: Params = _key("params", "Added to the authorization request: the offline parameters.", dict)
@@ -130,7 +126,9 @@ class Provider:
     default_expires_in: int = _key("seconds", "s, when the reply does not tell.", DEFAULT_EXPIRES_IN)
     refresh_before_expiry: int | None = _key("seconds", "s; at most half of the token's life.", None)
     refresh_token_lifetime: int | None = _key("seconds", "s, after which only a new consent helps.", None)
-    refresh_token_lifetime_from: str = _key("choice", "From when that life counts.", "issue", among=LIFETIME_STARTS)
+    refresh_token_lifetime_from: str = _key(
+        "choice", "From when that life counts.", "issue", among=("issue", "consent")
+    )
     refresh_token_idle_lifetime: int | None = _key("seconds", "s without use.", None)
     dead_errors: tuple[str, ...] = _key(
         "texts", "Codes, or phrases (with a space): the grant is gone, the owner is asked.", ()
@@ -147,6 +145,11 @@ class Provider:
     def shown_name(self) -> str:
         """Return what people call the provider: its title, else its key."""
         return self.title or self.name
+
+    @property
+    def counts_from_consent(self) -> bool:
+        """Tell whether a refresh token's life counts from the owner's consent, and not anew from each issue."""
+        return self.refresh_token_lifetime_from == "consent"  # noqa: S105 - not a token
 
     @property
     def rotates(self) -> bool:

@@ -22,7 +22,6 @@ from token_refresh.core.provider.definition import Provider
 from token_refresh.core.token_endpoint.outcome import Refreshed
 from token_refresh.core.units import DAY
 
-WARNINGS: Final = (7.0 * DAY, 1.0 * DAY)
 _SHARE: Final = 0.1
 # An end told as "in so many seconds" wobbles by a second or two from one reply to the next.
 _GRAIN: Final = 60
@@ -92,9 +91,7 @@ def consent_to_keep(grant: RefreshTokenGrant, refreshed: Refreshed, provider: Pr
     return int(began_at if began_at is not None else now)
 
 
-def crossed_warning(
-    end: GrantEnd, looked_at: float | None, now: float, warnings: Sequence[float] = WARNINGS
-) -> float | None:
+def crossed_warning(end: GrantEnd, looked_at: float | None, now: float, warnings: Sequence[float]) -> float | None:
     """Return the warning (seconds before the end, as named) that has become due since the last look, or None.
 
     The last look is the last refresh, so no memory is needed; a first look (None) reports a moment that has passed.
@@ -153,7 +150,7 @@ def _own_end(grant: RefreshTokenGrant, refreshed: Refreshed | None) -> float | N
 
 def _counts_from_consent(refreshed: Refreshed | None, provider: Provider) -> bool:
     told = refreshed is not None and refreshed.authorization_expires_at is not None
-    return told or provider.refresh_token_lifetime_from == "consent"  # noqa: S105 - not a token
+    return told or provider.counts_from_consent
 
 
 def _consented_at(grant: RefreshTokenGrant, created_at: float | None) -> float | None:

@@ -91,7 +91,7 @@ def doubling(attempt: int) -> float:
 
 def of_silence(name: str, attempt: int, retry_after: float) -> float:
     """Return the back-off of a silent provider: 1 min doubling to 15 min, jittered; `Retry-After` outranks it."""
-    longest = min(MINUTE * 2.0 ** min(attempt - 1, 10), 15 * MINUTE)
+    longest = min(doubling(attempt), 15 * MINUTE)
     return max(longest * (0.5 + 0.5 * spread(name, attempt)), min(retry_after, DAY))
 
 

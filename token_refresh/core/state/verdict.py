@@ -103,17 +103,17 @@ def judge_misconfigured(situation: Situation, message: str, *, needs_exchange: b
 
     `needs_exchange`: it showed only after the provider had answered, so that looking for its end costs an exchange.
     """
-    outcome, previous = Outcome.MISCONFIGURED, situation.status
+    outcome, announce, previous = Outcome.MISCONFIGURED, None, situation.status
     if previous and previous.state == State.MISCONFIGURED:
         is_same = previous.message == message and previous.needs_exchange == needs_exchange
         if situation.now < previous.next_attempt_at and is_same:
             return Verdict(outcome, "misconfigured", previous, message=message)
-        status = _again(situation, previous, doubling(previous.attempts + 1))
-        status = replace(status, message=message, needs_exchange=needs_exchange)
-        return Verdict(outcome, "misconfigured", _of_version(situation, status), message=message)
-    status = _enter(situation, State.MISCONFIGURED, "misconfigured", wait=doubling(1))
+        status = _of_version(situation, _again(situation, previous, doubling(previous.attempts + 1)))
+    else:
+        announce = EventType.CLIENT_REJECTED
+        status = _enter(situation, State.MISCONFIGURED, "misconfigured", wait=doubling(1))
     status = replace(status, message=message, needs_exchange=needs_exchange)
-    return Verdict(outcome, "misconfigured", status, announce=EventType.CLIENT_REJECTED, message=message)
+    return Verdict(outcome, "misconfigured", status, announce=announce, message=message)
 
 
 def judge_waiting(situation: Situation, back_off: BackOff) -> Verdict | None:
