@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.instance import FakeStore, FrozenClock
 from token_refresh.errors import QuotaExceeded
-from token_refresh.instance.ledger import Reservations
+from token_refresh.instance.ledger import Account
 from token_refresh.instance.paced_store import PacedStore
 from token_refresh.instance.quota import Priority, Quota
 
@@ -51,7 +51,7 @@ def test_a_quota_that_is_used_up_slows_a_read_down_and_fails_nothing(world: Worl
     assert getattr(world.paced, operation)(*arguments) is not None
     assert 10 <= world.now <= 65
     world.refuse(2, operation)
-    with world.paced.ledger.of_run(world.clock() + 5), pytest.raises(QuotaExceeded):
+    with world.paced.ledger.keep(Account(world.clock() + 5)), pytest.raises(QuotaExceeded):
         getattr(world.paced, operation)(*arguments)
 
 
@@ -66,7 +66,7 @@ def test_a_wait_for_the_quota_does_not_end_after_the_run(world: World) -> None:
     world.refuse()
     for left in (30, 12, 0):
         begin = world.clock()
-        with world.paced.ledger.of_run(begin + left), pytest.raises(QuotaExceeded):
+        with world.paced.ledger.keep(Account(begin + left)), pytest.raises(QuotaExceeded):
             world.paced.add("s", b"two")
         assert world.clock() <= begin + left
 
@@ -74,12 +74,12 @@ def test_a_wait_for_the_quota_does_not_end_after_the_run(world: World) -> None:
 def test_what_saves_a_reply_may_wait_a_little_longer(world: World) -> None:
     """The exchange may have begun at the run's last moment: a token that is not stored is thrown away."""
     world.refuse(1)
-    with world.paced.ledger.of_task(world.clock(), 0):
+    with world.paced.ledger.keep(Account(world.clock(), is_task=True)):
         assert world.paced.urgent().add("s", b"two") == 2
     assert 0 < world.now <= GRACE
     world.refuse()
     begin = world.clock()
-    with world.paced.ledger.of_task(begin, 0), pytest.raises(QuotaExceeded):
+    with world.paced.ledger.keep(Account(begin, is_task=True)), pytest.raises(QuotaExceeded):
         world.paced.urgent().add("s", b"three")
     assert world.clock() <= begin + GRACE
 
@@ -95,10 +95,10 @@ def test_after_a_refusal_others_write_more_slowly(world: World) -> None:
 def test_a_read_whose_turn_would_come_after_the_run_is_not_waited_for(world: World) -> None:
     world.reads.take(10, Priority.NAMED)
     begin = world.clock()
-    with world.paced.ledger.of_run(begin + 0.5), pytest.raises(QuotaExceeded, match="no time"):
+    with world.paced.ledger.keep(Account(begin + 0.5)), pytest.raises(QuotaExceeded, match="no time"):
         world.paced.get("s")
     assert world.clock() == begin
-    with world.paced.ledger.of_run(begin + 1.5):
+    with world.paced.ledger.keep(Account(begin + 1.5)):
         assert world.paced.get("s").secret_id == "s"
 
 
@@ -115,13 +115,13 @@ def test_who_cleans_lets_others_read_first(world: World) -> None:
     world.reads.take(1, Priority.CLEAN)  # its own twentieth is spent
     waiting = world.reads.place(Priority.NAMED)
     assert world.reads.try_take(waiting, 3) > 0
-    with world.paced.ledger.of_run(world.clock() + 2.5), pytest.raises(QuotaExceeded):
+    with world.paced.ledger.keep(Account(world.clock() + 2.5)), pytest.raises(QuotaExceeded):
         world.paced.patient().list_versions("s")
 
 
 def test_a_write_is_counted_once_however_often_it_is_tried(world: World) -> None:
     world.refuse(2)
-    with world.paced.ledger.of_task(world.clock() + 100, 3) as account:
+    with world.paced.ledger.keep(Account(world.clock() + 100, is_task=True, reserved=3)) as account:
         world.paced.add("s", b"two")
         world.paced.destroy("s", 1)
     assert account.writes == 2
@@ -130,7 +130,7 @@ def test_a_write_is_counted_once_however_often_it_is_tried(world: World) -> None
 
 
 def test_what_nobody_has_reserved_is_charged_and_the_next_ones_wait_the_longer(world: World) -> None:
-    with world.paced.ledger.of_task(world.clock(), 5):
+    with world.paced.ledger.keep(Account(world.clock(), is_task=True, reserved=5)):
         for _ in range(8):
             world.paced.urgent().add("s", b"two")
     assert world.now == 0
@@ -139,7 +139,7 @@ def test_what_nobody_has_reserved_is_charged_and_the_next_ones_wait_the_longer(w
 
 
 def test_what_nobody_has_reserved_waits_for_its_turn_where_it_can(world: World) -> None:
-    with world.paced.ledger.of_run(world.clock() + 4):
+    with world.paced.ledger.keep(Account(world.clock() + 4)):
         for _ in range(12):
             world.paced.destroy("s", 1)
         assert world.now == pytest.approx(2)  # the burst is 10
@@ -154,14 +154,14 @@ def test_what_nobody_has_reserved_waits_for_its_turn_where_it_can(world: World) 
 
 
 def test_what_was_reserved_beside_a_task_is_not_charged_again(world: World) -> None:
-    reservations = Reservations(world.writes, world.paced.ledger)
-    with world.paced.ledger.of_run(world.clock()):
+    verdicts = world.paced.of_verdicts()
+    with world.paced.ledger.keep(Account(world.clock())):
         for _ in range(5):
-            assert reservations.reserve(Priority.VERDICT, 0)
+            assert verdicts.reserve(world.clock())
             world.paced.add("s", b"two")
-        assert reservations.reserve(Priority.VERDICT, 0)  # and another writer was faster
+        assert verdicts.reserve(world.clock())  # and another writer was faster
         assert world.writes.take(4, Priority.NAMED, 0)
-        assert not reservations.reserve(Priority.VERDICT, 0)
+        assert not verdicts.reserve(world.clock())
 
 
 def test_what_is_read_by_payload_waits_for_nothing(world: World) -> None:

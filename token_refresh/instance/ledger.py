@@ -8,17 +8,18 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, final
 
-from token_refresh.instance.quota import Priority, Quota
-
 _NEVER: Final = float("inf")
 
 
 @dataclass(slots=True)
 class Account:
-    """One piece of work. `until`: no wait for the quota ends later (epoch seconds)."""
+    """A run (what is done beside its tasks), or a task of the pool, and the writes that it has reserved and made.
+
+    `until`: no wait for the quota ends later (epoch seconds).
+    """
 
     until: float
-    is_task: bool
+    is_task: bool = False
     reserved: int = 0
     writes: int = 0
 
@@ -57,36 +58,10 @@ class Ledger:
             account.reserved = max(account.reserved, account.writes) + writes
 
     @contextmanager
-    def of_task(self, until: float, reserved: int) -> Iterator[Account]:
-        """Keep an account of one of the pool's tasks, which has reserved so many writes."""
-        with self._account(Account(until, is_task=True, reserved=reserved)) as account:
-            yield account
-
-    @contextmanager
-    def of_run(self, until: float) -> Iterator[None]:
-        """Keep an account of a run: what is done beside its tasks."""
-        with self._account(Account(until, is_task=False)):
-            yield
-
-    @contextmanager
-    def _account(self, account: Account) -> Iterator[Account]:
+    def keep(self, account: Account) -> Iterator[Account]:
+        """Keep this account of what is done meanwhile."""
         token = self._current.set(account)
         try:
             yield account
         finally:
             self._current.reset(token)
-
-
-@dataclass(frozen=True, slots=True)
-class Reservations:
-    """Writes that are made only if their turn comes in time. What is written without waits then (`PacedStore`)."""
-
-    quota: Quota
-    ledger: Ledger
-
-    def reserve(self, priority: Priority, within: float) -> bool:
-        """Wait for one write, but not longer than `within` (seconds); False when it would take longer."""
-        is_granted = self.quota.take(1, priority, within)
-        if is_granted:
-            self.ledger.note_reserved(1)
-        return is_granted

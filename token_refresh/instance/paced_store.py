@@ -53,6 +53,13 @@ class PacedStore:
         """Return the view of those who let everybody else go first."""
         return replace(self, priority=Priority.CLEAN)
 
+    def reserve(self, until: float) -> bool:
+        """Wait for the turn of one write that is made only if it comes until then (epoch seconds); else False."""
+        is_granted = self.writes.take(1, self.priority, until - self.clock())
+        if is_granted:
+            self.ledger.note_reserved(1)
+        return is_granted
+
     def list_connections(self) -> list[SecretRecord]:
         """See `SecretStore`."""
         return self._read(self.store.list_connections, 2)

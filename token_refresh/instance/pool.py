@@ -25,7 +25,7 @@ from typing import Any, Final, TypeVar, cast, final
 
 from token_refresh.instance.crew import Crew
 from token_refresh.instance.lanes import Lanes, Task
-from token_refresh.instance.ledger import Ledger
+from token_refresh.instance.ledger import Account, Ledger
 from token_refresh.instance.pace import Paces
 from token_refresh.instance.quota import Place, Priority, Quota
 from token_refresh.instance.turns import Turn, Turns
@@ -118,9 +118,9 @@ class Pool:
         """Do something for each item, beside the tasks; return what has ended within so many seconds."""
         return self._crew.map_within(work, items, seconds)
 
-    def within(self, until: float) -> AbstractContextManager[None]:
+    def within(self, until: float) -> AbstractContextManager[object]:
         """Let no wait for the quota end later (epoch seconds) in what this thread does, and in the tasks it runs."""
-        return self._ledger.of_run(until)
+        return self._ledger.keep(Account(until))
 
     def run(
         self, tasks: Sequence[Task], priority: Priority, until: float, beside: Sequence[Task] = ()
@@ -279,7 +279,7 @@ class Pool:
 
     def _work(self, run: _Run, task: Task) -> None:
         result, fault = None, None
-        with self._ledger.of_task(run.writes_until, task.writes) as account:
+        with self._ledger.keep(Account(run.writes_until, is_task=True, reserved=task.writes)) as account:
             try:
                 result = task.work()
             except BaseException as raised:  # noqa: BLE001 - told to the run, in its own thread

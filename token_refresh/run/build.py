@@ -13,7 +13,6 @@ from token_refresh.connections.memory import Memory
 from token_refresh.core.provider.definition import Provider
 from token_refresh.instance.claims import Claims
 from token_refresh.instance.crew import Alone, Crew, Threads
-from token_refresh.instance.ledger import Reservations
 from token_refresh.instance.pace import Paces
 from token_refresh.instance.paced_store import PacedStore
 from token_refresh.instance.pool import Pool
@@ -61,10 +60,10 @@ def build_runner(
     # The instance before this one may have spent its burst only now.
     writes = Quota(settings.secret_writes_per_minute, outside.monotonic, sleep, begins_full=False)
     store = PacedStore(outside.store, reads, writes, clock, _SENDS * settings.http_timeout)
-    reservations = Reservations(writes, store.ledger)
     memory = Memory(store, providers, settings)
     directory = Directory(store)
-    incidents = Incidents(store.of_verdicts(), outside.publisher, outside.links, clock)
+    verdict_store = store.of_verdicts()
+    incidents = Incidents(verdict_store, outside.publisher, outside.links, clock)
     unsaved: UnsavedReplies[Reply] = UnsavedReplies()
     leases = Leases(store.urgent(), settings, clock)
     access_tokens = AccessTokens(store.urgent(), memory, leases, clock)
@@ -74,10 +73,10 @@ def build_runner(
         store, outside.endpoint, settings, memory, preparation, incidents, leases, saver, unsaved, clock
     )
     visitor = Visitor(store, preparation, refresher, incidents, memory, unsaved, settings, clock)
-    verdicts = Verdicts(incidents, memory, settings, reservations, clock)
+    verdicts = Verdicts(verdict_store, incidents, memory, settings, clock)
     hosts = Paces(settings.token_requests_per_second, outside.monotonic, sleep)
     pool = Pool(crew, writes, hosts, unsaved, store.ledger, clock)
-    janitor = Janitor(store.patient(), memory, incidents, reservations, clock)
+    janitor = Janitor(store.patient(), memory, incidents, clock)
     revocations = Revocations(store, directory, visitor, preparation, leases, outside.revoker, clock)
     matcher = SignalMatcher(store, memory, pool.map)
     return Runner(

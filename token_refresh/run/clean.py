@@ -20,8 +20,7 @@ from token_refresh.core.status import lease_of
 from token_refresh.core.units import DAY
 from token_refresh.errors import QuotaExceeded, StoreError, StoreUnavailable, VersionUnusable
 from token_refresh.instance.lanes import Task
-from token_refresh.instance.ledger import Reservations
-from token_refresh.instance.quota import Priority
+from token_refresh.instance.paced_store import PacedStore
 from token_refresh.ports import SecretStore, VersionInfo, VersionState
 from token_refresh.refresh.faults import log_defect
 
@@ -32,10 +31,9 @@ log = logging.getLogger("token_refresh")
 class Janitor:
     """Destroy stray versions, paced to the project's quota; what a day leaves, the next one goes on with."""
 
-    store: SecretStore
+    store: PacedStore
     memory: Memory
     incidents: Incidents
-    writes: Reservations
     clock: Callable[[], float]
     _stopped_at: str | None = field(default=None)
 
@@ -49,7 +47,7 @@ class Janitor:
         for connection in self._in_turn([c for c in connections if not c.problem]):
             try:
                 for secret_id, number in self._strays(connection):
-                    if self.clock() >= until or not self.writes.reserve(Priority.CLEAN, until - self.clock()):
+                    if self.clock() >= until or not self.store.reserve(until):
                         return self._stop(connection, destroyed)
                     self.store.destroy(secret_id, number)
                     destroyed += 1

@@ -24,8 +24,7 @@ from token_refresh.core.state.breaker import Death, is_suspicion
 from token_refresh.core.state.grant_end import GrantEnd, crossed_warning
 from token_refresh.core.status import Outcome, State
 from token_refresh.errors import StoreError
-from token_refresh.instance.ledger import Reservations
-from token_refresh.instance.quota import Priority
+from token_refresh.instance.paced_store import PacedStore
 from token_refresh.refresh.attempt import Attempt
 from token_refresh.refresh.faults import log_defect
 from token_refresh.run.moved import is_moved, leave_former_client
@@ -40,10 +39,10 @@ log = logging.getLogger("token_refresh")
 class Verdicts:
     """Turn the attempts at one client's connections into statuses and events; threads may share it."""
 
+    store: PacedStore
     incidents: Incidents
     memory: Memory
     settings: Settings
-    writes: Reservations
     clock: Callable[[], float]
     # Clients that this instance knows to have an open incident: the first refresh of any connection ends it.
     in_incident: set[str] = field(default_factory=set)
@@ -104,7 +103,7 @@ class Verdicts:
         connection, status = visit.connection, self.incidents.status_of(visit.connection)
         if status is None or not (status.owed or self.incidents.is_to_be_reminded(connection, status)):
             return visit
-        if not self._has_turn(until):
+        if not self.store.reserve(until):
             return visit
         try:
             if status.owed:
@@ -181,10 +180,6 @@ class Verdicts:
         ]
         return judged, weighed.is_mass
 
-    def _has_turn(self, until: float) -> bool:
-        """Wait for the next write's turn; False when it would not come before `until`."""
-        return self.writes.reserve(Priority.VERDICT, until - self.clock())
-
     # -- telling -------------------------------------------------------------------------------------------------------
 
     def _guarded(self, visit: Visit, known: Weighing, affected: Sequence[str], until: float) -> Visit:
@@ -220,7 +215,7 @@ class Verdicts:
         if status == attempt.situation.status and not status.owed:
             return visit
         connection = None
-        if self._has_turn(until):
+        if self.store.reserve(until):
             detail = verdict.detail.error_description
             connection = self.incidents.record(
                 visit.connection, status, visit.facts, description=detail, affected=affected
@@ -238,7 +233,7 @@ class Verdicts:
         attempt, connection = visit.attempt, visit.connection
         assert attempt  # noqa: S101 - it was refreshed
         status = self.incidents.status_of(connection)
-        if status and self._has_turn(until):
+        if status and self.store.reserve(until):
             left = known.incidents.leave(status)
             version = visit.facts.connection_version if visit.facts else 0
             has_consented = visit.situation.was_consenting and version > status.version
@@ -265,7 +260,7 @@ class Verdicts:
         written = None
         left = incidents.leave(status)
         try:
-            if self._has_turn(until):
+            if self.store.reserve(until):
                 written = self.incidents.record(neighbour, left, None)
         except StoreError as fault:
             _say(neighbour, fault)
