@@ -20,7 +20,7 @@ TokenRefreshError
 │       ├── QuotaExceeded         the project's quota is used up: slow down
 │       └── Contended             the metadata keeps changing, or is read too late to be written
 ├── Unfinished            a named version was not acted on: the message is delivered again          503
-├── Busy                  another holder has the lease, or another run works on the connection
+├── Busy                  another holder has the lease
 │   ├── NotNow                the attempt is left for the next run
 │   └── Paused                its label says so by now, whatever the list said
 ├── Superseded            a newer grant was stored meanwhile: the reply to the one before it is dropped
@@ -118,7 +118,7 @@ class Unfinished(TokenRefreshError):
 
 
 class Busy(TokenRefreshError):
-    """Another holder has the connection's lease, or another run of this instance works on it."""
+    """Another holder has the connection's lease."""
 
 
 class NotNow(Busy):

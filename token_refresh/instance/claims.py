@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from typing import final
 
-from token_refresh.errors import Busy
-
 
 @final
 class Claims:
@@ -16,12 +14,12 @@ class Claims:
         self._claimed: set[str] = set()
         self._lock = threading.Lock()
 
-    def claim(self, key: str) -> None:
-        """Make sure that no other run of this instance works on the same connection; raises `Busy`."""
+    def claim(self, key: str) -> bool:
+        """Keep other runs of this instance from working on the connection; False where one does already."""
         with self._lock:
-            if key in self._claimed:
-                raise Busy(f"another run is working on {key}")
+            is_free = key not in self._claimed
             self._claimed.add(key)
+            return is_free
 
     def release(self, key: str) -> None:
         """Let other runs work on the connection."""

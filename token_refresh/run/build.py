@@ -24,10 +24,10 @@ from token_refresh.refresh.attempt import Reply
 from token_refresh.refresh.preparation import Preparation
 from token_refresh.refresh.refresher import Refresher
 from token_refresh.refresh.save import Saver
+from token_refresh.run.choice import Chooser
 from token_refresh.run.clean import Janitor
 from token_refresh.run.revoke import Revocations
 from token_refresh.run.runner import Runner
-from token_refresh.run.signals import SignalMatcher
 from token_refresh.run.verdicts import Verdicts
 from token_refresh.run.visit import Visitor
 from token_refresh.settings import Settings
@@ -78,7 +78,7 @@ def build_runner(
     pool = Pool(crew, writes, hosts, unsaved, store.ledger, clock)
     janitor = Janitor(store.patient(), memory, incidents, clock)
     revocations = Revocations(store, directory, visitor, preparation, leases, outside.revoker, clock)
-    matcher = SignalMatcher(store, memory, pool.map)
+    chooser = Chooser(store, directory, memory, visitor, pool.map)
     return Runner(
-        directory, visitor, verdicts, saver, unsaved, pool, Claims(), janitor, revocations, matcher, settings, clock
+        directory, chooser, visitor, verdicts, saver, unsaved, pool, Claims(), janitor, revocations, settings, clock
     )

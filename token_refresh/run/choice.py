@@ -3,42 +3,95 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from token_refresh.connections.directory import Directory, is_suffixed
+from token_refresh.connections.memory import Memory
 from token_refresh.core.connection import Connection
+from token_refresh.core.grant import PayloadError, RefreshTokenGrant, parse_grant
+from token_refresh.core.signals import Signal, is_same_issuer, matches
 from token_refresh.errors import StoreError, UnknownConnection
+from token_refresh.ports import SecretStore
 from token_refresh.run.run import Run
-from token_refresh.run.signals import SignalMatcher
 from token_refresh.run.visit import Visitor
 
 log = logging.getLogger("token_refresh")
 
 _MOST_READ: Final = 50  # of those that are named; more would take longer to read than a run may last
+_Read = Callable[[Connection], RefreshTokenGrant | None]
 
 
-def choose(run: Run, directory: Directory, matcher: SignalMatcher, visitor: Visitor) -> list[Connection]:
-    """Return the connections; what is named and cannot be read is noted. Raises `UnknownConnection`, `StoreError`."""
-    trigger = run.trigger
-    if trigger.signals:
-        return matcher.match(trigger.signals, run.listing(directory))
-    if trigger.connections is None:
-        return sorted(run.listing(directory), key=lambda c: c.name)
-    listed = run.listing(directory) if len(trigger.connections) > _MOST_READ else ()
-    by_name = {c.name: c for c in sorted(listed, key=lambda c: is_suffixed(c.record))}
-    chosen, unknown = [], []
-    for name in trigger.connections:
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """Choose connections. Of signals (contract 13) a payload is read only where no subject tells."""
+
+    store: SecretStore
+    directory: Directory
+    memory: Memory
+    visitor: Visitor
+    side_by_side: Callable[[_Read, Sequence[Connection]], list[RefreshTokenGrant | None]]
+
+    def choose(self, run: Run) -> list[Connection]:
+        """Return them; what is named and cannot be read is noted. Raises `UnknownConnection`, `StoreError`."""
+        trigger = run.trigger
+        if trigger.signals:
+            return self._match(trigger.signals, run.listing(self.directory))
+        if trigger.connections is None:
+            return sorted(run.listing(self.directory), key=lambda c: c.name)
+        listed = run.listing(self.directory) if len(trigger.connections) > _MOST_READ else ()
+        by_name = {c.name: c for c in sorted(listed, key=lambda c: is_suffixed(c.record))}
+        chosen, unknown = [], []
+        for name in trigger.connections:
+            try:
+                found = by_name.get(name) or self.directory.find(name)
+            except StoreError as fault:
+                run.unread.append(self.visitor.unreadable(name, fault))
+                continue
+            if found is None:
+                unknown.append(name[:255])
+            elif trigger.secret_id in (None, found.secret_id):
+                chosen.append(found)
+        if unknown and not trigger.only_known:
+            raise UnknownConnection("no such connection: " + ", ".join(unknown))
+        for name in unknown:
+            log.info("ignored: %s is not a connection", name)
+        return chosen
+
+    def _match(self, signals: Sequence[Signal], listed: Sequence[Connection]) -> list[Connection]:
+        """Return the connections that any of the signals is about."""
+        found: dict[str, Connection] = {}
+        unread = list[Signal]()
+        for signal in signals:
+            known = [c for c in listed if matches(signal, self._issuer(c), c.subject, None)]
+            found.update({c.secret_id: c for c in known})
+            if not known:
+                unread.append(signal)
+        if unread:
+            found.update({c.secret_id: c for c in self._match_stored(unread, listed)})
+        return list(found.values())
+
+    def _match_stored(self, signals: Sequence[Signal], listed: Sequence[Connection]) -> list[Connection]:
+        """Match by what the secrets hold: the token, or the account's id in a payload."""
+        of_issuers = [
+            c for c in listed if (issuer := self._issuer(c)) and any(is_same_issuer(issuer, s.issuer) for s in signals)
+        ]
+        grants = self.side_by_side(self._grant, of_issuers)
+        return [
+            c
+            for c, grant in zip(of_issuers, grants, strict=True)
+            if grant and any(matches(s, self._issuer(c), c.subject or grant.sub, grant.refresh_token) for s in signals)
+        ]
+
+    def _issuer(self, connection: Connection) -> str | None:
+        provider = self.memory.providers.get(connection.provider)
+        return provider.issuer if provider else None
+
+    def _grant(self, connection: Connection) -> RefreshTokenGrant | None:
         try:
-            found = by_name.get(name) or directory.find(name)
-        except StoreError as fault:
-            run.unread.append(visitor.unreadable(name, fault))
-            continue
-        if found is None:
-            unknown.append(name[:255])
-        elif trigger.secret_id in (None, found.secret_id):
-            chosen.append(found)
-    if unknown and not trigger.only_known:
-        raise UnknownConnection("no such connection: " + ", ".join(unknown))
-    for name in unknown:
-        log.info("ignored: %s is not a connection", name)
-    return chosen
+            grant = parse_grant(self.store.access(connection.secret_id).payload)
+        except (StoreError, PayloadError) as fault:
+            log.info("%s cannot be matched with a signal: %s", connection.name, fault)
+            return None
+        return grant if isinstance(grant, RefreshTokenGrant) else None

@@ -18,17 +18,11 @@ from token_refresh.core.connection import ACCESS_TOKEN, STATUS, Connection
 from token_refresh.core.grant import Grant, RefreshTokenGrant, parse_grant
 from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.state.policy import wait
 from token_refresh.core.state.verdict import judge_revoked
 from token_refresh.core.status import Outcome, render_status
 from token_refresh.core.token_endpoint.revocation import NotRevocable, NotRevoked
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import (
-    Busy,
-    Misconfigured,
-    StoreError,
-    VersionMissing,
-)
+from token_refresh.errors import Busy, Misconfigured, StoreError, VersionMissing
 from token_refresh.ports import Revoker, SecretStore, VersionState
 from token_refresh.refresh.attempt import Attempt, Prepared
 from token_refresh.refresh.faults import is_of_store, judge_fault
@@ -57,19 +51,19 @@ class Revocations:
             prepared = self.preparation.prepare(connection, visit.situation)
             impossible = self.revoker.check(prepared.request.provider, prepared.request.grant)
             if impossible:
-                return _left(visit, Outcome.MISCONFIGURED, "misconfigured", impossible.message)
+                return visit.left(Outcome.MISCONFIGURED, "misconfigured", impossible.message)
             if trigger.dry_run:
-                return _left(visit, Outcome.PLANNED, "revoke", self._words(connection, prepared.request.grant))
+                return visit.left(Outcome.PLANNED, "revoke", self._words(connection, prepared.request.grant))
             with self.leases.held(connection, prepared.version.number) as held:
                 ended = self._revoke_under_lease(visit, prepared, held)
             return self._written(replace(ended, connection=held.connection))
         except Busy:
-            return _left(visit, Outcome.BUSY, "lease_held", "")
+            return visit.left(Outcome.BUSY, "lease_held", "")
         except VersionMissing:
-            return _left(visit, Outcome.MISCONFIGURED, "misconfigured", "there is no grant to revoke")
+            return visit.left(Outcome.MISCONFIGURED, "misconfigured", "there is no grant to revoke")
         except (Misconfigured, StoreError) as fault:
             verdict = judge_fault(visit.situation, fault)
-            left = _left(visit, verdict.outcome, verdict.reason, str(fault))
+            left = visit.left(verdict.outcome, verdict.reason, str(fault))
             return replace(left, failed_at_store=is_of_store(fault))
 
     def _revoke_under_lease(self, visit: Visit, prepared: Prepared, held: Held) -> Visit:
@@ -79,10 +73,10 @@ class Revocations:
         request = replace(prepared.request, connection=connection, grant=parse_grant(version.payload))
         ended = self.revoker.revoke(request, access_token=self._access_token(connection))
         if isinstance(ended, NotRevocable):
-            return _left(visit, Outcome.MISCONFIGURED, "misconfigured", ended.message)
+            return visit.left(Outcome.MISCONFIGURED, "misconfigured", ended.message)
         if isinstance(ended, NotRevoked):
             said = f"the provider has not confirmed ({ended.reason}): nothing was changed, try again"
-            return _left(visit, Outcome.UNAVAILABLE, ended.reason, said)
+            return visit.left(Outcome.UNAVAILABLE, ended.reason, said)
         held.version, held.is_settled = version.number, True
         situation = replace(visit.situation, version=version.number, now=self.clock())
         verdict = judge_revoked(situation)
@@ -96,7 +90,7 @@ class Revocations:
 
     def _written(self, visit: Visit) -> Visit:
         """Make sure that the state is known, also where it could not be written with the lease's end."""
-        status = visit.attempt.verdict.status if visit.attempt else None
+        status = visit.verdict.status if visit.verdict else None
         if status and visit.connection.record.annotations.get(STATUS) != render_status(status):
             connection = self.visitor.incidents.record(visit.connection, status, None)
             return replace(visit, connection=connection or visit.connection)
@@ -142,8 +136,3 @@ class Revocations:
             return []
         mine = account(connection)
         return sorted(c.name for c in listed if c.secret_id != connection.secret_id and account(c) == mine)
-
-
-def _left(visit: Visit, outcome: Outcome, reason: str, message: str) -> Visit:
-    """Return a visit that has changed nothing."""
-    return replace(visit.decided(wait(outcome, reason)), message=message)

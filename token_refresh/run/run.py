@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final, final
@@ -38,6 +38,7 @@ class Run:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     listed: list[Connection] | None = None
     claimed: set[str] = field(default_factory=set)
+    done: dict[str, Visit] = field(default_factory=dict)  # what each connection has come to so far, by its secret
     unread: list[Visit] = field(default_factory=list)  # connections that were named and cannot be read
     _troubled: dict[str, Connection] | None = None
 
@@ -57,11 +58,11 @@ class Run:
             self.listed = directory.list()
         return self.listed
 
-    def as_it_is(self, done: Mapping[str, Visit]) -> list[Connection] | None:
+    def as_it_is(self) -> list[Connection] | None:
         """Return the listed connections as the visits so far have left them; None when nothing was listed."""
         if self.listed is None:
             return None
-        return [done[c.secret_id].connection if c.secret_id in done else c for c in self.listed]
+        return [self.done[c.secret_id].connection if c.secret_id in self.done else c for c in self.listed]
 
     def troubled(self, status_of: Callable[[Connection], Status | None]) -> list[Connection]:
         """Return those of the listed connections that have a status; none when nothing was listed."""

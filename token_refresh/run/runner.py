@@ -20,10 +20,9 @@ from token_refresh.connections.directory import Directory
 from token_refresh.core.connection import Connection
 from token_refresh.core.incident.events import NOT_SAVED
 from token_refresh.core.incident.incident import is_mass
-from token_refresh.core.state.policy import Decision, wait
 from token_refresh.core.status import Outcome, State
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import Busy, StoreError, StoreUnavailable
+from token_refresh.errors import StoreError, StoreUnavailable
 from token_refresh.instance.claims import Claims
 from token_refresh.instance.lanes import Task
 from token_refresh.instance.pool import Pool
@@ -31,12 +30,11 @@ from token_refresh.instance.quota import Priority
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.refresh.attempt import Attempt, Reply
 from token_refresh.refresh.save import Saver
-from token_refresh.run.choice import choose
+from token_refresh.run.choice import Chooser
 from token_refresh.run.clean import Janitor, build_destructions
 from token_refresh.run.report import Report
 from token_refresh.run.revoke import Revocations
 from token_refresh.run.run import OpenAttempts, Run, build_task, is_outage, urgency
-from token_refresh.run.signals import SignalMatcher
 from token_refresh.run.verdicts import Verdicts
 from token_refresh.run.visit import Visit, Visitor
 from token_refresh.settings import Settings
@@ -49,6 +47,7 @@ class Runner:
     """Carry out runs. One for the instance's life; safe for threads."""
 
     directory: Directory
+    chooser: Chooser
     visitor: Visitor
     verdicts: Verdicts
     saver: Saver
@@ -57,7 +56,6 @@ class Runner:
     claims: Claims
     janitor: Janitor
     revocations: Revocations
-    matcher: SignalMatcher
     settings: Settings
     clock: Callable[[], float]
 
@@ -70,14 +68,15 @@ class Runner:
         run = Run(trigger, self.clock(), self.settings.run_seconds)
         try:
             with self.pool.within(run.ends):
-                return self._run(trigger, run)
+                return self._run(run)
         finally:
             for key in list(run.claimed):
                 self.claims.release(key)
 
-    def _run(self, trigger: Trigger, run: Run) -> Report:
+    def _run(self, run: Run) -> Report:
+        trigger = run.trigger
         saved = {} if trigger.dry_run else self._save_first()
-        chosen = choose(run, self.directory, self.matcher, self.visitor)
+        chosen = self.chooser.choose(run)
         if trigger.revoke:  # one after the other: an operator waits for the answer
             visits = [self._revoke(connection, run) for connection in chosen]
         else:
@@ -94,7 +93,7 @@ class Runner:
     def _refresh(self, chosen: Sequence[Connection], saved: Mapping[str, Attempt], run: Run) -> list[Visit]:
         if run.trigger.force:
             self.visitor.memory.forget_clients({c.client_secret_id for c in chosen})
-        looks = self._look(chosen, run.trigger, run)
+        looks = self._look(chosen, run)
         visits = [v.came_to(saved[v.connection.secret_id]) if v.connection.secret_id in saved else v for v in looks]
         if not run.trigger.dry_run:
             refused = self.visitor.incidents.unwritten.ids()
@@ -104,18 +103,16 @@ class Runner:
         return visits
 
     def _revoke(self, connection: Connection, run: Run) -> Visit:
-        left = wait(Outcome.DEFERRED, "run_seconds")
-        if self.clock() < run.until:
+        if self.clock() >= run.until:
+            outcome, reason = Outcome.DEFERRED, "run_seconds"
+        elif not self._claim(connection, run):
+            outcome, reason = Outcome.BUSY, "in_progress"
+        else:
             try:
-                self.claims.claim(connection.secret_id)
-            except Busy:
-                left = wait(Outcome.BUSY, "in_progress")
-            else:
-                try:
-                    return self.revocations.revoke(connection, run.trigger)
-                finally:
-                    self.claims.release(connection.secret_id)
-        return self.visitor.look(connection, run.trigger).decided(left)
+                return self.revocations.revoke(connection, run.trigger)
+            finally:
+                self._free(connection, run)
+        return self.visitor.look(connection, run.trigger).left(outcome, reason)
 
     # -- before anything else ------------------------------------------------------------------------------------------
 
@@ -129,9 +126,9 @@ class Runner:
             self.visitor.memory.remember_failure(secret_id, attempt.verdict.back_off)
         return saved
 
-    def _look(self, chosen: Sequence[Connection], trigger: Trigger, run: Run) -> list[Visit]:
+    def _look(self, chosen: Sequence[Connection], run: Run) -> list[Visit]:
         """Look at all, as long as there is time; what a warm instance knows needs no thread."""
-        memory = self.visitor.memory
+        trigger, memory = run.trigger, self.visitor.memory
         unread = [c for c in chosen if trigger.dry_run or not memory.is_known(c) or self.visitor.incidents.status_of(c)]
 
         def look(connection: Connection) -> Visit:
@@ -145,18 +142,18 @@ class Runner:
 
     def _carry_out(self, visits: Sequence[Visit], run: Run) -> list[Visit]:
         """Attempt what is to be attempted, and record client by client what that came to."""
-        done = {v.connection.secret_id: v for v in visits}
+        run.done = {v.connection.secret_id: v for v in visits}
         due = [v for v in visits if v.decision.attempt and v.attempt is None]
         attempts = OpenAttempts(due)
         for visit in self._ended(visits, due, run):
-            done[visit.connection.secret_id] = visit
-            self._record(attempts.end(visit, self.clock()), done, run)
+            run.done[visit.connection.secret_id] = visit
+            self._record(attempts.end(visit, self.clock()), run)
             if visit.outcome == Outcome.REFRESHED and not self.visitor.incidents.status_of(visit.connection):
-                self._free(visit, run)  # whoever names it now need not wait for the others of its client
+                self._free(visit.connection, run)  # whoever names it now need not wait for the others of its client
         # Where all fail at Secret Manager, that is its outage and no connection's trouble: the run answers 503.
-        if not is_outage([*done.values(), *run.unread]):
-            self._record(attempts.failed, done, run)
-        return [done[v.connection.secret_id] for v in visits]
+        if not is_outage([*run.done.values(), *run.unread]):
+            self._record(attempts.failed, run)
+        return [run.done[v.connection.secret_id] for v in visits]
 
     def _ended(self, visits: Sequence[Visit], due: Sequence[Visit], run: Run) -> Iterator[Visit]:
         """Yield the attempts as they end, and between them those that only wait and have something to tell.
@@ -170,13 +167,12 @@ class Runner:
         # While the due wait for a host's pace, what has run out is destroyed: else it would pile up behind them.
         beside = self._destructions(v for v in waiting if not v.decision.attempt)
         for task, result in self.pool.run(self._tasks(due, run), run.priority, run.until, beside):
-            yield result or attempted[task.key].decided(self._deferred())
+            yield result or attempted[task.key].left(Outcome.DEFERRED, self._why_not_begun())
             yield from islice(settled, 1)
         yield from settled
 
-    def _deferred(self) -> Decision:
-        reason = NOT_SAVED if self.unsaved.may_spend() is None else "run_seconds"
-        return wait(Outcome.DEFERRED, reason)
+    def _why_not_begun(self) -> str:
+        return NOT_SAVED if self.unsaved.may_spend() is None else "run_seconds"
 
     def _destructions(self, visits: Iterable[Visit]) -> list[Task]:
         return build_destructions((v.connection for v in visits), self.visitor.memory, self.visitor.store, self.clock)
@@ -188,15 +184,11 @@ class Runner:
 
     def _attempt(self, visit: Visit, run: Run) -> Visit:
         """Attempt one connection, unless another run is at it, or was faster."""
-        key = visit.connection.secret_id
-        try:
-            self.claims.claim(key)
-        except Busy:
-            return visit.decided(wait(Outcome.BUSY, "in_progress"))
-        run.claimed.add(key)
+        if not self._claim(visit.connection, run):
+            return visit.left(Outcome.BUSY, "in_progress")
         memory, seen = self.visitor.memory, visit.situation
         known = memory.facts(visit.connection) if memory.is_known(visit.connection) else None
-        if known != seen.facts or memory.back_offs.get(key) != seen.back_off:
+        if known != seen.facts or memory.back_offs.get(visit.connection.secret_id) != seen.back_off:
             visit = self.visitor.look(self._as_it_is(visit), run.trigger)
             if not visit.decision.attempt:
                 return visit
@@ -211,34 +203,39 @@ class Runner:
 
     # -- the verdicts --------------------------------------------------------------------------------------------------
 
-    def _record(self, visits: Sequence[Visit], done: dict[str, Visit], run: Run) -> None:
+    def _record(self, visits: Sequence[Visit], run: Run) -> None:
         """Record what the attempts of one client came to; their connections are free for other runs afterwards."""
         by_client = defaultdict[str, list[Visit]](list)
         for visit in visits:
             by_client[visit.client].append(visit)
         for client, own in by_client.items():
-            neighbours = self._neighbours(client, own, done, run)
-            own = self.verdicts.leave_former_clients(own, partial(run.as_it_is, done))  # noqa: PLW2901
+            neighbours = self._neighbours(client, own, run)
+            own = self.verdicts.leave_former_clients(own, run.as_it_is)  # noqa: PLW2901
             was_in_doubt = any(
                 s and is_mass(s.client_event_id)
                 for s in map(self.visitor.incidents.status_of, (*(v.connection for v in own), *neighbours))
             )
             told, neighbours = self.verdicts.record(own, neighbours, run.until)
             for visit in told:
-                done[visit.connection.secret_id] = visit
+                run.done[visit.connection.secret_id] = visit
                 run.note(visit.connection, self.visitor.incidents.status_of(visit.connection))
             if was_in_doubt and any(v.outcome == Outcome.REFRESHED for v in told):
-                self._try_suspects(neighbours, told, done, run)
+                self._try_suspects(neighbours, told, run)
         for visit in visits:
-            self._free(visit, run)
+            self._free(visit.connection, run)
 
-    def _free(self, visit: Visit, run: Run) -> None:
-        key = visit.connection.secret_id
-        if key in run.claimed:
-            run.claimed.discard(key)
-            self.claims.release(key)
+    def _claim(self, connection: Connection, run: Run) -> bool:
+        is_claimed = self.claims.claim(connection.secret_id)
+        if is_claimed:
+            run.claimed.add(connection.secret_id)
+        return is_claimed
 
-    def _neighbours(self, client: str, own: Sequence[Visit], done: Mapping[str, Visit], run: Run) -> list[Connection]:
+    def _free(self, connection: Connection, run: Run) -> None:
+        if connection.secret_id in run.claimed:
+            run.claimed.discard(connection.secret_id)
+            self.claims.release(connection.secret_id)
+
+    def _neighbours(self, client: str, own: Sequence[Visit], run: Run) -> list[Connection]:
         """Return the client's other connections, where the verdicts depend on them; else those that are in trouble."""
         if self.verdicts.needs_neighbours(own):
             try:
@@ -246,7 +243,7 @@ class Runner:
             except StoreError as fault:
                 log.warning("the connections cannot be listed, so verdicts are judged by what is known: %s", fault)
                 return []
-            listed = run.as_it_is(done) or []
+            listed = run.as_it_is() or []
         else:  # all is well: whoever has no status has no part in an incident that may be over
             listed = run.troubled(self.visitor.incidents.status_of)
         names = {v.connection.secret_id for v in own}
@@ -257,9 +254,7 @@ class Runner:
         known = self.visitor.memory.clients.get(connection.secret_id)
         return (status.client if status and status.client else known) or connection.client_secret_id
 
-    def _try_suspects(
-        self, neighbours: Sequence[Connection], told: Sequence[Visit], done: dict[str, Visit], run: Run
-    ) -> None:
+    def _try_suspects(self, neighbours: Sequence[Connection], told: Sequence[Visit], run: Run) -> None:
         """Try the suspects of a client that was in doubt and works again, due or not."""
         status_of = self.visitor.incidents.status_of
         suspects = [c for c in neighbours if (s := status_of(c)) and s.state == State.SUSPECT and not c.paused]
@@ -268,6 +263,6 @@ class Runner:
         ids = {v.connection.secret_id for v in tried}
         others = [c for c in (*neighbours, *(v.connection for v in told)) if c.secret_id not in ids]
         for visit in self.verdicts.record(tried, others, run.until)[0]:
-            if visit.connection.secret_id in done:
-                done[visit.connection.secret_id] = visit
-            self._free(visit, run)
+            if visit.connection.secret_id in run.done:
+                run.done[visit.connection.secret_id] = visit
+            self._free(visit.connection, run)

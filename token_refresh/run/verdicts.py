@@ -18,18 +18,16 @@ from token_refresh.connections.memory import Memory
 from token_refresh.core.connection import Connection
 from token_refresh.core.incident.client import ClientIncidents
 from token_refresh.core.incident.events import MASS, EventType
-from token_refresh.core.incident.incident import announce
-from token_refresh.core.state import breaker
-from token_refresh.core.state.breaker import Death, is_suspicion
+from token_refresh.core.incident.incident import announce, end_client_incident, leave_client
+from token_refresh.core.state.breaker import is_suspicion
 from token_refresh.core.state.grant_end import GrantEnd, crossed_warning
 from token_refresh.core.status import Outcome, State
 from token_refresh.errors import StoreError
 from token_refresh.instance.paced_store import PacedStore
 from token_refresh.refresh.attempt import Attempt
 from token_refresh.refresh.faults import log_defect
-from token_refresh.run.moved import is_moved, leave_former_client
 from token_refresh.run.visit import Visit
-from token_refresh.run.weighing import Weighing
+from token_refresh.run.weighing import Weighing, is_moved, weigh
 from token_refresh.settings import Settings
 
 log = logging.getLogger("token_refresh")
@@ -50,12 +48,7 @@ class Verdicts:
 
     def needs_neighbours(self, visits: Sequence[Visit]) -> bool:
         """Tell whether what these visits mean depends on the client's other connections."""
-        if any(v.client in self.in_incident for v in visits):
-            return True
-        return any(
-            v.attempt and (v.attempt.verdict.is_death or v.attempt.verdict.is_client_fault) or self._is_in_incident(v)
-            for v in visits
-        )
+        return any(v.client in self.in_incident or self._concerns_client(v) for v in visits)
 
     def leave_former_clients(
         self, visits: Sequence[Visit], listed: Callable[[], Sequence[Connection] | None]
@@ -66,12 +59,12 @@ class Verdicts:
         """
         known = {v.connection.secret_id: v for v in visits}
         for key, visit in tuple(known.items()):
-            if not is_moved(visit, self.incidents.status_of(visit.connection)):
-                continue
-            del known[key]
-            others = [known[c.secret_id].connection if c.secret_id in known else c for c in listed() or ()]
-            with suppress(StoreError):  # said already
-                known.update((key, v) for v in leave_former_client(visit, others, self.told_over, self.incidents))
+            if is_moved(visit, self.incidents.status_of(visit.connection)):
+                del known[key]
+                others = [known[c.secret_id].connection if c.secret_id in known else c for c in listed() or ()]
+                with suppress(StoreError):  # said already
+                    if left := self._leave_former_client(visit, others):
+                        known[key] = left
         return list(known.values())
 
     def record(
@@ -81,13 +74,16 @@ class Verdicts:
 
         What is not written until `until` (epoch seconds) is decided again by the next run.
         """
-        refreshed_at = self._refreshed_at(visits, neighbours)
-        weighed, is_burst = self._weigh(visits, neighbours, refreshed_at)
-        has_refreshed = any(v.outcome == Outcome.REFRESHED for v in visits)
-        is_mass = is_burst and not has_refreshed
-        statuses = [self.incidents.status_of(c) for c in (*(v.connection for v in visits), *neighbours)]
-        incidents = ClientIncidents(statuses, has_refreshed=has_refreshed, told_before=self.told_over)
-        known = Weighing(incidents, has_refreshed, is_mass, refreshed_at)
+        known = weigh(
+            visits,
+            [self.incidents.status_of(v.connection) for v in visits],
+            [self.incidents.status_of(c) for c in neighbours],
+            refreshed_at=self._refreshed_at(visits, neighbours),
+            told_over=self.told_over,
+            now=self.clock(),
+            settings=self.settings,
+        )
+        weighed = known.visits
         affected = [v.connection.name for v in weighed if known.blames_client(v) or known.points_at_client(v)]
         # A refreshed connection speaks before one that is still ill.
         order = sorted(range(len(weighed)), key=lambda i: weighed[i].outcome != Outcome.REFRESHED)
@@ -136,7 +132,9 @@ class Verdicts:
 
     # -- weighing ------------------------------------------------------------------------------------------------------
 
-    def _is_in_incident(self, visit: Visit) -> bool:
+    def _concerns_client(self, visit: Visit) -> bool:
+        if visit.verdict and (visit.verdict.is_death or visit.verdict.is_client_fault):
+            return True
         status = self.incidents.status_of(visit.connection)  # lists may be old; what an attempt has written is not
         is_over = visit.outcome == Outcome.REFRESHED and status is not None and bool(status.client_event_id)
         return is_over or is_moved(visit, status)
@@ -144,7 +142,7 @@ class Verdicts:
     def _refreshed_at(self, visits: Sequence[Visit], neighbours: Sequence[Connection]) -> float:
         """Return when any connection of the client was last refreshed; neighbours are read only for a burst."""
         times = [v.facts.refreshed_at for v in visits if v.facts]
-        suspects = sum(v.attempt is not None and v.attempt.verdict.is_death for v in visits)
+        suspects = sum(v.verdict is not None and v.verdict.is_death for v in visits)
         suspects += sum(is_suspicion(self.incidents.status_of(c)) for c in neighbours)
         for neighbour in neighbours:
             if suspects >= self.settings.breaker_min or self.memory.is_known(neighbour):
@@ -154,31 +152,6 @@ class Verdicts:
                     continue
                 times += [facts.refreshed_at] if facts else []
         return max(times, default=0)
-
-    def _weigh(
-        self, visits: Sequence[Visit], neighbours: Sequence[Connection], refreshed_at: float
-    ) -> tuple[list[Visit], bool]:
-        dying = [(v, v.attempt) for v in visits if v.attempt and v.attempt.verdict.is_death]
-        dead = {v.connection.secret_id for v, _ in dying}
-        others = [
-            v.situation.status for v in visits if v.connection.secret_id not in dead and v.outcome != Outcome.REFRESHED
-        ]
-        weighed = breaker.weigh(
-            [Death(attempt.situation, attempt.verdict) for _, attempt in dying],
-            [s for s in (*others, *(self.incidents.status_of(c) for c in neighbours)) if s],
-            refreshed_at=refreshed_at,
-            now=self.clock(),
-            breaker_min=self.settings.breaker_min,
-            breaker_hold=self.settings.breaker_hold,
-        )
-        new = {v.connection.secret_id: w for (v, _), w in zip(dying, weighed.verdicts, strict=True)}
-        judged = [
-            v.came_to(replace(v.attempt, verdict=new[v.connection.secret_id]))
-            if v.attempt and v.connection.secret_id in new
-            else v
-            for v in visits
-        ]
-        return judged, weighed.is_mass
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
@@ -251,6 +224,29 @@ class Verdicts:
         if warning is not None:
             status = self.incidents.status_of(connection)
             self.incidents.warn_of_end(connection, status, visit.facts, end.at, warning)
+
+    def _leave_former_client(self, visit: Visit, listed: Sequence[Connection]) -> Visit | None:
+        """Leave the former client's incident before anything is told of the present one; raises `StoreError`.
+
+        It ends with the last connection that leaves: nothing depends on that client any more. Returns the visit as it
+        then is; None when another writer judged the connection first, or when it is not known who else takes part.
+        """
+        attempt, status = visit.attempt, self.incidents.status_of(visit.connection)
+        if attempt is None or status is None or not listed:
+            return None
+        incident, own = status.client_event_id, visit.connection.secret_id
+        others = [self.incidents.status_of(c) for c in listed if c.secret_id != own]
+        is_last = incident not in self.told_over and all(s is None or s.client_event_id != incident for s in others)
+        left = end_client_incident(status, incident) if is_last else leave_client(status)
+        written = self.incidents.record(visit.connection, left, visit.facts)
+        if written is None:
+            return None
+        if is_last:
+            self.told_over.add(incident)
+        after = leave_client(attempt.verdict.status) if attempt.verdict.status else None
+        situation = replace(attempt.situation, status=self.incidents.status_of(written))
+        verdict = replace(attempt.verdict, status=after)
+        return visit.came_to(replace(attempt, connection=written, situation=situation, verdict=verdict))
 
     def _let_leave(self, neighbour: Connection, incidents: ClientIncidents, until: float) -> Connection:
         """Take a connection that was not attempted out of an incident that is over."""

@@ -21,13 +21,7 @@ from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import Verdict, judge_waiting
 from token_refresh.core.status import Outcome, State, Status, lease_of, parse_lease, parse_status
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import (
-    Misconfigured,
-    SecretMissing,
-    StoreError,
-    VersionMissing,
-    VersionUnusable,
-)
+from token_refresh.errors import Misconfigured, SecretMissing, StoreError, VersionMissing, VersionUnusable
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
 from token_refresh.refresh.attempt import Attempt, Reply
@@ -51,14 +45,19 @@ class Visit:
     failed_at_store: bool = False
 
     @property
+    def verdict(self) -> Verdict | None:
+        """Return the verdict on the attempt, if there was one."""
+        return self.attempt.verdict if self.attempt else None
+
+    @property
     def outcome(self) -> Outcome:
         """Return the outcome."""
-        return self.attempt.verdict.outcome if self.attempt else self.decision.outcome
+        return (self.verdict or self.decision).outcome
 
     @property
     def reason(self) -> str:
         """Return the reason of the outcome."""
-        return self.attempt.verdict.reason if self.attempt else self.decision.reason
+        return (self.verdict or self.decision).reason
 
     @property
     def facts(self) -> AccessTokenFacts | None:
@@ -70,9 +69,10 @@ class Visit:
         """Return the subject of events about the client."""
         return self.attempt.situation.client if self.attempt else self.situation.client
 
-    def decided(self, decision: Decision) -> Visit:
-        """Return the visit with another decision, and no attempt."""
-        return replace(self, decision=decision, attempt=None)
+    def left(self, outcome: Outcome, reason: str, message: str | None = None) -> Visit:
+        """Return the visit of a connection that is left alone, whatever was decided before."""
+        said = self.message if message is None else message
+        return replace(self, decision=wait(outcome, reason), attempt=None, message=said)
 
     def came_to(self, attempt: Attempt) -> Visit:
         """Return the visit with what an attempt has brought."""
@@ -117,10 +117,8 @@ class Visitor:
 
     def postpone(self, connection: Connection, trigger: Trigger) -> Visit:
         """Leave a connection to the next run, unseen: there is no time to look at it."""
-        seen = self._first_sight(connection, trigger)
-        if connection.paused:
-            return Visit(connection, seen, wait(Outcome.PAUSED, "paused"))
-        return Visit(connection, seen, wait(Outcome.DEFERRED, "run_seconds"))
+        left = wait(Outcome.PAUSED, "paused") if connection.paused else wait(Outcome.DEFERRED, "run_seconds")
+        return Visit(connection, self._first_sight(connection, trigger), left)
 
     def attempt(self, visit: Visit, until: float) -> Visit:
         """Exchange, save, and judge; nothing is written of the verdict yet. Nothing is sent after `until`."""
@@ -142,7 +140,7 @@ class Visitor:
             verdict = judge_waiting(situation, back_off)
         if verdict is None:
             self.memory.remember_failure(connection.secret_id, None)
-            return replace(visit.decided(wait(Outcome.FRESH, "refreshed_elsewhere")), situation=situation)
+            return replace(visit.left(Outcome.FRESH, "refreshed_elsewhere"), situation=situation)
         return visit.came_to(Attempt(connection, situation, verdict, situation.facts))
 
     def unreadable(self, name: str, fault: StoreError) -> Visit:
@@ -220,10 +218,21 @@ class Visitor:
         )
 
     def _with_newest(self, connection: Connection, seen: Situation) -> Situation:
-        """Add newer versions, where the state makes them worth a look."""
-        if not needs_newest(seen.status) or connection.paused or connection.problem:
+        """Add newer versions, of the client where it is at fault, too, where the state makes them worth a look."""
+        status, client_version = seen.status, 0
+        if status is None or not needs_newest(status) or connection.paused or connection.problem:
             return seen
-        newest, client_version = self._look_for_newer(connection, seen.status)
+        try:
+            newest = self.store.access(connection.secret_id).number
+        except (VersionMissing, SecretMissing):
+            newest = 0
+        except VersionUnusable:
+            newest = status.version + 1  # a change: let the attempt find out which
+        if status.state == State.REJECTED and status.client == connection.client_secret_id:
+            try:
+                client_version = self.memory.client(connection.client_secret_id, reread=True)[1]
+            except Misconfigured:
+                client_version = status.client_version + 1  # likewise
         return replace(seen, now=self.clock(), newest_version=newest, newest_client_version=client_version)
 
     def _decide(self, connection: Connection, situation: Situation) -> Decision:
@@ -241,9 +250,7 @@ class Visitor:
     def _check(self, visit: Visit) -> Visit:
         """Find, for a dry run, what can be found wrong without sending anything."""
         problem = self.preparation.check(visit.connection, visit.situation)
-        if problem is None:
-            return visit
-        return replace(visit, decision=wait(Outcome.MISCONFIGURED, "misconfigured"), message=problem)
+        return visit if problem is None else visit.left(Outcome.MISCONFIGURED, "misconfigured", problem)
 
     def _mend(self, connection: Connection) -> Connection:
         """Remove what a person edited into nonsense; it has been treated as absent."""
@@ -258,22 +265,6 @@ class Visitor:
         log.warning("%s carried nonsense in %s: removed", connection.secret_id, " and ".join(broken))
         record = swap(self.store, connection.record, lambda _: dict.fromkeys(broken), lambda _: False)
         return replace(connection, record=record or self.store.get(connection.secret_id))
-
-    def _look_for_newer(self, connection: Connection, status: Status | None) -> tuple[int, int]:
-        """Return the newest visible version of the connection secret, and of the client where that is at fault."""
-        try:
-            newest = self.store.access(connection.secret_id).number
-        except (VersionMissing, SecretMissing):
-            newest = 0
-        except VersionUnusable:
-            newest = status.version + 1 if status else 0  # a change: let the attempt find out which
-        client = 0
-        if status and status.state == State.REJECTED and status.client == connection.client_secret_id:
-            try:
-                client = self.memory.client(connection.client_secret_id, reread=True)[1]
-            except Misconfigured:
-                client = status.client_version + 1  # likewise
-        return newest, client
 
 
 def lowest_version(connection: Connection, trigger: Trigger) -> int:
