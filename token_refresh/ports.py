@@ -8,13 +8,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from token_refresh.core.connection import SecretRecord
-from token_refresh.core.grant import Grant
+from token_refresh.core.grant import Grant, RefreshTokenGrant
 from token_refresh.core.http import HttpReply, HttpRequest
 from token_refresh.core.incident.events import Event
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
-from token_refresh.core.token_endpoint.revocation import NotRevocable, Revocation
+from token_refresh.core.token_endpoint.revocation import Revocation
 from token_refresh.core.token_request import TokenRequest
 
 if TYPE_CHECKING:  # for one function each: a cold start of the others does without
@@ -132,8 +132,8 @@ class CodeEndpoint(Protocol):
 class Revoker(Protocol):
     """The revocation endpoint (RFC 7009)."""
 
-    def check(self, provider: Provider, grant: Grant | None) -> NotRevocable | None:
-        """Say why a grant cannot be revoked, or None; nothing is sent."""
+    def check(self, provider: Provider, grant: Grant | None) -> RefreshTokenGrant:
+        """Return the grant as one that can be revoked; nothing is sent. Raises `Misconfigured`."""
 
     def revoke(self, request: TokenRequest, *, access_token: Secret | None) -> Revocation:
         """Revoke a grant, and the access token made from it; raises `Misconfigured` and nothing else."""

@@ -16,9 +16,9 @@ from token_refresh.core.incident.events import Event
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import TokenOutcome
-from token_refresh.core.token_endpoint.revocation import NotRevocable, Revocation, Revoked
+from token_refresh.core.token_endpoint.revocation import Revocation, Revoked
 from token_refresh.core.token_request import TokenRequest
-from token_refresh.errors import PublishError
+from token_refresh.errors import Misconfigured, PublishError
 from token_refresh.ports import ConsentLinks, Publisher, Revoker, SecretStore, TokenEndpoint
 from token_refresh.run.build import Outside
 from token_refresh.run.build import build_runner as build_instance
@@ -118,17 +118,20 @@ class FakeRevoker(Revoker):
 
     def __init__(self) -> None:
         self.answer: Revocation = Revoked(access_token=True)
-        self.impossible: NotRevocable | None = None
+        self.impossible: Misconfigured | None = None
         self.takes: Callable[[], object] = lambda: None
         self.revoked: list[tuple[str, str | None]] = []
 
-    def check(self, provider: Provider, grant: Grant | None) -> NotRevocable | None:  # noqa: ARG002
-        return self.impossible
+    def check(self, provider: Provider, grant: Grant | None) -> RefreshTokenGrant:  # noqa: ARG002
+        if self.impossible:
+            raise self.impossible
+        assert isinstance(grant, RefreshTokenGrant)
+        return grant
 
     def revoke(self, request: TokenRequest, *, access_token: Secret | None) -> Revocation:
-        assert isinstance(request.grant, RefreshTokenGrant)
+        grant = self.check(request.provider, request.grant)
         self.takes()
-        self.revoked.append((request.grant.refresh_token.reveal(), access_token.reveal() if access_token else None))
+        self.revoked.append((grant.refresh_token.reveal(), access_token.reveal() if access_token else None))
         return self.answer
 
 

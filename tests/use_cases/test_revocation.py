@@ -13,7 +13,7 @@ from tests.worlds.exchanges import CLIENT, EC_KEY, GRANT, NOW, URL, Script, clai
 from token_refresh.adapters.signing import KeySigner
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, ServiceAccountGrant
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.token_endpoint.revocation import NotRevocable, NotRevoked, Revocation, Revoked
+from token_refresh.core.token_endpoint.revocation import NotRevoked, Revocation, Revoked
 from token_refresh.errors import Misconfigured, NotSent, ReplyLost
 from token_refresh.token_endpoint.revocation import Revoker
 
@@ -188,11 +188,9 @@ def test_a_variable_is_filled_as_in_any_other_url() -> None:
 def test_what_cannot_be_revoked_is_said_plainly(grant: Grant, keys: dict[str, Any], words: str) -> None:
     keys = {"revocation_url": REVOKE, **keys}
     kept = {name: value for name, value in keys.items() if value is not None}
-    outcome = Revoker(Script(), KeySigner(), lambda: NOW).revoke(
-        build_token_request(provider(**kept), grant, CLIENT), access_token=ACCESS
-    )
-    assert isinstance(outcome, NotRevocable)
-    assert words in outcome.message
+    revoker, request = Revoker(Script(), KeySigner(), lambda: NOW), build_token_request(provider(**kept), grant, CLIENT)
+    with pytest.raises(Misconfigured, match=words):
+        revoker.revoke(request, access_token=ACCESS)
 
 
 def test_nothing_is_sent_without_a_client() -> None:

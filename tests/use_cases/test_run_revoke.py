@@ -6,9 +6,9 @@ import pytest
 
 from tests.fakes.instance import Crash
 from tests.worlds.runs import DAY, DEAD, RunWorld
-from token_refresh.core.token_endpoint.revocation import NotRevocable, NotRevoked
+from token_refresh.core.token_endpoint.revocation import NotRevoked
 from token_refresh.core.trigger import Trigger
-from token_refresh.errors import StoreDenied, StoreUnavailable, UnknownConnection
+from token_refresh.errors import Misconfigured, StoreDenied, StoreUnavailable, UnknownConnection
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_what_the_provider_does_not_confirm_changes_nothing(world: RunWorld, rea
 
 
 def test_a_provider_without_a_way_is_said_to_have_none(world: RunWorld) -> None:
-    world.revoker.impossible = NotRevocable("provider google has no revocation_url")
+    world.revoker.impossible = Misconfigured("provider google has no revocation_url")
     row = revoke(world, "alice")
     assert (row["outcome"], row["message"]) == ("misconfigured", "provider google has no revocation_url")
     assert (world.revoker.revoked, world.status("alice"), world.events()) == ([], None, [])

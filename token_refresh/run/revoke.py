@@ -20,7 +20,7 @@ from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.verdict import judge_revoked
 from token_refresh.core.status import Outcome, render_status
-from token_refresh.core.token_endpoint.revocation import NotRevocable, NotRevoked
+from token_refresh.core.token_endpoint.revocation import NotRevoked
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import Busy, Misconfigured, StoreError, VersionMissing
 from token_refresh.ports import Revoker, SecretStore, VersionState
@@ -49,9 +49,7 @@ class Revocations:
         visit = self.visitor.look(connection, trigger)
         try:
             prepared = self.preparation.prepare(connection, visit.situation)
-            impossible = self.revoker.check(prepared.request.provider, prepared.request.grant)
-            if impossible:
-                return visit.left(Outcome.MISCONFIGURED, "misconfigured", impossible.message)
+            self.revoker.check(prepared.request.provider, prepared.request.grant)
             if trigger.dry_run:
                 return visit.left(Outcome.PLANNED, "revoke", self._words(connection, prepared.request.grant))
             with self.leases.held(connection, prepared.version.number) as held:
@@ -72,8 +70,6 @@ class Revocations:
         version = read_newest(self.store, connection.secret_id, known=prepared.version, probe=True)
         request = replace(prepared.request, connection=connection, grant=parse_grant(version.payload))
         ended = self.revoker.revoke(request, access_token=self._access_token(connection))
-        if isinstance(ended, NotRevocable):
-            return visit.left(Outcome.MISCONFIGURED, "misconfigured", ended.message)
         if isinstance(ended, NotRevoked):
             said = f"the provider has not confirmed ({ended.reason}): nothing was changed, try again"
             return visit.left(Outcome.UNAVAILABLE, ended.reason, said)

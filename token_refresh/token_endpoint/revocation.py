@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
 from urllib.parse import quote
 
 from token_refresh.core.boundaries import resolve
@@ -21,7 +20,6 @@ from token_refresh.core.token_endpoint.request import basic_credentials
 from token_refresh.core.token_endpoint.revocation import (
     ACCESS_TOKEN,
     REFRESH_TOKEN,
-    NotRevocable,
     NotRevoked,
     Revocation,
     Revoked,
@@ -29,11 +27,9 @@ from token_refresh.core.token_endpoint.revocation import (
     classify_revocation,
 )
 from token_refresh.core.token_request import TokenRequest
-from token_refresh.errors import NotSent, ReplyLost
+from token_refresh.errors import Misconfigured, NotSent, ReplyLost
 from token_refresh.ports import HttpTransport, Signer
 from token_refresh.token_endpoint.exchange import sign_client_assertion
-
-_BY_OWNER: Final = "its owner can end the grant in the account's settings there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +40,21 @@ class Revoker:
     signer: Signer
     clock: Callable[[], float]
 
-    def check(self, provider: Provider, grant: Grant | None) -> NotRevocable | None:
-        """Say why a grant cannot be revoked, or None; nothing is sent."""
+    def check(self, provider: Provider, grant: Grant | None) -> RefreshTokenGrant:
+        """Return the grant as one that can be revoked; raises `Misconfigured` where there is nothing to ask."""
         if not isinstance(grant, RefreshTokenGrant):
-            return NotRevocable("there is no owner's grant to revoke: disable the key or the client at the provider")
+            raise Misconfigured("there is no owner's grant to revoke: disable the key or the client at the provider")
         if provider.revocation_url is None:
-            return NotRevocable(f"provider {provider.name} has no revocation_url: {_BY_OWNER}")
-        return None
+            raise Misconfigured(
+                f"provider {provider.name} has no revocation_url: its owner can end the grant in the "
+                "account's settings there"
+            )
+        return grant
 
     def revoke(self, request: TokenRequest, *, access_token: Secret | None) -> Revocation:
-        """Revoke a grant; at most two requests. Raises `Misconfigured` where URL or client cannot be used."""
-        provider, grant = request.provider, request.grant
-        impossible = self.check(provider, grant)
-        if impossible is not None:
-            return impossible
-        assert isinstance(grant, RefreshTokenGrant)  # noqa: S101 - `check` has seen to it
+        """Revoke a grant; at most two requests. Raises `Misconfigured` where grant, URL or client cannot be used."""
+        provider = request.provider
+        grant = self.check(provider, request.grant)
         client = request.require_client()
         own = {"client_id": quote(client.client_id, safe="")}
         url, values = resolve(fill(provider.revocation_url or "", own), request)
@@ -84,7 +80,7 @@ class Revoker:
         hint: str,
         client: Client,
         values: Mapping[str, str],
-    ) -> Revoked | NotRevoked:
+    ) -> Revocation:
         now = self.clock()
         auth = provider.revocation.client_auth or provider.client_auth
         assertion = sign_client_assertion(self.signer, client, auth, audience, now)

@@ -15,6 +15,7 @@ from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.timing import BackOff, doubling, next_probe, of_silence
 from token_refresh.core.status import Outcome, State, Status
 from token_refresh.core.token_endpoint.outcome import (
+    NO_DETAIL,
     ClientRejected,
     ErrorDetail,
     GrantDead,
@@ -38,7 +39,6 @@ _NO_ANSWER: Final = (
     "internal_error",
     NOT_SAVED,
 )
-_NO_DETAIL: Final = ErrorDetail()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Verdict:
     back_off: BackOff | None = None
     is_death: bool = False
     message: str = ""
-    detail: ErrorDetail = _NO_DETAIL
+    detail: ErrorDetail = NO_DETAIL
 
     @property
     def is_client_fault(self) -> bool:
@@ -135,7 +135,7 @@ def judge_busy(situation: Situation, lease_seconds: float, *, is_unsaved: bool =
     if is_unsaved or situation.now - began_at < lease_seconds or not situation.is_low:
         waiting = BackOff(1, situation.now, "lease_held", situation.version, began_at)
         return Verdict(Outcome.BUSY, "lease_held", situation.status, back_off=waiting)
-    verdict = _judge_silence(situation, "lease_held", _NO_DETAIL, 0)
+    verdict = _judge_silence(situation, "lease_held", NO_DETAIL, 0)
     assert verdict.back_off  # noqa: S101 - silence always has one
     return replace(verdict, back_off=replace(verdict.back_off, began_at=began_at, next_attempt_at=situation.now))
 
@@ -254,7 +254,7 @@ def _repeated_answer(s: Situation, reason: str, detail: ErrorDetail) -> tuple[st
     return answer, min((m.answer_since for m in known), default=s.now)
 
 
-def _enter(s: Situation, state: State, reason: str, *, wait: float = 0, detail: ErrorDetail = _NO_DETAIL) -> Status:
+def _enter(s: Situation, state: State, reason: str, *, wait: float = 0, detail: ErrorDetail = NO_DETAIL) -> Status:
     """Enter a state. What the connection's unhealthy time has gathered (first failure, client incident) stays."""
     previous = s.status or Status(State.HEALTHY, "", since=0)
     if previous.version != s.version:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from token_refresh.core.secrecy import Secret
 
@@ -26,6 +27,9 @@ class ErrorDetail:
     error_description: str | None = None
     error_subtype: str | None = None
     status: int | None = None
+
+
+NO_DETAIL: Final = ErrorDetail()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class GrantDead:
     """The provider says so: `revoked_or_expired`, `refresh_token_reused` or `reauth_required`."""
 
     reason: str
-    detail: ErrorDetail = ErrorDetail()
+    detail: ErrorDetail = NO_DETAIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class ClientRejected:
     """The provider refuses client or request; `reason` is the error code or a name of ours."""
 
     reason: str
-    detail: ErrorDetail = ErrorDetail()
+    detail: ErrorDetail = NO_DETAIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class Unavailable:
     """The exchange did not take place; `retry_after` in seconds when the provider named it."""
 
     reason: str
-    detail: ErrorDetail = ErrorDetail()
+    detail: ErrorDetail = NO_DETAIL
     retry_after: int | None = None
 
 
@@ -83,7 +87,7 @@ class UnknownOutcome:
     """The request was sent and no readable answer came: the refresh token may be spent."""
 
     reason: str
-    detail: ErrorDetail = ErrorDetail()
+    detail: ErrorDetail = NO_DETAIL
 
 
 TokenOutcome = Refreshed | GrantDead | ClientRejected | Unavailable | UnknownOutcome

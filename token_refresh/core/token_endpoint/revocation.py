@@ -2,7 +2,6 @@
 
 Revoked       the provider has confirmed that the grant is gone
 NotRevoked    it has not confirmed; the grant may be alive, and asking again does no harm
-NotRevocable  there is nothing to ask: no endpoint, or no grant that a provider could revoke
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from token_refresh.core.provider.url import fill, fill_params
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.classify import SUCCESS, Asked, classify_reply
 from token_refresh.core.token_endpoint.error_words import read_error
-from token_refresh.core.token_endpoint.outcome import ErrorDetail, Refreshed
+from token_refresh.core.token_endpoint.outcome import NO_DETAIL, ErrorDetail, Refreshed
 from token_refresh.core.token_endpoint.reply import parse_body
 from token_refresh.core.token_endpoint.request import authenticate_client, render_request, words_of
 
@@ -28,8 +27,6 @@ ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - likewise
 # RFC 7009, section 2.2: a token that is not valid is as good as revoked. It is answered with 200; Google and Slack
 # say it with an error. Not `invalid_grant`: servers say that, too, of a token that belongs to another client.
 _GONE: Final = frozenset({"invalid_token", "token_revoked"})
-
-_NO_DETAIL: Final = ErrorDetail()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +41,10 @@ class NotRevoked:
     """No confirmation; `reason` is the error code or a name of ours."""
 
     reason: str
-    detail: ErrorDetail = _NO_DETAIL
+    detail: ErrorDetail = NO_DETAIL
 
 
-@dataclass(frozen=True, slots=True)
-class NotRevocable:
-    """The provider offers no way; `message` names it and what to do instead."""
-
-    message: str
-
-
-Revocation = Revoked | NotRevoked | NotRevocable
+Revocation = Revoked | NotRevoked
 
 
 def build_revocation_request(  # noqa: PLR0913 - the parts of a request
@@ -76,7 +66,7 @@ def build_revocation_request(  # noqa: PLR0913 - the parts of a request
     return render_request(provider, way.method, way.request_format or provider.request_format, url, headers, fields)
 
 
-def classify_revocation(reply: HttpReply, provider: Provider, asked: Asked) -> Revoked | NotRevoked:
+def classify_revocation(reply: HttpReply, provider: Provider, asked: Asked) -> Revocation:
     """Say what a revocation endpoint's answer means; never raises."""
     words = read_error(parse_body(reply) or {}, reply.status)
     if reply.status in SUCCESS and not words.is_error:
