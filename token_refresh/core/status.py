@@ -50,6 +50,7 @@ STATES: Final = tuple(state for state in State if state != State.HEALTHY)  # tho
 # A lease that ends later than this is nonsense: written by hand, or by a clock that was ahead.
 LONGEST_LEASE: Final = HOUR
 _MAX_TEXT: Final = 300
+_ALWAYS: Final = ("state", "reason", "since", "version", "attempts", "next_attempt_at", "event_id")
 _CACHED: Final = 4096  # annotations; each is looked at several times a run
 CONSENT_HOLDER: Final = "consent-"  # with what the holder's name of a consent begins
 
@@ -144,15 +145,10 @@ def parse_status(text: str | None) -> Status | None:
 
 
 def render_status(status: Status) -> str:
-    """Write the annotation; empty fields are left out."""
-    data = {k: v for k, v in asdict(status).items() if v not in ("", 0, ())}
-    data["state"], data["reason"], data["since"] = status.state, status.reason, status.since
-    for name in ("version", "attempts", "next_attempt_at", "event_id"):
-        data[name] = getattr(status, name)
-    data["message"] = status.message[:_MAX_TEXT]
-    data["error"] = status.error[:_MAX_TEXT]
-    data["error_subtype"] = status.error_subtype[:_MAX_TEXT]
-    return json.dumps({k: v for k, v in data.items() if v != "" or k == "event_id"}, ensure_ascii=False)
+    """Write the annotation; empty fields are left out but those of the contract."""
+    data = asdict(status)
+    data |= {name: data[name][:_MAX_TEXT] for name in ("message", "error", "error_subtype")}
+    return json.dumps({k: v for k, v in data.items() if v not in ("", 0, ()) or k in _ALWAYS}, ensure_ascii=False)
 
 
 def status_of(connection: Connection) -> Status | None:

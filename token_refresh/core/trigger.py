@@ -41,7 +41,7 @@ def parse_http_body(body: bytes) -> Trigger | None:
 
     Raises `BadRequest`.
     """
-    return _parse_body(body, by_http=True)
+    return _parse(_parse_json(body), by_http=True)
 
 
 def parse_event_data(data: object) -> Trigger | None:
@@ -49,21 +49,20 @@ def parse_event_data(data: object) -> Trigger | None:
 
     Raises `BadRequest`.
     """
+    if data is None:
+        return Trigger()
     if isinstance(data, bytes | bytearray | str):
-        return _parse_body(data.encode() if isinstance(data, str) else bytes(data), by_http=False)
-    if isinstance(data, dict) and isinstance(data.get("message"), dict):
-        return parse_message(data["message"])
-    return Trigger() if data is None else parse_trigger(data)
+        data = _parse_json(data.encode() if isinstance(data, str) else data)
+    return _parse(data, by_http=False)
 
 
-def _parse_body(body: bytes, *, by_http: bool) -> Trigger | None:
-    data = _parse_json(body)
+def _parse(data: object, *, by_http: bool) -> Trigger | None:
     if isinstance(data, dict) and isinstance(data.get("message"), dict) and not set(data) & set(_KEYS):
-        return parse_message(data["message"])
+        return _parse_message(data["message"])
     return parse_trigger(data, by_http=by_http)
 
 
-def parse_message(message: Mapping[str, object]) -> Trigger | None:
+def _parse_message(message: Mapping[str, object]) -> Trigger | None:
     """Read a Pub/Sub message in its JSON form; raises `BadRequest`."""
     attributes = message.get("attributes")
     if isinstance(attributes, dict) and attributes.get("eventType"):
@@ -166,7 +165,7 @@ def _parse_versions(value: object) -> Mapping[str, int]:
     return value
 
 
-def _parse_json(body: bytes) -> object:
+def _parse_json(body: bytes | bytearray) -> object:
     if not body.strip():
         return {}
     try:

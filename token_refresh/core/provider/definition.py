@@ -30,9 +30,6 @@ TEMPLATE_WORDS: Final = frozenset({"client_id", "client_secret", "scopes"})
 # And what one of a revocation may name.
 REVOCATION_WORDS: Final = frozenset({"client_id", "client_secret", "token", "token_type_hint"})
 
-# RFC 6749, section 5.1: what a refresh returns when it does not say (also Google's, and the catalogue's median).
-DEFAULT_EXPIRES_IN: Final = 3600
-
 
 def _key(kind: str, says: str, default: Any = MISSING, *, among: Sequence[str] = (), name: str | None = None) -> Any:
     """Declare a key: its kind (a method of `Keys`), what an editor says of it, and the value where it is absent.
@@ -123,7 +120,8 @@ class Provider:
     rotates_refresh_tokens: str = _key("choice", 'Only "never" does without a lease.', "maybe", among=ROTATION)
     response: ResponsePaths = _key("response", "Where a reply keeps its fields.", ResponsePaths())
     keep: tuple[str, ...] = _key("paths", "Paths of the reply copied to extra.", ())
-    default_expires_in: int = _key("seconds", "s, when the reply does not tell.", DEFAULT_EXPIRES_IN)
+    # RFC 6749, section 5.1 (its example; also Google's, and the catalogue's median).
+    default_expires_in: int = _key("seconds", "s, when the reply does not tell.", 3600)
     refresh_before_expiry: int | None = _key("seconds", "s; at most half of the token's life.", None)
     refresh_token_lifetime: int | None = _key("seconds", "s, after which only a new consent helps.", None)
     refresh_token_lifetime_from: str = _key(

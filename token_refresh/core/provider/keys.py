@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields
-from types import MappingProxyType
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -53,23 +52,15 @@ _PLAIN: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 }
 
 
+@dataclass(slots=True)
 class Keys:
     """The keys of one table. Templates may name the `variables` of the definition, and `words`."""
 
-    def __init__(
-        self,
-        name: str,
-        table: Mapping[str, object],
-        problems: Problems,
-        *,
-        variables: Mapping[str, str] = MappingProxyType({}),
-        words: Collection[str] = TEMPLATE_WORDS,
-    ) -> None:
-        self.name = name
-        self.table = table
-        self.problems = problems
-        self.variables = variables
-        self.words = words
+    name: str
+    table: Mapping[str, object]
+    problems: Problems
+    variables: Mapping[str, str] = field(default_factory=dict)
+    words: Collection[str] = TEMPLATE_WORDS
 
     def wrong(self, key: str, fault: str) -> None:
         """Note a fault of a key."""
