@@ -47,6 +47,11 @@ def as_json(**fields: object) -> bytes:
             id="odd-extras-are-ignored",
         ),
         pytest.param(
+            as_json(refresh_token=CANARY, issued_at=float("nan"), consented_at=10**400, expires_at=float("inf")),
+            RefreshTokenGrant(Secret(CANARY)),
+            id="times-without-an-end-are-none",
+        ),
+        pytest.param(
             as_json(refresh_token=CANARY, client_id="id", client_secret="CANARY-s", type="authorized_user"),
             RefreshTokenGrant(Secret(CANARY), client=Client("id", Secret("CANARY-s"))),
             id="authorized-user",

@@ -228,6 +228,17 @@ def test_the_end_of_a_rotated_grant_is_written_into_its_payload() -> None:
     }
 
 
+@pytest.mark.parametrize("key", ["issued_at", "consented_at", "expires_at"])
+def test_a_rotated_grant_is_stored_although_a_time_in_its_payload_is_no_number(key: str) -> None:
+    world = RunWorld()
+    world.providers = [build_provider(refresh_token_lifetime=90 * DAY, refresh_token_lifetime_from="consent")]
+    world.new_instance()
+    world.add("r", json.dumps({"refresh_token": "first", key: float("inf")}), provider="rotating")
+    world.answers["first"] = Refreshed(Secret("t"), int(world.clock()) + LIFE, refresh_token=Secret("next"))
+    assert world.run() == {"r": "refreshed: refreshed"}
+    assert json.loads(world.store.payloads("r-refresh-token")[2])["refresh_token"] == "next"
+
+
 def test_the_owner_of_a_paused_connection_is_not_reminded(world: RunWorld) -> None:
     world.add("alice")
     world.dying("alice")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from token_refresh.core.json_object import text_of
+from token_refresh.core.json_object import finite, text_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.errors import Misconfigured
 
@@ -136,9 +136,9 @@ def _parse_grant_json(data: Mapping[str, object]) -> Grant:
         own = "client_id" in data and "client_secret" in data
         return RefreshTokenGrant(
             refresh_token=_token(data["refresh_token"], "refresh_token"),
-            issued_at=_time(data, "issued_at"),
-            consented_at=_time(data, "consented_at"),
-            expires_at=_time(data, "expires_at"),
+            issued_at=finite(data.get("issued_at")),
+            consented_at=finite(data.get("consented_at")),
+            expires_at=finite(data.get("expires_at")),
             sub=text_of(data, "sub"),
             client=_client(data, "connection secret") if own else None,
             variables=_variables(data.get("variables"), "connection secret"),
@@ -243,10 +243,3 @@ def _optional_secret(data: Mapping[str, object], name: str, where: str) -> Secre
     if not isinstance(value, str):
         raise PayloadError(f'{where}: "{name}" is not a string')
     return Secret(value)
-
-
-def _time(data: Mapping[str, object], name: str) -> float | None:
-    value = data.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value)

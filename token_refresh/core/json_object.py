@@ -1,8 +1,9 @@
-"""JSON that others have written: an object, or nothing. What nests too deep is nonsense like any other."""
+"""JSON that others have written: what was expected, or nothing. What nests too deep is nonsense like any other."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,3 +21,13 @@ def text_of(data: Mapping[str, object], key: str) -> str | None:
     """Return a text that is not empty; None for anything else."""
     value = data.get(key)
     return value if isinstance(value, str) and value else None
+
+
+def finite(value: object) -> float | None:
+    """Return a number that is one; None for anything else: Python's parser takes Infinity, and true for 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None

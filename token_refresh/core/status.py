@@ -6,14 +6,13 @@ A value that a person edited into nonsense reads as absent; the next write repai
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
 from token_refresh.core.connection import LEASE, STATUS, Connection, SecretRecord
-from token_refresh.core.json_object import read_object
+from token_refresh.core.json_object import finite, read_object
 from token_refresh.core.units import HOUR
 
 
@@ -194,8 +193,7 @@ def _fit(value: object, kind: str) -> object | None:
     if kind.startswith("tuple"):
         is_texts = isinstance(value, list) and all(isinstance(v, str) for v in value)
         return tuple(value) if isinstance(value, list) and is_texts else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    number = finite(value)
+    if number is None or number < 0:
         return None
-    if kind == "int":
-        return int(value) if value == int(value) else None
-    return float(value)
+    return number if kind == "float" else int(number) if number.is_integer() else None

@@ -11,7 +11,7 @@ from typing import Final
 
 from token_refresh.core.connection import ANYBODY, Connection
 from token_refresh.core.consent.authorization import is_issuer
-from token_refresh.core.json_object import read_object
+from token_refresh.core.json_object import finite, read_object
 from token_refresh.core.provider.definition import Provider, SubjectSource
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.reply import look_up
@@ -71,8 +71,8 @@ def read_id_token(  # noqa: PLR0913 - OpenID Connect Core, section 3.1.3.7
         raise IdTokenError("aud")
     if "azp" in claims and claims["azp"] != client_id or len(audiences) > 1 and "azp" not in claims:
         raise IdTokenError("azp")
-    expires = claims.get("exp")
-    if isinstance(expires, bool) or not isinstance(expires, int | float) or not now < expires + _LEEWAY:
+    expires = finite(claims.get("exp"))
+    if expires is None or not now < expires + _LEEWAY:
         raise IdTokenError("exp")
     sent = claims.get("nonce")
     if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), nonce.encode()):

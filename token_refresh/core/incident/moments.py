@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+from token_refresh.core.json_object import finite
 from token_refresh.core.units import DAY, HOUR, MINUTE
 
 _FORMAT: Final = "%Y-%m-%d %H:%M UTC"
@@ -56,9 +57,8 @@ def find_moment(text: str) -> float | None:
 
 
 def _moment(time: object) -> datetime | None:
-    if isinstance(time, bool) or not isinstance(time, int | float):
-        return None
+    seconds = finite(time)
     try:
-        return datetime.fromtimestamp(time, UTC)
+        return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
     except (OverflowError, OSError, ValueError):
         return None

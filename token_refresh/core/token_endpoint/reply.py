@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -12,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from token_refresh.core.grant import MAX_TOKEN_LENGTH
 from token_refresh.core.http import HttpReply
+from token_refresh.core.json_object import finite
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import Refreshed
@@ -135,13 +135,10 @@ def _life(value: object) -> int | None:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
     try:
-        number = float(value)
-    except (ValueError, OverflowError):
+        return finite(float(value) if isinstance(value, str) else value)
+    except ValueError:
         return None
-    return number if math.isfinite(number) else None
 
 
 def _token(value: object) -> Secret | None:
