@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable
 from typing import NamedTuple
 
 ROUNDS = 5
@@ -16,8 +14,3 @@ class Row(NamedTuple):
     measured: str
     goal: str = ""
     baseline: str = ""
-
-
-def median(measure: Callable[[], float], rounds: int = ROUNDS) -> float:
-    """Measure several times; return the median."""
-    return statistics.median(measure() for _ in range(rounds))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from threading import Thread
 
 from tests.baselines.plain_sequential import Exchange, refresh_all, requests_oauthlib
 from tests.bench.process_facts import cpu_seconds, peak_mebibytes
-from tests.bench.row import ROUNDS, Row, median
+from tests.bench.row import ROUNDS, Row
 from tests.bench.scene import SECRET_SECONDS, TOKEN_SECONDS, Scene, scene
 
 IDLE = 10_000
@@ -25,7 +25,6 @@ SHARD = 10_000
 SAMPLE = 40  # of the sequential loop: all of it would take minutes
 CPU_SAMPLE = 300
 WAIT_SECONDS = 60.0
-LISTS_OF_A_RUN = {"ListSecrets": 2}
 
 
 def calls(directory: Path) -> Iterator[Row]:
@@ -51,30 +50,30 @@ def _calls_of_fourth_refresh(s: Scene, name: str) -> str:
 
 
 def idle(directory: Path) -> Iterator[Row]:
-    """Count and time a run in which nothing is due, cold and warm; and what the instance holds after it."""
-    cold: list[float] = []
-    for round_ in range(ROUNDS):
+    """Count and time a run in which nothing is due, cold and warm; and what the instance holds after them."""
+    cold, warm, peaks = [], [], []
+    for _ in range(ROUNDS):
         with scene(directory, shape="fresh", connections=IDLE) as s:
-            before = cpu_seconds(s.pid)
-            _idle(s, IDLE)
-            cold.append(cpu_seconds(s.pid) - before)
-            if round_ == ROUNDS - 1:
-                s.calls()
-                warm = median(lambda: _cpu_of(s, IDLE))
-                made = Counter({rpc: count // ROUNDS for rpc, count in s.calls().items()})
-                peak = peak_mebibytes(s.pid)
+            cold.append(_cpu_of(s, IDLE))
+            s.calls()
+            warm.append(_cpu_of(s, IDLE))
+            made = s.calls()
+            peaks.append(peak_mebibytes(s.pid))
     what = f"Idle run, {IDLE:,} connections"
-    yield Row(f"{what}, warm", f"{warm:.2f} s of processor time, {_words(made)}", "0.8 s, 2 list")
-    yield Row(f"{what}, cold", f"{statistics.median(cold):.2f} s of processor time", "5 s")
-    yield Row(f"Peak memory, {IDLE:,} connections", f"{peak:.0f} MiB", "120 MiB")
+    yield Row(f"{what}, warm", f"{median(warm):.2f} s of processor time, {_words(made)}", "0.8 s, 2 list")
+    yield Row(f"{what}, cold", f"{median(cold):.2f} s of processor time", "5 s")
+    yield Row(f"Peak memory, {IDLE:,} connections", f"{median(peaks):.0f} MiB", "120 MiB")
 
 
 def memory(directory: Path) -> Iterator[Row]:
-    """Weigh an instance that has seen fifty thousand connections twice."""
-    with scene(directory, shape="fresh", connections=MANY) as s:
-        for _ in range(2):
-            _idle(s, MANY)
-        yield Row(f"Peak memory, {MANY:,} connections", f"{peak_mebibytes(s.pid):.0f} MiB", "400 MiB")
+    """Weigh instances that have seen fifty thousand connections twice."""
+    peaks = []
+    for _ in range(ROUNDS):
+        with scene(directory, shape="fresh", connections=MANY) as s:
+            for _ in range(2):
+                _idle(s, MANY)
+            peaks.append(peak_mebibytes(s.pid))
+    yield Row(f"Peak memory, {MANY:,} connections", f"{median(peaks):.0f} MiB", "400 MiB")
 
 
 def _idle(s: Scene, connections: int) -> None:
@@ -93,9 +92,9 @@ def due(directory: Path) -> Iterator[Row]:
     with scene(directory, connections=DUE, REFRESH_WORKERS=WORKERS) as s, s.slow_secrets():
         plain = _plain(s, SAMPLE)
         _due(s)
-        seconds = median(lambda: _due(s))
+        seconds = median(_due(s) for _ in range(ROUNDS))
         plain += _plain(s, SAMPLE)
-    loop = statistics.median(plain) * DUE
+    loop = median(plain) * DUE
     yield Row(
         f"{DUE:,} due, {WORKERS} threads", f"{seconds:.2f} s: {loop / seconds:.1f} x", "40 x", f"plain {loop:.0f} s"
     )
@@ -123,7 +122,7 @@ def cpu(directory: Path) -> Iterator[Row]:
         os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"  # loopback
         # In turn, so that all have the same machine.
         rounds = [(ours(), loop(), loop(requests_oauthlib)) for _ in range(ROUNDS)]
-        mine, google, oauthlib = map(statistics.median, zip(*rounds, strict=True))
+        mine, google, oauthlib = map(median, zip(*rounds, strict=True))
     yield Row(
         "Processor time of one refresh",
         f"{mine * 1000:.2f} ms",
