@@ -84,6 +84,21 @@ def test_what_saves_a_reply_may_wait_a_little_longer(world: World) -> None:
     assert world.clock() <= begin + GRACE
 
 
+def test_what_saves_a_refresh_token_waits_for_nothing(world: World) -> None:
+    world.refuse(1)
+    with world.paced.ledger.of_task(world.clock() + 300, 0), pytest.raises(QuotaExceeded):
+        world.paced.at_once().add("s", b"two")
+    assert world.now == 0
+
+
+def test_nor_does_the_urgent_outside_of_any_run(world: World) -> None:
+    """The process ends, or a reply is tried beside all tasks."""
+    world.refuse(1)
+    with pytest.raises(QuotaExceeded):
+        world.paced.urgent().add("s", b"two")
+    assert world.now == 0
+
+
 def test_after_a_refusal_others_write_more_slowly(world: World) -> None:
     world.refuse(1)
     world.paced.add("s", b"two")

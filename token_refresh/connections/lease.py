@@ -128,13 +128,14 @@ class Leases:
         needed = for_sends * (self.settings.http_timeout + 1)
         return held.lease.until - self.clock() >= needed
 
-    def regain(self, held: Held, *, unless_paused: bool = False) -> None:
+    def regain(self, held: Held, *, at_least: float = 0, unless_paused: bool = False) -> None:
         """Hold the lease again, or for longer. Raises `Busy` while another holder has it, `Paused`, `StoreError`.
 
         What was known under the old lease may be old: look for newer versions by number. A reply is stored whatever
         the label says; `unless_paused` is for what is not sent yet.
         """
-        self._renew(held, self.settings.lease_seconds, unsaved=False, unless_paused=unless_paused)
+        seconds = max(self.settings.lease_seconds, at_least)
+        self._renew(held, seconds, unsaved=False, unless_paused=unless_paused)
 
     def keep_unsaved(self, held: Held) -> None:
         """Mark the lease: its holder keeps a new refresh token in memory. Raises as `regain`."""

@@ -38,6 +38,11 @@ class Ledger:
         return account.until if account else _NEVER
 
     @property
+    def is_known(self) -> bool:
+        """Tell whether a run is asking, or a task of one."""
+        return self._current.get() is not None
+
+    @property
     def is_in_task(self) -> bool:
         """Tell whether a task of the pool is asking."""
         account = self._current.get()

@@ -4,8 +4,9 @@ A refresh reserves its writes first (`token_refresh.instance.pool`); what it rea
 rest can be given back. Any other write waits for its turn; where it cannot wait it is charged, and the next ones wait
 the longer. Accesses to payloads have a quota of their own that nothing here comes near.
 
-No wait ends later than the run may wait (`Ledger.until`): what saves a reply may wait a little longer (`grace`), since
-a token that has been made is lost otherwise.
+No wait ends later than the run may wait (`Ledger.until`): what saves an access token may wait a little longer
+(`grace`), since it is lost otherwise. What saves a refresh token does not wait even where the service says that the
+quota is used up: its lease runs, and so do the seconds of a process that ends.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ _PATIENCE: Final = 65.0  # s; a quota is counted by the minute
 
 @dataclass(frozen=True, slots=True)
 class PacedStore:
-    """A view of the store. `is_urgent`: what saves a reply waits for nothing; it is charged.
+    """A view of the store. `is_urgent`: what saves a reply waits for no turn; it is charged.
 
-    `clock` gives epoch seconds; `grace` is how many seconds longer the urgent may wait for a quota that is used up.
+    `clock` gives epoch seconds; `patience` is how many seconds a call may wait for a quota that is used up, `grace` how
+    many seconds after the end of the run the urgent may. Outside of any run they wait for nothing.
     """
 
     store: SecretStore
@@ -39,11 +41,16 @@ class PacedStore:
     grace: float
     ledger: Ledger = field(default_factory=Ledger)
     is_urgent: bool = False
+    patience: float = _PATIENCE
     priority: Priority = Priority.NAMED
 
     def urgent(self) -> PacedStore:
-        """Return the view of those who must not wait."""
+        """Return the view of those who must not wait for their turn."""
         return replace(self, is_urgent=True)
+
+    def at_once(self) -> PacedStore:
+        """Return the view of those who must not wait at all, and try again by themselves."""
+        return replace(self, is_urgent=True, patience=0.0)
 
     def of_verdicts(self) -> PacedStore:
         """Return the view of those who write what was judged."""
@@ -118,9 +125,15 @@ class PacedStore:
                 quota.slow_down()
                 now = self.clock()
                 if until is None:
-                    until = min(now + _PATIENCE, self.ledger.until + (self.grace if self.is_urgent else 0))
+                    until = min(now + self.patience, self._ends())
                 if not quota.take(calls, self.priority, until - now):
                     raise
+
+    def _ends(self) -> float:
+        """Return until when the work under way may wait for a quota that is used up; epoch seconds."""
+        if not self.is_urgent:
+            return self.ledger.until
+        return self.ledger.until + self.grace if self.ledger.is_known else self.clock()
 
     def _has_turn(self) -> bool:
         """Wait for a write that nobody has reserved, where it can wait."""

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final, assert_never
+from typing import Final
 
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.newest import read_above
@@ -24,11 +24,12 @@ from token_refresh.core.state.grant_end import GrantEnd, find_end, version_to_da
 from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
 from token_refresh.core.status import Lease, Outcome
 from token_refresh.core.token_endpoint.outcome import Refreshed, Unavailable
-from token_refresh.errors import Busy, SecretMissing, StoreError, Superseded, VersionUnusable
+from token_refresh.errors import Busy, SecretMissing, StoreError, Superseded
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import SecretStore
 from token_refresh.refresh.access_tokens import AccessTokens
-from token_refresh.refresh.attempt import Attempt, Prepared, Reply, Whose, render_payload
+from token_refresh.refresh.attempt import Attempt, Prepared, Reply, render_payload
+from token_refresh.refresh.meanwhile import look_above, newest_between
 
 log = logging.getLogger("token_refresh")
 
@@ -36,6 +37,7 @@ _FIRST_RETRY: Final = 0.25  # s, of a rotated token that could not be stored; do
 _LONGEST_RETRY: Final = 5.0
 _END_PATIENCE: Final = 0.5  # s, of the ten that a process has to end; a call to the store takes eight at most
 _SHORTEST_LEASE: Final = 1.0  # s, that must be left of a lease to add a version under it
+_LONGEST_ADD: Final = 20.0  # s, with all that the store's client repeats: what follows a failure may take as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Saver:
     def save_late(self, reply: Reply) -> Attempt | None:
         """Try once more to store a reply; None while it is not stored. The lease is renewed, or given back."""
         try:
+            self._renew(reply)
             self._save_once(reply)
         except Superseded:
             dropped = self._drop(reply)
@@ -119,7 +122,8 @@ class Saver:
             return None
         except Exception as fault:  # noqa: BLE001 - whatever it is, the only copy is kept
             self._say(reply, fault)
-            self._mark(reply)
+            if not reply.held.is_unsaved:
+                self._mark(reply)
             return None
         try:
             return self._finish(reply)
@@ -176,17 +180,11 @@ class Saver:
         with reply.lock:
             if reply.top:
                 return
-            if self._is_ending(reply):
-                # Slow, frozen, or saved late: what was known under the old lease may be old.
-                self.leases.regain(reply.held)
-                self._look_above(reply)
-            elif reply.is_failing:
-                with suppress(StoreError):  # an add that failed may have taken effect
-                    self._look_above(reply)
+            self._hold(reply)
             if not reply.own:
                 reply.own = self.store.add(reply.secret_id, reply.payload)
             if reply.seen < reply.own:
-                reply.on_top = self._newest_between(reply, reply.own) or reply.on_top
+                reply.on_top = newest_between(self.store, reply, reply.own) or reply.on_top
                 reply.seen = reply.own
             while reply.on_top is not None:
                 self._put_on_top(reply)
@@ -194,53 +192,26 @@ class Saver:
 
     def _put_on_top(self, reply: Reply) -> None:
         """Add a person's grant once more, above our own; one that came meanwhile is the next."""
-        if self._is_ending(reply):
-            self.leases.regain(reply.held)
-            self._look_above(reply)
+        self._hold(reply)
         if reply.on_top is not None:
             log.warning("%s: a version that was added during the exchange is put on top again", reply.name)
             number = self.store.add(reply.secret_id, reply.on_top)
-            reply.on_top = self._newest_between(reply, number)
+            reply.on_top = newest_between(self.store, reply, number)
             reply.seen = number
 
-    def _is_ending(self, reply: Reply) -> bool:
-        return reply.held.lease.until - self.clock() < _SHORTEST_LEASE
-
-    def _look_above(self, reply: Reply) -> None:
-        """Look by number for what others have stored meanwhile; raises `Superseded`."""
-        other = 0
-        for found in read_above(self.store, reply.secret_id, reply.seen):
-            if isinstance(found, VersionUnusable):
-                continue
-            reply.seen = found.number
-            match whose := reply.whose(found):
-                case Whose.OURS:
-                    reply.own = found.number
-                case Whose.OTHER:
-                    other, reply.on_top = found.number, found.payload
-                case Whose.SPENT:  # put on top again by a holder that has seen what lies below it
-                    other, reply.on_top = 0, None
-                case Whose.NOTHING:
-                    pass
-                case _:
-                    assert_never(whose)
-        if other and not reply.own:
-            raise Superseded
-        if other > reply.own:  # on top already
-            reply.on_top, reply.is_outdone = None, True
-
-    def _newest_between(self, reply: Reply, number: int) -> bytes | None:
-        """Return the grant that a person added between the last look and a version of ours: it is the newer one."""
-        newest = None
-        for between in range(reply.seen + 1, number):
-            try:
-                found = self.store.access(reply.secret_id, between)
-            except VersionUnusable:
-                continue
-            whose = reply.whose(found)
-            if whose in (Whose.OTHER, Whose.SPENT):  # likewise
-                newest = found.payload if whose == Whose.OTHER else None
-        return newest
+    def _hold(self, reply: Reply) -> None:
+        """Make sure that the lease outlasts the next add: who takes it over would spend the old token once more."""
+        left = reply.held.lease.until - self.clock()
+        if left < _SHORTEST_LEASE:
+            # Slow, frozen, or saved late: what was known under the old lease may be old.
+            self.leases.regain(reply.held, at_least=_LONGEST_ADD)
+            look_above(self.store, reply)
+        elif reply.is_failing:
+            with suppress(StoreError):  # it is still ours
+                if left < _LONGEST_ADD:
+                    self.leases.regain(reply.held, at_least=_LONGEST_ADD)
+            with suppress(StoreError):  # an add that failed may have taken effect
+                look_above(self.store, reply)
 
     def _finish(self, reply: Reply) -> Attempt:
         """Publish the access token of a stored reply, if it is still good and no other holder went on meanwhile."""
@@ -283,6 +254,17 @@ class Saver:
         situation = replace(reply.prepared.situation, facts=None, now=self.clock())
         attempt = reply.prepared.concluded(judge(situation, Unavailable(NOT_SAVED)))
         return replace(attempt, facts=reply.prepared.situation.facts)
+
+    def _renew(self, reply: Reply) -> None:
+        """Renew the mark before the reply is tried: a try may take longer than the run waits for it."""
+        was_over = reply.held.lease.until <= self.clock()
+        try:
+            self.leases.keep_unsaved(reply.held)
+        except StoreError as fault:
+            return self._say(reply, fault)
+        if was_over:
+            look_above(self.store, reply)
+        return None
 
     def _mark(self, reply: Reply) -> None:
         """Mark the lease, so that other holders wait for what only this instance has."""

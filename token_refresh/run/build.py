@@ -67,7 +67,7 @@ def build_runner(
     unsaved: UnsavedReplies[Reply] = UnsavedReplies()
     leases = Leases(store.urgent(), settings, clock)
     access_tokens = AccessTokens(store.urgent(), memory, leases, clock)
-    saver = Saver(store.urgent(), leases, access_tokens, unsaved, clock, sleep)
+    saver = Saver(store.at_once(), leases, access_tokens, unsaved, clock, sleep)
     preparation = Preparation(store, outside.endpoint, memory, directory)
     refresher = Refresher(
         store, outside.endpoint, settings, memory, preparation, incidents, leases, saver, unsaved, clock
