@@ -25,7 +25,7 @@ from token_refresh.core.state.verdict import Verdict
 from token_refresh.core.status import Status, lease_of, parse_status
 from token_refresh.core.token_endpoint.outcome import ErrorDetail
 from token_refresh.errors import Busy, StoreError, Superseded
-from token_refresh.refresh import refresher
+from token_refresh.refresh import refresher, save
 from token_refresh.refresh.access_tokens import AccessTokens
 from token_refresh.refresh.attempt import Attempt, Prepared, Reply
 from token_refresh.refresh.preparation import Preparation
@@ -143,8 +143,8 @@ DEFECTS = {
         "whose successor is in the memory of",
     ),
     "A5: the grant that a person adds meanwhile is buried": Defect(
-        Saver,
-        "_newest_between",
+        save,
+        "newest_between",
         looks_at_nothing,
         "a person adds a grant",
         frozenset(),
