@@ -86,7 +86,7 @@ def test_what_saves_a_reply_may_wait_a_little_longer(world: World) -> None:
 
 def test_what_saves_a_refresh_token_waits_for_nothing(world: World) -> None:
     world.refuse(1)
-    with world.paced.ledger.of_task(world.clock() + 300, 0), pytest.raises(QuotaExceeded):
+    with world.paced.ledger.keep(Account(world.clock() + 300, is_task=True)), pytest.raises(QuotaExceeded):
         world.paced.at_once().add("s", b"two")
     assert world.now == 0
 
