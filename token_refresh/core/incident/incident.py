@@ -221,28 +221,26 @@ def build_event(  # noqa: PLR0913 - an event's data has many sources
     event_type, of_client = event_type_of(event_id), is_of_client(event_id)
     incident = incident_of(event_id, status)
     reason = MASS if is_mass(event_id) else _reason(event_type, status, incident or "")
-    has_failed = event_type not in (EventType.RECOVERED, EventType.CONSENT_EXPIRING)
-    opens_client = of_client and event_type != EventType.RECOVERED
+    is_over, is_warning = event_type == EventType.RECOVERED, event_type == EventType.CONSENT_EXPIRING
+    opens_client, has_failed = of_client and not is_over, not is_over and not is_warning
     data = present(
         {
             "connection": None if of_client else connection.name,
             "provider": connection.provider,
             "reason": reason,
-            "remedy": None if event_type == EventType.RECOVERED else remedy_for(reason),
+            "remedy": None if is_over else remedy_for(reason),
             "incident": incident,
             "severity": severity_of(event_type, reason, facts, now),
             "message": _message(event_type, reason, connection, status, of_client=of_client),
             "consent_url": consent_url if event_type in ASKS_OWNER else None,
             "connection_secret": None if of_client else connection.secret_id,
             "access_token_secret": None if of_client else connection.access_token_secret_id,
-            "account": "unverified" if event_type == EventType.RECOVERED and status.has_unknown_account else None,
+            "account": "unverified" if is_over and status.has_unknown_account else None,
             "connections": len(affected) or None if opens_client else None,
             "connection_names": sorted(affected)[:MOST_NAMES] or None if opens_client else None,
-            "version": None if of_client else _version(event_type, status, facts),
+            "version": None if of_client else facts.connection_version if is_over and facts else status.version,
             "access_token_expires_at": int(facts.expires_at) if facts and not of_client else None,
-            "first_failed_at": int(status.first_failed_at) or None
-            if event_type != EventType.CONSENT_EXPIRING
-            else None,
+            "first_failed_at": None if is_warning else int(status.first_failed_at) or None,
             "error": status.error if has_failed else None,
             "error_description": error_description if has_failed else None,
             "error_subtype": status.error_subtype if has_failed else None,
@@ -259,10 +257,6 @@ def severity_of(event_type: str, reason: str, facts: AccessTokenFacts | None, no
     if event_type != EventType.CONSENT_EXPIRING and (facts is None or not facts.is_valid(now)):
         return "critical"
     return "error" if remedy_for(reason) in _OPERATORS_REMEDIES else "warning"
-
-
-def _version(event_type: str, status: Status, facts: AccessTokenFacts | None) -> int:
-    return facts.connection_version if event_type == EventType.RECOVERED and facts else status.version
 
 
 def _reason(event_type: str, status: Status, incident: str = "") -> str:

@@ -141,7 +141,9 @@ def _next(row: Row, told: tuple[Told, ...], now: float) -> Sentence:
     if row.standing == Standing.PAUSED:
         return ("Nothing, until its label says enabled.",)
     if row.state == Standing.HEALTHY or status is None:
-        return _refreshed(row, now)
+        if row.due_at is None or row.due_at <= now:
+            return ("Refreshed with the next run.",)
+        return ("Next refresh: ", row.due_at, ".")
     if row.state == Standing.NEEDS_CONSENT:
         return _waits(row, status, told, now)
     if row.state == Standing.SUSPECT:
@@ -151,12 +153,6 @@ def _next(row: Row, told: tuple[Told, ...], now: float) -> Sentence:
     if row.state == Standing.REJECTED:
         return (*_tried(status, now), "; at once when the client registration or the connection gets a new version.")
     return (*_tried(status, now), ".")
-
-
-def _refreshed(row: Row, now: float) -> Sentence:
-    if row.due_at is None or row.due_at <= now:
-        return ("Refreshed with the next run.",)
-    return ("Next refresh: ", row.due_at, ".")
 
 
 def _tried(status: Status, now: float) -> Sentence:

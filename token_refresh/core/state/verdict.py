@@ -147,7 +147,7 @@ def _judge_death(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
         return Verdict(Outcome.NEEDS_CONSENT, previous.reason, status, is_death=True, detail=detail)
     refused_at = previous.refused_at if previous and previous.refused_at else s.now
     # What an instance that was frozen stored late is the same grant, and its owner has been asked.
-    was_lost = _was_lost(s.status)
+    was_lost = s.status is not None and (s.status.state, s.status.reason) == (State.NEEDS_CONSENT, "lost_rotation")
     is_told = was_lost and not _unheard(s.status) or previous is not None and previous.lost_before
     if was_lost or is_told or previous and previous.refused_at and previous.reason == "lost_rotation":
         reason = "lost_rotation"  # an answer that was lost: the first attempt knew, later ones cannot see it
@@ -156,14 +156,7 @@ def _judge_death(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
         status = replace(status, refused_at=refused_at, lost_before=is_told)
         announce = None if is_told else EventType.INVALID_GRANT
         return Verdict(Outcome.NEEDS_CONSENT, reason, status, announce=announce, is_death=True, detail=detail)
-    verdict = suspect(s, reason, refused_at, detail)
-    assert verdict.status  # noqa: S101 - a suspicion always has one
-    return replace(verdict, status=replace(verdict.status, lost_before=is_told))
-
-
-def _was_lost(status: Status | None) -> bool:
-    """Tell whether the owner waits to be asked again because a rotation was lost."""
-    return status is not None and status.state == State.NEEDS_CONSENT and status.reason == "lost_rotation"
+    return suspect(s, reason, refused_at, detail, lost_before=is_told)
 
 
 def _unheard(status: Status | None) -> tuple[str, ...]:
@@ -172,7 +165,7 @@ def _unheard(status: Status | None) -> tuple[str, ...]:
     return tuple(i for i in owed if event_type_of(i) in (EventType.INVALID_GRANT, EventType.CONSENT_OVERDUE))
 
 
-def suspect(s: Situation, reason: str, refused_at: float, detail: ErrorDetail) -> Verdict:
+def suspect(s: Situation, reason: str, refused_at: float, detail: ErrorDetail, *, lost_before: bool = False) -> Verdict:
     """Judge a death that is not confirmed, or that is held back: tried again soon, then in every run."""
     previous = s.status
     if previous and previous.state == State.SUSPECT and previous.refused_at == refused_at:
@@ -180,7 +173,8 @@ def suspect(s: Situation, reason: str, refused_at: float, detail: ErrorDetail) -
         status = replace(again, reason=reason, version=s.version, client=s.client or previous.client)
     else:
         status = _enter(s, State.SUSPECT, reason, wait=s.repeat_after, detail=detail)
-    return Verdict(Outcome.SUSPECT, reason, replace(status, refused_at=refused_at), is_death=True, detail=detail)
+    status = replace(status, refused_at=refused_at, lost_before=lost_before)
+    return Verdict(Outcome.SUSPECT, reason, status, is_death=True, detail=detail)
 
 
 def _judge_rejection(s: Situation, reason: str, detail: ErrorDetail) -> Verdict:
@@ -260,7 +254,9 @@ def _enter(s: Situation, state: State, reason: str, *, wait: float = 0, detail: 
     if previous.version != s.version:
         # Nobody has heard of this incident, and its grant is replaced: the new one must not be asked for unjudged.
         previous = forget(previous, _unheard(previous))
-    is_open = previous.state != State.HEALTHY
+    if previous.state == State.HEALTHY:  # of what is over only its news may be owed still
+        previous = Status(State.HEALTHY, "", 0, owed=previous.owed, client=previous.client)
+    is_same = previous.version == s.version
     return Status(
         state=state,
         reason=reason,
@@ -268,18 +264,18 @@ def _enter(s: Situation, state: State, reason: str, *, wait: float = 0, detail: 
         version=s.version,
         attempts=1,
         next_attempt_at=s.now + wait if wait else 0,
-        event_id=previous.event_id if is_open else "",
-        incidents=previous.incidents if is_open else (),
+        event_id=previous.event_id,
+        incidents=previous.incidents,
         tried_at=s.now,
-        first_failed_at=(previous.first_failed_at if is_open else 0) or s.now,
-        refused_at=previous.refused_at if is_open and previous.version == s.version else 0,
-        lost_before=is_open and previous.version == s.version and previous.lost_before,
+        first_failed_at=previous.first_failed_at or s.now,
+        refused_at=previous.refused_at if is_same else 0,
+        lost_before=is_same and previous.lost_before,
         error=detail.error or "",
         error_subtype=detail.error_subtype or "",
         owed=previous.owed,
         client=s.client or previous.client,
         client_version=s.client_version,
-        client_event_id=previous.client_event_id if is_open else "",
+        client_event_id=previous.client_event_id,
     )
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -99,11 +99,11 @@ def classify_reply(reply: HttpReply, provider: Provider, asked: Asked) -> TokenO
     retry_after = parse_retry_after(reply.headers.get("retry-after"), asked.now)
     if reply.status in _MAYBE:
         return UnknownOutcome(status, detail)
-    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Unavailable("rate_limited", detail, retry_after)
-    if reply.status in _LATER or reply.status in _SERVER_ERROR:
-        return Unavailable(status, detail, retry_after)
     later = Unavailable(status, detail, retry_after)
+    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return replace(later, reason="rate_limited")
+    if reply.status in _LATER or reply.status in _SERVER_ERROR:
+        return later
     judged = _judge_error(words, provider, asked.kind, detail, later)
     if judged is not None:
         return judged
@@ -190,9 +190,7 @@ def _reason(code: str | None) -> str:
     return code if code is not None and _CODE.fullmatch(code) else "unknown_error"
 
 
-def _detail(words: ErrorWords, secrets: Iterable[Secret], status: int) -> ErrorDetail:
-    secrets = tuple(secrets)
-
+def _detail(words: ErrorWords, secrets: Collection[Secret], status: int) -> ErrorDetail:
     def masked(text: str | None, limit: int = 500) -> str | None:
         return shown(text, secrets, limit) or None if text is not None else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -69,14 +69,9 @@ def parse_refreshed(
     if access_token is None:
         return None
     refresh_token = _token(look_up(data, paths.refresh_token))
-    ends = (_life(data.get(name)) for name in _AUTHORIZATION_LIVES)
-    authorization = next((life for life in ends if life), None)
-    timeout = _life(data.get("refresh_token_timeout"))
-    lives = (_life(data.get(name)) for name in _REFRESH_TOKEN_LIVES)
+    authorization, timeout = _first_life(data, _AUTHORIZATION_LIVES), _life(data.get("refresh_token_timeout"))
     # The older names mean either of the two, so they say nothing beside them.
-    refresh_life = (
-        next((life for life in lives if life is not None), None) if not authorization and not timeout else None
-    )
+    refresh_life = None if authorization or timeout else _first_life(data, _REFRESH_TOKEN_LIVES)
     return Refreshed(
         access_token=access_token,
         expires_at=_expires_at(data, provider, now),
@@ -132,6 +127,10 @@ def _life(value: object) -> int | None:
     if number is None or not 0 < number <= _LONGEST_LIFE:
         return None
     return max(1, int(number))
+
+
+def _first_life(data: Mapping[str, object], names: Iterable[str]) -> int | None:
+    return next((life for name in names if (life := _life(data.get(name)))), None)
 
 
 def _number(value: object) -> float | None:
