@@ -19,7 +19,7 @@ from token_refresh.core.grant import Client, parse_grant
 from token_refresh.core.http import HttpReply
 from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.url import is_plaintext, variables_of
+from token_refresh.core.provider.url import is_secure, variables_of
 from token_refresh.core.secrecy import Secret, shown
 from token_refresh.core.token_endpoint.request import build_resource_request
 from token_refresh.core.token_exchange import HandedOut, build_answer
@@ -75,7 +75,7 @@ def _userinfo_of(issuer: str, provider: Provider) -> str:
     """Ask the issuer for its userinfo endpoint (OpenID Connect Discovery 1.0, section 4)."""
     reply = _send(f"{issuer.rstrip('/')}/.well-known/openid-configuration", provider, None)
     url = text_of(read_object(reply.body) or {}, "userinfo_endpoint")
-    if url is None or not url.startswith(("https://", "http://")) or is_plaintext(url):
+    if url is None or not is_secure(url):
         raise Stop(f"{issuer} names no userinfo endpoint: set probe_url in PROVIDERS_FILE")
     return url
 

@@ -10,8 +10,8 @@ import click
 
 from token_refresh.cli.service import print_token
 from token_refresh.cli.session import WRONG_USE, Session, Stop, command
-from token_refresh.core.connection import is_secret_id
-from token_refresh.core.provider.url import is_plaintext
+from token_refresh.core.connection import access_token_secret, is_secret_id
+from token_refresh.core.provider.url import is_secure
 from token_refresh.core.token_exchange import build_credential_file, build_executable_answer
 
 
@@ -32,9 +32,9 @@ def write_credentials(session: Session, name: str, token_url: str, place: str) -
 
     With --for gcloud also set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1.
     """
-    if not is_secret_id(f"{name}-access-token"):
+    if not is_secret_id(access_token_secret(name)):
         raise Stop(f"{name!r} is not the name of a connection", WRONG_USE)
-    if not token_url.startswith(("https://", "http://")) or is_plaintext(token_url):
+    if not is_secure(token_url):
         raise Stop(f"{token_url} is not an https URL (http is for loopback only)", WRONG_USE)
     caller = f"{_own_command()} caller-token" if place == "gcloud" else None
     click.echo(json.dumps(build_credential_file(name, token_url, command=caller), indent=2))

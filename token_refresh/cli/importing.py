@@ -27,6 +27,7 @@ from token_refresh.core.connection import (
     SUFFIX,
     Connection,
     SecretRecord,
+    access_token_secret,
     is_secret_id,
     parse_connection,
 )
@@ -128,7 +129,7 @@ def _declare(  # noqa: PLR0913, PLR0917 - what a declaration has
         "scopes": " ".join(scopes.split() if scopes is not None else found.scopes),
         "variables": json.dumps(_parse_variables(variables)) if variables else None,
     }
-    ids = (name, f"{name}-access-token", f"{name}{SUFFIX}")
+    ids = (name, access_token_secret(name), f"{name}{SUFFIX}")
     if not all(map(is_secret_id, ids)) or name.endswith(SUFFIX):
         raise Stop(f"{name!r} cannot be the name of a connection: letters, digits, - and _, at most 241", WRONG_USE)
     record = SecretRecord(

@@ -14,7 +14,8 @@ from token_refresh.adapters.http import PooledTransport
 from token_refresh.cli.session import UNREACHABLE, WRONG_USE, Stop
 from token_refresh.core.http import HttpReply, HttpRequest
 from token_refresh.core.json_object import read_object
-from token_refresh.core.provider.url import is_plaintext
+from token_refresh.core.provider.url import is_secure
+from token_refresh.core.token_endpoint.request import OUR_HEADERS
 from token_refresh.errors import TransportError
 
 # s: a run of many connections takes its time.
@@ -24,9 +25,9 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 def call(url: str, *, body: Mapping[str, object] | None = None) -> tuple[int, dict[str, Any]]:
     """POST a JSON body, or GET without one; returns status and JSON. Raises `Stop`."""
-    if is_plaintext(url) or not urlsplit(url).hostname:
+    if not is_secure(url):
         raise Stop(f"{url} is not an https URL (http is for loopback only)", WRONG_USE)
-    headers = {"Accept": "application/json", "User-Agent": "token-refresh"}
+    headers = dict(OUR_HEADERS)
     if urlsplit(url).hostname not in _LOOPBACK:
         headers["Authorization"] = f"Bearer {_identity_token(url)}"
     data = b""

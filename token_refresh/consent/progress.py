@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from token_refresh.consent.request import Case, Cases
+from token_refresh.core.connection import access_token_secret
 from token_refresh.core.consent.account import Account
 from token_refresh.core.consent.session import Receipt
 from token_refresh.core.status import State, status_of
@@ -50,7 +51,7 @@ class Progress:
         elif receipt.tokens >= 0 and look % _STATUS_EVERY == _STATUS_EVERY - 1:
             why = self._trouble(receipt)
             state = "trouble" if why else "saved"
-        elif receipt.tokens >= 0 and self._newest_token(f"{receipt.connection}-access-token") > receipt.tokens:
+        elif receipt.tokens >= 0 and self._newest_token(access_token_secret(receipt.connection)) > receipt.tokens:
             state = "connected"
         goes_on = receipt.tokens >= 0 and state in ("saved", "trouble") and look < len(_DELAYS)
         return {

@@ -86,6 +86,11 @@ def connection_name(secret_id: str) -> str:
     return name or secret_id
 
 
+def access_token_secret(name: str) -> str:
+    """Return the id of the secret that a connection's access token goes to, and nowhere else (contract 2)."""
+    return f"{name}-access-token"
+
+
 def is_secret_id(text: str) -> bool:
     """Tell whether a secret could have this id."""
     return _SECRET_ID.fullmatch(text) is not None
@@ -112,14 +117,14 @@ def parse_connection(record: SecretRecord) -> Connection | None:
     client = note.get("client") or f"oauth-client-{provider}"
     if not is_secret_id(client):
         problems.append(f'annotation "{PREFIX}client" is not a secret id (letters, digits, "-", "_")')
-    access_token_secret = f"{name}-access-token"
-    if not is_secret_id(access_token_secret):
-        problems.append(f"its access-token secret would be {access_token_secret}, which is too long for a secret id")
-    if note.get("access-token-secret") not in (None, "", access_token_secret):
+    place = access_token_secret(name)
+    if not is_secret_id(place):
+        problems.append(f"its access-token secret would be {place}, which is too long for a secret id")
+    if note.get("access-token-secret") not in (None, "", place):
         # Who may annotate must not choose who reads the token.
         problems.append(
             f'annotation "{PREFIX}access-token-secret" is no longer read: the access token goes to '
-            f"{access_token_secret} and nowhere else. Let its readers read that one, then: "
+            f"{place} and nowhere else. Let its readers read that one, then: "
             f"gcloud secrets update {record.secret_id} --remove-annotations={PREFIX}access-token-secret"
         )
     if note.get("format") not in (None, "", "json", "text"):
@@ -133,7 +138,7 @@ def parse_connection(record: SecretRecord) -> Connection | None:
         record=record,
         provider=provider,
         client_secret_id=client,
-        access_token_secret_id=access_token_secret,
+        access_token_secret_id=place,
         is_text=note.get("format") == "text",
         scopes=tuple(note.get("scopes", "").split()),
         owner=note.get("owner") or None,

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from token_refresh.core.access_token import parse_facts
-from token_refresh.core.connection import is_secret_id
+from token_refresh.core.connection import access_token_secret, is_secret_id
 from token_refresh.core.json_object import read_object
 from token_refresh.core.secrecy import Secret
 
@@ -41,7 +41,7 @@ class Ask:
     @property
     def secret_id(self) -> str:
         """Return the id of the connection's access-token secret."""
-        return f"{self.connection}-access-token"
+        return access_token_secret(self.connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ _READ: Final = ("grant_type", *_REQUIRED, "requested_token_type")
 
 def _parse_target(audience: str, token: str) -> Ask | Refusal:
     connection = audience.removeprefix(AUDIENCE)
-    if connection == audience or not is_secret_id(f"{connection}-access-token") or not connection:
+    if connection == audience or not is_secret_id(access_token_secret(connection)) or not connection:
         return NO_SUCH_TARGET
     if len(token) > _MAX_TOKEN or not _BEARER_TOKEN.fullmatch(token):
         return NOT_ACCEPTED

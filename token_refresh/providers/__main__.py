@@ -15,7 +15,7 @@ from token_refresh.core.grant import Client, RefreshTokenGrant
 from token_refresh.core.http import HttpRequest
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.table import ProviderTableError, parse_providers
-from token_refresh.core.provider.url import fill, is_plaintext
+from token_refresh.core.provider.url import fill, is_secure
 from token_refresh.core.secrecy import Secret, redact
 from token_refresh.core.token_endpoint.request import (
     basic_credentials,
@@ -100,7 +100,8 @@ def _unusable(providers: Mapping[str, Provider], names: Iterable[str]) -> Iterat
     for name in names:
         provider = providers[name]
         for key in ("token_url", "refresh_url", "authorization_url", "revocation_url"):
-            if is_plaintext(getattr(provider, key) or ""):
+            url = getattr(provider, key)
+            if url and not is_secure(url):
                 yield f"{name}.{key}: must be https:// (http:// is for loopback only)"
         if provider.authorization_params.get("response_mode", "query") != "query":
             # An answer that another site posts comes without the session's cookie, which is SameSite=Lax.

@@ -21,10 +21,10 @@ from token_refresh.core.provider.keys import NAME
 from token_refresh.core.provider.table import ProviderTableError, parse_providers
 from token_refresh.core.provider.url import is_loopback
 from token_refresh.core.token_endpoint.reply import parse_body
+from token_refresh.core.token_endpoint.request import OUR_HEADERS
 from token_refresh.errors import TransportError
 from token_refresh.ports import HttpTransport
 
-_HEADERS: Final = {"Accept": "application/json", "User-Agent": "token-refresh"}
 # RFC 8414, section 2: what a server means that does not say.
 _DEFAULT_AUTH: Final = ("client_secret_basic",)
 _AUTH_BY_PREFERENCE: Final = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
@@ -180,7 +180,7 @@ def _places(issuer: str) -> list[str]:
 
 def _fetch(url: str, transport: HttpTransport) -> Mapping[str, object] | None:
     try:
-        reply = transport.send(HttpRequest("GET", url, _HEADERS))
+        reply = transport.send(HttpRequest("GET", url, OUR_HEADERS))
     except TransportError as fault:
         raise UnreachableError(f"{url} cannot be reached") from fault
     return parse_body(reply) if reply.status == HTTPStatus.OK else None

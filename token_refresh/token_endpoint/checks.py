@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from token_refresh.core.boundaries import check_subject, resolve
 from token_refresh.core.grant import ServiceAccountGrant
-from token_refresh.core.provider.url import unknown_variables, variables_of
+from token_refresh.core.provider.url import variables_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.request import needs_client_secret
 from token_refresh.core.token_request import TokenRequest
@@ -15,8 +15,8 @@ from token_refresh.ports import Signer
 def check(request: TokenRequest, signer: Signer) -> None:
     """Check everything that a refresh needs; raises `Misconfigured` with the fault and how to mend it."""
     provider, connection, grant = request.provider, request.connection, request.grant
-    unknown = unknown_variables(provider, connection.variables)
-    if unknown:
+    unknown = sorted(connection.variables.keys() - provider.variables.keys())
+    if unknown:  # a typo must not be a silent default
         raise Misconfigured(f"token-refresh.variables: provider {provider.name} has no variable {unknown[0]}")
     if isinstance(grant, ServiceAccountGrant):
         _check_key(grant.private_key, signer, "the service account's private_key")

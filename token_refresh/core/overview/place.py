@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SUFFIX, Connection
+from token_refresh.core.connection import LABEL, LABEL_PROVIDER, PREFIX, SUFFIX, Connection, access_token_secret
 from token_refresh.core.overview.row import Standing
 
 _CONSOLE: Final = "https://console.cloud.google.com"
@@ -89,7 +89,7 @@ def build_first_steps(place: Place) -> tuple[Command, ...]:
         ),
         Command(
             "Make room for the access token that your jobs will read",
-            _gcloud(place, "secrets create", f"{_EXAMPLE}-access-token"),
+            _gcloud(place, "secrets create", access_token_secret(_EXAMPLE)),
         ),
         Command(
             "Declare the connection: owner, scopes, and the label that makes it one",

@@ -83,12 +83,13 @@ def check_template(template: str) -> str | None:
     return None
 
 
-def is_plaintext(template: str) -> bool:
-    """Tell whether a URL template leads off this machine without TLS.
+def is_secure(template: str) -> bool:
+    """Tell whether a URL, or its template, is reached by TLS, or on this machine.
 
     No fault of the file, which would stop every connection: `fill_url` refuses it to those that use it.
     """
-    return template.startswith("http://") and not is_loopback(_host_of(template).strip("[]").lower())
+    host = _host_of(template).strip("[]").lower()
+    return is_loopback(host) or (host != "" and template.startswith("https:"))
 
 
 def fill_url(template: str, provider: Provider, values: Mapping[str, str]) -> str:
@@ -111,11 +112,6 @@ def _fault_of(url: str) -> str | None:
     if parts.scheme != "https" and not is_loopback(host):
         return "only https, and http for loopback"
     return None
-
-
-def unknown_variables(provider: Provider, names: Mapping[str, str]) -> list[str]:
-    """Return the names that `provider` does not declare, so that a typo is not a silent default."""
-    return sorted(set(names) - set(provider.variables))
 
 
 def learned_variables(provider: Provider, told: Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,8 @@ REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - RFC 6749, section 6
 _SERVICE_ACCOUNT_SECONDS: Final = 3600
 _CLIENT_ASSERTION_SECONDS: Final = 300
 
-_OUR_HEADERS: Final = {"Accept": "application/json", "User-Agent": "token-refresh"}
+# What every request of ours says, unless a definition says it in its own words.
+OUR_HEADERS: Final = {"Accept": "application/json", "User-Agent": "token-refresh"}
 
 
 def build_refresh_params(grant: RefreshTokenGrant) -> dict[str, str]:
@@ -189,7 +190,7 @@ def authenticate_client(
 
 def build_resource_request(provider: Provider, url: str, access_token: Secret | None) -> HttpRequest:
     """Build a GET of a resource of the provider (userinfo, metadata) with an access token (RFC 6750), or without."""
-    headers = {**_OUR_HEADERS, **{name: value for name, value in provider.headers.items() if "{" not in value}}
+    headers = {**OUR_HEADERS, **{name: value for name, value in provider.headers.items() if "{" not in value}}
     if access_token is not None:
         headers["Authorization"] = f"Bearer {access_token.reveal()}"
     return HttpRequest("GET", url, headers)
@@ -200,12 +201,11 @@ def render_request(  # noqa: PLR0913, PLR0917 - the parts of a request
 ) -> HttpRequest:
     """Put parameters into a body or, for `query`, into the URL, by the names that the provider has for them.
 
-    A parameter whose value is empty is left out. What every request of ours says is added to `headers`, unless the
-    definition says it in its own words.
+    A parameter whose value is empty is left out.
     """
     fields = {provider.param_names.get(name, name): value for name, value in fields.items() if value}
     given = {name.lower() for name in headers}
-    headers = {**headers, **{name: value for name, value in _OUR_HEADERS.items() if name.lower() not in given}}
+    headers = {**headers, **{name: value for name, value in OUR_HEADERS.items() if name.lower() not in given}}
     if not fields:
         return HttpRequest(method, url, headers)
     if request_format == "json":
