@@ -52,7 +52,7 @@ class Parts:
         from token_refresh.adapters.secret_manager_client import build_client, parent_of
 
         begin_logging()
-        return SecretManager(build_client(self.settings), parent_of(self.settings.project, self.settings.location))
+        return SecretManager(build_client(self.settings), parent_of(self.settings))
 
     @part
     def publisher(self) -> PubSub:
@@ -163,10 +163,10 @@ class Parts:
     @part
     def caller_secrets(self) -> CallerSecrets:
         """Return Secret Manager as the callers of `token` see it."""
-        from token_refresh.adapters.caller_secrets import CallerSecrets, build_channel
-        from token_refresh.adapters.secret_manager_client import parent_of
+        from token_refresh.adapters.caller_secrets import CallerSecrets
+        from token_refresh.adapters.secret_manager_client import open_channel, parent_of
 
-        return CallerSecrets(build_channel(self.settings), parent_of(self.settings.project, self.settings.location))
+        return CallerSecrets(open_channel(self.settings), parent_of(self.settings))
 
     @part
     def refusals(self) -> Refusals:

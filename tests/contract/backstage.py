@@ -64,7 +64,7 @@ class Local:
         self.client = build_client(self.settings)
 
     def store(self) -> SecretStore:
-        return SecretManager(self.client, parent_of(PROJECT, ""))
+        return SecretManager(self.client, parent_of(self.settings))
 
     def name(self, secret_id: str) -> str:
         return f"projects/{PROJECT}/secrets/{secret_id}"

@@ -13,7 +13,8 @@ from google.iam.v1 import policy_pb2
 
 from infra.local.metadata import MetadataServer
 from infra.local.secret_manager.server import SecretManagerServer
-from token_refresh.adapters.caller_secrets import CallerSecrets, build_channel
+from token_refresh.adapters.caller_secrets import CallerSecrets
+from token_refresh.adapters.secret_manager_client import open_channel
 from token_refresh.core.secrecy import Secret
 from token_refresh.errors import CallerNotAccepted, CallerNotAllowed, StoreUnavailable
 from token_refresh.settings import Settings
@@ -40,7 +41,7 @@ def client(server: SecretManagerServer) -> Iterator[SecretManagerServiceClient]:
 def callers(server: SecretManagerServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[CallerSecrets]:
     # There are no credentials here, and none may be looked for.
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
-    with build_channel(Settings(secret_manager_emulator_host=server.grpc_address)) as channel:
+    with open_channel(Settings(secret_manager_emulator_host=server.grpc_address)) as channel:
         yield CallerSecrets(channel, PROJECT)
 
 
@@ -137,8 +138,8 @@ def test_trouble_is_told_apart_from_a_refusal(server: SecretManagerServer, calle
 def test_in_the_cloud_the_channel_is_tls_and_needs_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(grpc, "secure_channel", lambda target, *_, **__: opened.append(target))
-    build_channel(Settings())
-    build_channel(Settings(location="europe-west3"))
+    open_channel(Settings())
+    open_channel(Settings(location="europe-west3"))
     assert opened == ["secretmanager.googleapis.com:443", "secretmanager.europe-west3.rep.googleapis.com:443"]
 
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-import google_crc32c
 import grpc
 from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 from google.cloud import secretmanager_v1 as sm
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
+from token_refresh.adapters.secret_manager_client import cause_of, checked
 from token_refresh.core.secrecy import Secret
 from token_refresh.errors import CallerNotAccepted, CallerNotAllowed, StoreUnavailable
-from token_refresh.settings import Settings
 
 _CALL_SECONDS: Final = 4.0
 # A caller waits for it: one more try or two, not more.
@@ -55,16 +54,9 @@ class CallerSecrets:
             raise CallerNotAccepted("Secret Manager does not accept the caller's token") from None
         except _NOT_FOR_THEM:
             raise CallerNotAllowed(f"the caller cannot read secret {secret_id}") from None
-        except exceptions.RetryError as fault:
-            cause = type(fault.cause).__name__ if fault.cause else "time ran out"
-            raise StoreUnavailable(f"cannot access secret {secret_id}: {cause}") from None
         except exceptions.GoogleAPIError as fault:
-            # The service's text may quote the request.
-            raise StoreUnavailable(f"cannot access secret {secret_id}: {type(fault).__name__}") from None
-        payload = reply.payload
-        if payload.data_crc32c and int(payload.data_crc32c) != google_crc32c.value(payload.data):
-            raise StoreUnavailable(f"secret {secret_id} arrived damaged (checksum)")
-        return bytes(payload.data)
+            raise StoreUnavailable(f"cannot access secret {secret_id}: {cause_of(fault)}") from None
+        return checked(secret_id, reply.payload)
 
 
 _NOT_FOR_THEM: Final = (
@@ -73,16 +65,3 @@ _NOT_FOR_THEM: Final = (
     exceptions.FailedPrecondition,
     exceptions.InvalidArgument,
 )
-
-
-def build_channel(settings: Settings) -> grpc.Channel:
-    """Open a channel without credentials: global, regional, or the local stack's (plaintext)."""
-    # As the library sets up its own channel; loopback needs no proxy.
-    options: list[tuple[str, int]] = [("grpc.max_receive_message_length", -1)]
-    if settings.secret_manager_emulator_host:
-        options.append(("grpc.enable_http_proxy", 0))
-        return grpc.insecure_channel(settings.secret_manager_emulator_host, options=options)
-    host = "secretmanager.googleapis.com"
-    if settings.location:
-        host = f"secretmanager.{settings.location}.rep.googleapis.com"
-    return grpc.secure_channel(f"{host}:443", grpc.ssl_channel_credentials(), options=options)

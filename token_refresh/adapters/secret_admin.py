@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from google.api_core import exceptions
 from google.cloud import secretmanager_v1 as sm
 
+from token_refresh.adapters.secret_manager_client import cause_of
 from token_refresh.errors import SecretExists, StoreDenied, StoreUnavailable
 
 _SECONDS: Final = 20.0
@@ -26,33 +28,29 @@ class SecretAdmin:
         if "/locations/" not in self._parent:
             secret["replication"] = {"automatic": {}}
         request = {"parent": self._parent, "secret_id": secret_id, "secret": secret}
-        try:
-            self._client.create_secret(request, timeout=_SECONDS)
-        except exceptions.AlreadyExists:
-            raise SecretExists(f"secret {secret_id} exists already") from None
-        except exceptions.GoogleAPIError as fault:
-            raise _translated(f"create secret {secret_id}", fault) from None
+        with _translated(f"create secret {secret_id}"):
+            try:
+                self._client.create_secret(request, timeout=_SECONDS)
+            except exceptions.AlreadyExists:
+                raise SecretExists(f"secret {secret_id} exists already") from None
 
     def label(self, secret_id: str, labels: Mapping[str, str]) -> None:
         """Replace a secret's labels. Raises `StoreDenied`, `StoreUnavailable`."""
         secret = {"name": f"{self._parent}/secrets/{secret_id}", "labels": dict(labels)}
-        try:
+        with _translated(f"label secret {secret_id}"):
             self._client.update_secret({"secret": secret, "update_mask": {"paths": ["labels"]}}, timeout=_SECONDS)
-        except exceptions.GoogleAPIError as fault:
-            raise _translated(f"label secret {secret_id}", fault) from None
 
     def delete(self, secret_id: str) -> None:
         """Delete a secret and its versions. Raises `StoreDenied`, `StoreUnavailable`."""
-        try:
+        with _translated(f"delete secret {secret_id}"), suppress(exceptions.NotFound):
             self._client.delete_secret(name=f"{self._parent}/secrets/{secret_id}", timeout=_SECONDS)
-        except exceptions.NotFound:
-            return
-        except exceptions.GoogleAPIError as fault:
-            raise _translated(f"delete secret {secret_id}", fault) from None
 
 
-def _translated(what: str, fault: exceptions.GoogleAPIError) -> Exception:
-    if isinstance(fault, exceptions.PermissionDenied | exceptions.Unauthenticated):
-        return StoreDenied(f"cannot {what}: not allowed")
-    # The service's text may quote the request.
-    return StoreUnavailable(f"cannot {what}: {type(fault).__name__}")
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (exceptions.PermissionDenied, exceptions.Unauthenticated):
+        raise StoreDenied(f"cannot {what}: not allowed") from None
+    except exceptions.GoogleAPIError as fault:
+        raise StoreUnavailable(f"cannot {what}: {cause_of(fault)}") from None

@@ -17,13 +17,14 @@ import google_crc32c
 from google.api_core import exceptions
 from google.cloud import secretmanager_v1 as sm
 
-from token_refresh.adapters.secret_manager_client import Method, Methods
+from token_refresh.adapters.secret_manager_client import Method, Methods, cause_of, checked
 from token_refresh.core.connection import LABEL, SecretRecord
 from token_refresh.errors import (
     EtagConflict,
     QuotaExceeded,
     SecretMissing,
     StoreDenied,
+    StoreError,
     StoreRefused,
     StoreUnavailable,
     VersionMissing,
@@ -64,7 +65,7 @@ class SecretManager:
         records: dict[str, SecretRecord] = {}
         for value in ("enabled", "paused"):
             list_ = partial(_pages, self._methods.list, self._parent, filter=f"labels.{LABEL}={value}")
-            pages = self._call("list secrets", "secrets.list", list_, tells=())
+            pages = self._call("list secrets", "secrets.list", list_)
             for record in (self._record(secret) for page in pages for secret in page.secrets):
                 if record.labels.get(LABEL) in ("enabled", "paused"):
                     records[record.secret_id] = record
@@ -72,29 +73,19 @@ class SecretManager:
 
     def get(self, secret_id: str) -> SecretRecord:
         """Fetch one secret's metadata; raises `SecretMissing`."""
-        try:
-            name = self._name(secret_id)
-            secret = self._call(
-                f"read secret {secret_id}",
-                "secrets.get",
-                lambda: self._methods.get(name),
-            )
-        except exceptions.NotFound:
-            raise SecretMissing(f"secret {secret_id} does not exist") from None
+        name = self._name(secret_id)
+        secret = self._call(
+            f"read secret {secret_id}",
+            "secrets.get",
+            lambda: self._methods.get(name),
+            absent=_missing(secret_id),
+        )
         return self._record(secret)
 
     def access(self, secret_id: str, version: int | None = None) -> AccessedVersion:
         """Read a version; raises `SecretMissing`, `VersionMissing`, `VersionUnusable`."""
-        which = "latest" if version is None else str(version)
-        name = f"{self._name(secret_id)}/versions/{which}"
         try:
-            reply = self._call(
-                f"access secret {secret_id}",
-                "versions.access",
-                lambda: self._methods.access(name),
-                tells=_ABSENT_OR_UNUSABLE,
-                secret_id=secret_id,
-            )
+            return self._access(secret_id, "latest" if version is None else str(version), secret_id)
         except exceptions.NotFound:
             # Of `latest`, the service says the same whether the secret or its version is missing.
             if version is None:
@@ -107,51 +98,39 @@ class SecretManager:
             raise VersionUnusable(
                 f"{which} of secret {secret_id} is disabled or destroyed: enable it or add a new version"
             ) from None
-        return AccessedVersion(_number(reply.name), _checked(secret_id, reply.payload))
 
     def read_latest(self, secret_id: str) -> bytes | None:
         """Read `latest` by one access and nothing else; None when there is none. Raises `VersionUnusable`."""
-        name = f"{self._name(secret_id)}/versions/latest"
         try:
-            reply = self._call(
-                f"access secret {secret_id}",
-                "versions.access",
-                lambda: self._methods.access(name),
-                tells=_ABSENT_OR_UNUSABLE,
-            )
+            return self._access(secret_id, "latest").payload
         except exceptions.NotFound:
             return None
         except _PRECONDITION:
             raise VersionUnusable(f"the newest version of secret {secret_id} is disabled or destroyed") from None
-        return _checked(secret_id, reply.payload)
 
     def add(self, secret_id: str, payload: bytes) -> int:
         """Add a version and return its number; raises `SecretMissing`."""
         parent = self._name(secret_id)
         body = _PAYLOAD(data=payload, data_crc32c=google_crc32c.value(payload))
-        try:
-            version = self._call(
-                f"add a version to secret {secret_id}",
-                "versions.add",
-                lambda: self._methods.add(parent, payload=body),
-                secret_id=secret_id,
-            )
-        except exceptions.NotFound:
-            raise SecretMissing(f"secret {secret_id} does not exist") from None
+        version = self._call(
+            f"add a version to secret {secret_id}",
+            "versions.add",
+            lambda: self._methods.add(parent, payload=body),
+            absent=_missing(secret_id),
+            secret_id=secret_id,
+        )
         return _number(version.name)
 
     def destroy(self, secret_id: str, version: int) -> None:
         """Destroy a version; one that is gone already is fine."""
         name = f"{self._name(secret_id)}/versions/{version}"
-        try:
+        with suppress(*_ABSENT_OR_UNUSABLE):
             self._call(
                 f"destroy version {version} of secret {secret_id}",
                 "versions.destroy",
                 lambda: self._methods.destroy(name),
                 tells=_ABSENT_OR_UNUSABLE,
             )
-        except _ABSENT_OR_UNUSABLE:
-            return
 
     def annotate(self, record: SecretRecord, changes: Mapping[str, str | None]) -> SecretRecord:
         """Replace or remove annotations under `record`'s etag; raises `EtagConflict`, `SecretMissing`."""
@@ -165,10 +144,9 @@ class SecretManager:
                 f"annotate secret {record.secret_id}",
                 "secrets.update",
                 lambda: self._methods.update(name, secret=secret, update_mask={"paths": ["annotations"]}),
-                tells=(*_ABSENT_OR_UNUSABLE, exceptions.Conflict),
+                tells=(*_PRECONDITION, exceptions.Conflict),
+                absent=_missing(record.secret_id),
             )
-        except exceptions.NotFound:
-            raise SecretMissing(f"secret {record.secret_id} does not exist") from None
         except (*_PRECONDITION, exceptions.Conflict):
             now = self.get(record.secret_id)
             if all(now.annotations.get(k) == v for k, v in changes.items()):
@@ -182,14 +160,12 @@ class SecretManager:
 
     def list_versions(self, secret_id: str) -> list[VersionInfo]:
         """List versions, newest first; raises `SecretMissing`."""
-        try:
-            pages = self._call(
-                f"list versions of secret {secret_id}",
-                "versions.list",
-                lambda: _pages(self._methods.list_versions, self._name(secret_id)),
-            )
-        except exceptions.NotFound:
-            raise SecretMissing(f"secret {secret_id} does not exist") from None
+        pages = self._call(
+            f"list versions of secret {secret_id}",
+            "versions.list",
+            lambda: _pages(self._methods.list_versions, self._name(secret_id)),
+            absent=_missing(secret_id),
+        )
         infos = [
             VersionInfo(_number(v.name), VersionState(sm.SecretVersion.State(v.state).name), _moment(v.create_time))
             for page in pages
@@ -200,15 +176,24 @@ class SecretManager:
     def created_at(self, secret_id: str, version: int) -> float:
         """Return when a version was created, epoch seconds; raises `SecretMissing`, `VersionMissing`."""
         name = f"{self._name(secret_id)}/versions/{version}"
-        try:
-            info = self._call(
-                f"read version {version} of secret {secret_id}",
-                "versions.get",
-                lambda: self._methods.get_version(name),
-            )
-        except exceptions.NotFound:
-            raise VersionMissing(f"secret {secret_id} has no version {version}") from None
+        info = self._call(
+            f"read version {version} of secret {secret_id}",
+            "versions.get",
+            lambda: self._methods.get_version(name),
+            absent=VersionMissing(f"secret {secret_id} has no version {version}"),
+        )
         return _moment(info.create_time)
+
+    def _access(self, secret_id: str, which: str, denied: str | None = None) -> AccessedVersion:
+        name = f"{self._name(secret_id)}/versions/{which}"
+        reply = self._call(
+            f"access secret {secret_id}",
+            "versions.access",
+            lambda: self._methods.access(name),
+            tells=_ABSENT_OR_UNUSABLE,
+            secret_id=denied,
+        )
+        return AccessedVersion(_number(reply.name), checked(secret_id, reply.payload))
 
     def _name(self, secret_id: str) -> str:
         return f"{self._parent}/secrets/{secret_id}"
@@ -227,18 +212,20 @@ class SecretManager:
         superseded, written = self._own_writes.get(record.secret_id, ((), record))
         return written if record.etag in superseded else record
 
-    def _call(
+    def _call(  # noqa: PLR0913 - what is called, and what may come of it
         self,
         what: str,
         permission: str,
         call: Callable[[], _T],
         *,
-        tells: tuple[type[Exception], ...] = (exceptions.NotFound,),
+        tells: tuple[type[Exception], ...] = (),
+        absent: StoreError | None = None,
         secret_id: str | None = None,
     ) -> _T:
         """Run one call; only the errors that its caller `tells` apart come through, the others are translated.
 
-        Who is allowed single secrets only is denied those that do not exist: of `secret_id`, the metadata tell.
+        `absent` says what is not there. Who is allowed single secrets only is denied those that do not exist: of
+        `secret_id`, the metadata tell.
         """
         try:
             return call()
@@ -252,24 +239,18 @@ class SecretManager:
                 f"cannot {what}, permission denied: grant secretmanager.{permission} (without it Secret Manager does "
                 "not say whether the secret exists)"
             ) from None
-        except _LASTING as fault:
-            # The service's text may quote the request.
-            raise StoreRefused(f"cannot {what}: {type(fault).__name__}") from None
-        except exceptions.RetryError as fault:
-            if isinstance(fault.cause, _QUOTA):
-                raise QuotaExceeded(f"cannot {what}: the project's quota is used up") from None
-            cause = type(fault.cause).__name__ if fault.cause else "time ran out"
-            raise StoreUnavailable(f"cannot {what}: {cause}") from None
-        except _QUOTA:
-            raise QuotaExceeded(f"cannot {what}: the project's quota is used up") from None
         except exceptions.GoogleAPIError as fault:
-            raise StoreUnavailable(f"cannot {what}: {type(fault).__name__}") from None
+            if absent and isinstance(fault, exceptions.NotFound):
+                raise absent from None
+            if isinstance(fault, _LASTING):
+                raise StoreRefused(f"cannot {what}: {cause_of(fault)}") from None
+            if isinstance(fault.cause if isinstance(fault, exceptions.RetryError) else fault, _QUOTA):
+                raise QuotaExceeded(f"cannot {what}: the project's quota is used up") from None
+            raise StoreUnavailable(f"cannot {what}: {cause_of(fault)}") from None
 
 
-def _checked(secret_id: str, payload: sm.SecretPayload) -> bytes:
-    if payload.data_crc32c and int(payload.data_crc32c) != google_crc32c.value(payload.data):
-        raise StoreUnavailable(f"secret {secret_id} arrived damaged (checksum)")
-    return bytes(payload.data)
+def _missing(secret_id: str) -> SecretMissing:
+    return SecretMissing(f"secret {secret_id} does not exist")
 
 
 def _pages(method: Method, parent: str, **fields: Any) -> list[Any]:

@@ -1,7 +1,8 @@
 """Google's client for Secret Manager: global, regional, or the local stack's; and its methods, each with its retry.
 
 methods = Methods(build_client(settings))
-reply = methods.access(f"{parent_of(project, location)}/secrets/{secret_id}/versions/latest")
+reply = methods.access(f"{parent_of(settings)}/secrets/{secret_id}/versions/latest")
+payload = checked(secret_id, reply.payload)
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
+import google_crc32c
+import grpc
 from google.api_core import exceptions, grpc_helpers
 from google.api_core.client_options import ClientOptions
 from google.api_core.retry import Retry, if_exception_type
 from google.cloud import secretmanager_v1 as sm
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports.base import DEFAULT_CLIENT_INFO
 
+from token_refresh.errors import StoreUnavailable
 from token_refresh.settings import Settings
 
 _PASSING = (
@@ -82,24 +87,43 @@ def _method(channel: Any, name: str, reply: Any, routed_by: str, retry: Retry = 
 
 def build_client(settings: Settings) -> sm.SecretManagerServiceClient:
     """Build the client: global, regional, or the local stack's (plaintext, without credentials)."""
-    host = settings.secret_manager_emulator_host
-    if host:
-        import grpc  # noqa: PLC0415 - only the local stack needs it by name
-        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (  # noqa: PLC0415
-            SecretManagerServiceGrpcTransport,
-        )
-
-        # As the library sets up its own channel; loopback needs no proxy.
-        channel = grpc.insecure_channel(
-            host, options=[("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0)]
-        )
-        return sm.SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
+    if settings.secret_manager_emulator_host:
+        transport = SecretManagerServiceGrpcTransport(channel=open_channel(settings))
+        return sm.SecretManagerServiceClient(transport=transport)
     if settings.location:
-        endpoint = f"secretmanager.{settings.location}.rep.googleapis.com"
-        return sm.SecretManagerServiceClient(client_options=ClientOptions(api_endpoint=endpoint))
+        return sm.SecretManagerServiceClient(client_options=ClientOptions(api_endpoint=_host_of(settings)))
     return sm.SecretManagerServiceClient()
 
 
-def parent_of(project: str, location: str) -> str:
+def open_channel(settings: Settings) -> grpc.Channel:
+    """Open a channel without credentials: global, regional, or the local stack's (plaintext)."""
+    # As the library sets up its own channel; loopback needs no proxy.
+    options = [("grpc.max_receive_message_length", -1)]
+    if settings.secret_manager_emulator_host:
+        options.append(("grpc.enable_http_proxy", 0))
+        return grpc.insecure_channel(settings.secret_manager_emulator_host, options=options)
+    return grpc.secure_channel(f"{_host_of(settings)}:443", grpc.ssl_channel_credentials(), options=options)
+
+
+def _host_of(settings: Settings) -> str:
+    return f"secretmanager{f'.{settings.location}.rep' if settings.location else ''}.googleapis.com"
+
+
+def parent_of(settings: Settings) -> str:
     """Return the parent of all secrets' names."""
-    return f"projects/{project}/locations/{location}" if location else f"projects/{project}"
+    project = f"projects/{settings.project}"
+    return f"{project}/locations/{settings.location}" if settings.location else project
+
+
+def checked(secret_id: str, payload: Any) -> bytes:
+    """Return a payload whose checksum holds; raises `StoreUnavailable`."""
+    if payload.data_crc32c and int(payload.data_crc32c) != google_crc32c.value(payload.data):
+        raise StoreUnavailable(f"secret {secret_id} arrived damaged (checksum)")
+    return bytes(payload.data)
+
+
+def cause_of(fault: exceptions.GoogleAPIError) -> str:
+    """Name what a call failed of, and nothing else: the service's text may quote the request."""
+    if isinstance(fault, exceptions.RetryError):
+        return type(fault.cause).__name__ if fault.cause else "time ran out"
+    return type(fault).__name__

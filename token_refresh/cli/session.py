@@ -97,8 +97,7 @@ class Session:
     @functools.cached_property
     def admin(self) -> SecretAdmin:
         """Return what only the command does to Secret Manager."""
-        s = self.settings
-        return SecretAdmin(build_client(s), parent_of(s.project, s.location))
+        return SecretAdmin(build_client(self.settings), parent_of(self.settings))
 
     def show(self, document: object, lines: Sequence[str]) -> None:
         """Print the document with `--json`, else the lines."""
