@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from token_refresh.core.signals import SecurityEvents, parse_set, read_events
-from token_refresh.core.units import DAY
+from token_refresh.core.units import DAY, MINUTE
 from token_refresh.instance.recent import RecentKeys
 from token_refresh.ports import Publisher, SetVerifier
 from token_refresh.settings import Settings
 
 log = logging.getLogger(__name__)
+
+# An unknown key is looked up at once, for issuers rotate; but a flood of made-up ones is no reason to ask each time.
+KEY_LOOKUPS: Final = (10, MINUTE)
 
 
 class SecurityEventReceiver:

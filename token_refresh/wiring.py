@@ -179,12 +179,14 @@ class Parts:
     def security_events(self) -> SecurityEventReceiver:
         """Return the receiver of security event tokens; raises `BadEnvironment` when it would refuse all of them."""
         from token_refresh.adapters.security_events import JwksVerifier
-        from token_refresh.risc import SecurityEventReceiver
+        from token_refresh.instance.recent import Limit
+        from token_refresh.risc import KEY_LOOKUPS, SecurityEventReceiver
 
         s = self.settings
         if not s.risc_audiences:
             raise BadEnvironment("RISC_AUDIENCES is unset: name the client ids that the tokens are meant for")
-        verifier = JwksVerifier(s.risc_jwks_url, s.http_timeout, time.monotonic)
+        lookups = Limit(*KEY_LOOKUPS, time.monotonic)
+        verifier = JwksVerifier(s.risc_jwks_url, s.http_timeout, lambda: not lookups.take())
         return SecurityEventReceiver(verifier, self.publisher, s, time.time)
 
     @part

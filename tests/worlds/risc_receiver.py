@@ -11,7 +11,8 @@ from flask import Flask, Response, request
 from tests.fakes.instance import FakePublisher, FrozenClock
 from tests.worlds.issuer import KEYS, Issuer
 from token_refresh.adapters.security_events import JwksVerifier
-from token_refresh.risc import SecurityEventReceiver
+from token_refresh.instance.recent import Limit
+from token_refresh.risc import KEY_LOOKUPS, SecurityEventReceiver
 from token_refresh.settings import Settings
 from token_refresh.web.risc import handle_risc
 
@@ -27,7 +28,8 @@ class RiscWorld:
         self.clock = FrozenClock(time.time())
         self.publisher = FakePublisher()
         settings = Settings(project="p", risc_audiences=("client-1", "client-2"), risc_issuer=ISSUER)
-        verifier = JwksVerifier(issuer.url, 5, self.clock)
+        lookups = Limit(*KEY_LOOKUPS, self.clock)
+        verifier = JwksVerifier(issuer.url, 5, lambda: not lookups.take())
         receiver = SecurityEventReceiver(verifier, self.publisher, settings, self.clock)
         app = Flask("risc")
         app.add_url_rule("/", view_func=lambda: handle_risc(request, receiver), methods=["GET", "POST"])
