@@ -31,12 +31,12 @@ _MOST_LOOKS: Final = 99
 def handle_consent(request: Request, reconsent: Reconsent, pages: Pages) -> Response:
     """Answer ``GET`` and ``POST /consent/<connection>``, ``GET /callback`` and ``GET /done/<connection>``."""
     asker = reconsent.asker
-    consent, done = _CONSENT.fullmatch(request.path), _DONE.fullmatch(request.path)
+    consent, callback, done = (path.fullmatch(request.path) for path in (_CONSENT, _CALLBACK, _DONE))
     if len(request.query_string) > _LONGEST_QUERY:
         return _refuse("too_long", pages, asker)
     if consent and request.method == "POST":
         return _post(request, consent[1], reconsent, pages)
-    if consent or done or _CALLBACK.fullmatch(request.path):
+    if consent or done or callback:
         allowed = "GET, HEAD, POST" if consent else "GET, HEAD" if done else "GET"
         if request.method not in allowed.split(", "):
             response = _refuse("no_method", pages, asker)
@@ -47,7 +47,7 @@ def handle_consent(request: Request, reconsent: Reconsent, pages: Pages) -> Resp
     if done:
         look = request.args.get("look", 0, int)
         return _render(reconsent.done(done[1], request.cookies, min(max(look, 0), _MOST_LOOKS)), pages)
-    if _CALLBACK.fullmatch(request.path):
+    if callback:
         return _render(reconsent.finish(list(request.args.items(multi=True)), request.cookies), pages)
     return _refuse("no_page", pages, asker)
 
@@ -93,8 +93,7 @@ def _render(result: Page | Redirect, pages: Pages) -> Response:
             target = facts.get("authorization_url") or facts.get("action")
             form_to = target if isinstance(target, str) else None
             script = "done" if facts.get("next_look") is not None else ""
-            html = pages.text(view, facts)
-            response = pages.respond(html, status=status, form_to=form_to or None, script=script)
+            response = pages.respond(pages.text(view, facts), status=status, form_to=form_to or None, script=script)
             if result.cookie:
                 _set(response, result.cookie)
             if result.retry_after:

@@ -78,9 +78,5 @@ def is_same_site(request: Request, *, is_null_ours: bool = False) -> bool:
     origin = request.headers.get("Origin")
     if origin == "null":
         return is_null_ours
-    return origin is None or is_own_origin(origin, request)  # not sent: not a browser's form
-
-
-def is_own_origin(origin: str, request: Request) -> bool:
-    """Tell whether an `Origin` is that of the page that was asked for."""
-    return urlsplit(origin).netloc in (request.host, request.headers.get("X-Forwarded-Host"))
+    # Not sent: not a browser's form.
+    return origin is None or urlsplit(origin).netloc in (request.host, request.headers.get("X-Forwarded-Host"))

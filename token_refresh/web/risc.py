@@ -33,6 +33,4 @@ def handle_risc(request: Request, receiver: SecurityEventReceiver) -> Response:
         response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
         return response
     # RFC 8935, section 2.2: without a body.
-    response = Response(b"", 202)
-    protect(response)
-    return response
+    return protect(Response(b"", 202))

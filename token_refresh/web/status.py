@@ -20,9 +20,9 @@ from urllib.parse import urlencode
 from flask import Request, Response
 
 from token_refresh.core.overview.listing import Query, parse_query, select
-from token_refresh.errors import PublishError, StoreDenied, StoreError
+from token_refresh.errors import PublishError, StoreError
 from token_refresh.overview import View
-from token_refresh.web.responses import is_own_origin, json_answer, method_not_allowed, plain, protect, wants_json
+from token_refresh.web.responses import is_same_site, json_answer, method_not_allowed, plain, protect, wants_json
 from token_refresh.web.status_view import StatusView
 
 # s: a list that takes longer is streamed after the page's head, so that there is something to see.
@@ -51,8 +51,7 @@ class StatusPage:
         except StoreError as fault:
             if wants_json(request):
                 return json_answer({"error": "unavailable", "message": f"the connections cannot be read: {fault}"}, 503)
-            body = self._view.fault(fault, is_forbidden=isinstance(fault, StoreDenied))
-            return self._view.page(body, status=503)
+            return self._view.page(self._view.fault(fault), status=503)
 
     def _show_json(self, request: Request) -> Response:
         query, name, view = _query(request), request.args.get("connection", ""), request.args.get("view", "")
@@ -84,18 +83,14 @@ class StatusPage:
         looking = self._pool.submit(self._look)
         with suppress(StillLooking):
             looking.result(_HEAD_AFTER)
-        return self._view.page(self._rows(looking, query, request))
-
-    def _rows(self, looking: Future[View], query: Query, request: Request) -> Iterator[str]:
         requested, opened = request.args.get("requested"), request.args.get("open", "")
+        return self._view.page(self._rows(looking, query, requested, opened))
 
-        def stream() -> Iterator[str]:
-            try:
-                yield self._view.body(looking.result(), query, requested=requested, opened=opened)[0]
-            except StoreError as fault:
-                yield self._view.fault(fault, is_forbidden=isinstance(fault, StoreDenied))
-
-        return stream()
+    def _rows(self, looking: Future[View], query: Query, requested: str | None, opened: str) -> Iterator[str]:
+        try:
+            yield self._view.body(looking.result(), query, requested=requested, opened=opened)[0]
+        except StoreError as fault:
+            yield self._view.fault(fault)
 
     def _look(self, *, may_be_old: bool = False) -> View:
         return self._overview.look(may_be_old=may_be_old, seconds=_READING)
@@ -119,8 +114,7 @@ class StatusPage:
         response = Response(status=303)
         kept = {k: v for k, v in request.args.items() if k != "requested"}
         response.headers["Location"] = "?" + urlencode({**kept, "requested": name})
-        protect(response)
-        return response
+        return protect(response)
 
     def _may_ask(self, request: Request, name: str) -> bool:
         """Refuse what another site's page makes a browser send (cross-site request forgery).
@@ -132,9 +126,7 @@ class StatusPage:
         has_bearer = request.headers.get("Authorization", "").lower().startswith("bearer ")
         if site is None and origin is None and (request.is_json or has_bearer):
             return True
-        if site is not None and site not in ("same-origin", "none"):
-            return False
-        if site is None and origin is not None and not is_own_origin(origin, request):
+        if not is_same_site(request):
             return False
         if self._actions is not None:
             return self._actions.allows(request.form.get("action", ""), name)

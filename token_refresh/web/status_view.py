@@ -41,6 +41,7 @@ from token_refresh.core.overview.place import (
     build_secret_url,
 )
 from token_refresh.core.overview.row import Row, Standing
+from token_refresh.errors import StoreDenied, StoreError
 from token_refresh.overview import Overview, View
 from token_refresh.ports import ActionTokens
 from token_refresh.web.pages import Pages
@@ -101,10 +102,10 @@ class StatusView:
     def body(self, view: View, query: Query, *, requested: str | None, opened: str) -> tuple[str, str]:
         """Return the HTML of everything below the page's head, and a digest that changes with what it says."""
         place, rules = self.overview.place, self.overview.rules
-        facts: dict[str, object]
         if not view.rows:
-            facts = {"steps": build_first_steps(place), "redirect_uri": self.redirect_uri}
-            html = self.pages.text("status_empty", facts)
+            html = self.pages.text(
+                "status_empty", {"steps": build_first_steps(place), "redirect_uri": self.redirect_uri}
+            )
             return html, _digest(html, self.clock())
         listing = build_listing(view.rows, query)
         silent = is_silent(view.rows, view.at, rules.run_every)
@@ -151,11 +152,10 @@ class StatusView:
         """Return the HTML of the versions of a connection's secrets."""
         return self.pages.text("status_history", {"history": self.overview.history(name)})
 
-    def fault(self, fault: Exception, *, is_forbidden: bool) -> str:
+    def fault(self, fault: StoreError) -> str:
         """Return the HTML that says why there is nothing to show."""
-        place = self.overview.place
-        facts = {"fault": str(fault), "is_forbidden": is_forbidden, "command": build_grant_command(place)}
-        return self.pages.text("status_fault", facts)
+        facts = {"fault": str(fault), "is_forbidden": isinstance(fault, StoreDenied)}
+        return self.pages.text("status_fault", {**facts, "command": build_grant_command(self.overview.place)})
 
     def _group(self, group: Group, query: Query, opened: str) -> dict[str, Any]:
         shared = group.rows[0] if group.incident and group.rows else None
