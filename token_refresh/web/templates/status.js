@@ -120,7 +120,7 @@
     if (one) return;
     const mine = running = new AbortController();
     const query = asked();
-    for (const key of ["requested"]) query.delete(key);
+    query.delete("requested");
     query.set("view", "page");
     query.set("seen", digest);
     content.setAttribute("aria-busy", "true");
