@@ -165,7 +165,8 @@ def test_what_is_known_of_a_connection_and_what_to_type(world: StatusWorld, page
     alice = row(page, "gmail-alice")
     expect(alice.locator(".next")).to_have_text(
         re.compile(
-            r"^Waits for its owner; told (yesterday )?\d\d:\d\d, reminder .*\. Next try of the old grant: .*:\d\d\.$"
+            r"^Waits for its owner; told (yesterday |\d+ \w+ )?\d\d:\d\d, reminder .*\. "
+            r"Next try of the old grant: .*:\d\d\.$"
         )
     )
     alice.get_by_text("Details").click()
