@@ -152,7 +152,7 @@ class Overview:
 
     def request_refresh(self, name: str) -> bool:
         """Ask for a refresh of one connection; False when there is none of that name. Raises `PublishError`."""
-        if not any(row.name == name for row in self._latest_rows(name)):
+        if self._find(name) is None:
             return False
         self._publisher.request_refresh({"connections": [name], "force": True})
         return True

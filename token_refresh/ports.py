@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from token_refresh.core.connection import SecretRecord
-from token_refresh.core.grant import Grant, RefreshTokenGrant
+from token_refresh.core.grant import RefreshTokenGrant
 from token_refresh.core.http import HttpReply, HttpRequest
 from token_refresh.core.incident.events import Event
 from token_refresh.core.provider.definition import Provider
@@ -132,7 +132,7 @@ class CodeEndpoint(Protocol):
 class Revoker(Protocol):
     """The revocation endpoint (RFC 7009)."""
 
-    def check(self, provider: Provider, grant: Grant | None) -> RefreshTokenGrant:
+    def check(self, request: TokenRequest) -> RefreshTokenGrant:
         """Return the grant as one that can be revoked; nothing is sent. Raises `Misconfigured`."""
 
     def revoke(self, request: TokenRequest, *, access_token: Secret | None) -> Revocation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -135,13 +135,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         else:
             values[f.name] = text.rstrip("/") if name == "CONSENT_URL" else text
     settings = Settings(**values)  # type: ignore[arg-type]  # each value was made for its field
-    _check_key_lengths(environ.get("CONSENT_SIGNING_KEY", ""), problems)
-    _check_notify_urls(environ.get("NOTIFY_URLS", ""), problems)
-    _check_forms(environ, problems)
-    for check in _CHECKS:
-        problem = check(settings)
-        if problem:
-            problems.append(problem)
+    problems += filter(None, _faults(settings, environ))
     if problems:
         raise BadEnvironment("the environment is wrong: " + "; ".join(problems))
     return settings
@@ -165,33 +159,30 @@ def _warnings(name: str, text: str, problems: list[str]) -> tuple[float, ...]:
         return ()
 
 
-def _check_key_lengths(text: str, problems: list[str]) -> None:
-    if any(0 < len(key.strip()) < _SHORTEST_KEY for key in text.splitlines()):
-        problems.append(
-            f"CONSENT_SIGNING_KEY has a key of fewer than {_SHORTEST_KEY} characters: one a line, each random"
-        )
-
-
-def _check_notify_urls(text: str, problems: list[str]) -> None:
-    lines = enumerate(map(str.strip, text.splitlines()), 1)
+def _faults(s: Settings, environ: Mapping[str, str]) -> Iterator[str | None]:
+    """Yield what is wrong with values that can be read, alone or beside each other."""
+    if any(0 < len(key.strip()) < _SHORTEST_KEY for key in environ.get("CONSENT_SIGNING_KEY", "").splitlines()):
+        yield f"CONSENT_SIGNING_KEY has a key of fewer than {_SHORTEST_KEY} characters: one a line, each random"
+    lines = enumerate(map(str.strip, environ.get("NOTIFY_URLS", "").splitlines()), 1)
     odd = [str(n) for n, line in lines if line and line[0] != "#" and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", line)]
     if odd:  # a line may hold a password: its number must do
-        problems.append(f"NOTIFY_URLS: no URL in line {', '.join(odd)}")
-
-
-def _check_forms(environ: Mapping[str, str], problems: list[str]) -> None:
+        yield f"NOTIFY_URLS: no URL in line {', '.join(odd)}"
     for name, (pattern, fault) in _FORMS.items():
         text = environ.get(name, "").strip()
         if text and not re.fullmatch(pattern, text):
-            problems.append(f"{name} {fault}")
-
-
-def _check_consent(s: Settings) -> str | None:
-    return _check_url("CONSENT_URL", s.consent_url, is_base=True) if s.consent_url else None
-
-
-def _check_jwks(s: Settings) -> str | None:
-    return _check_url("RISC_JWKS_URL", s.risc_jwks_url)  # who answers there decides whose events count
+            yield f"{name} {fault}"
+    yield _check_url("RISC_JWKS_URL", s.risc_jwks_url)  # who answers there decides whose events count
+    if s.consent_url:
+        yield _check_url("CONSENT_URL", s.consent_url, is_base=True)
+        if not s.consent_signing_key:
+            yield "CONSENT_URL is set and CONSENT_SIGNING_KEY is not: set both"
+    shortest = _LEASE_TIMEOUTS * s.http_timeout
+    is_number = not math.isnan(s.http_timeout + s.lease_seconds)  # else it was said already
+    if is_number and not shortest <= s.lease_seconds <= _LONGEST_LEASE:
+        yield (
+            f"LEASE_SECONDS must be between 4 x HTTP_TIMEOUT ({shortest:g}) and {_LONGEST_LEASE}, "
+            f"not {s.lease_seconds:g}"
+        )
 
 
 def _check_url(name: str, text: str, *, is_base: bool = False) -> str | None:
@@ -205,28 +196,3 @@ def _check_url(name: str, text: str, *, is_base: bool = False) -> str | None:
     if not host or not (url.scheme == "https" or (url.scheme == "http" and host in _LOOPBACK)):
         return f"{name} must be https (http only for loopback)"
     return None
-
-
-def _check_key(s: Settings) -> str | None:
-    if s.consent_url and not s.consent_signing_key:
-        return "CONSENT_URL is set and CONSENT_SIGNING_KEY is not: set both"
-    return None
-
-
-def _check_lease(s: Settings) -> str | None:
-    if math.isnan(s.http_timeout + s.lease_seconds):  # said already
-        return None
-    if not _LEASE_TIMEOUTS * s.http_timeout <= s.lease_seconds <= _LONGEST_LEASE:
-        return (
-            f"LEASE_SECONDS must be between 4 x HTTP_TIMEOUT ({_LEASE_TIMEOUTS * s.http_timeout:g}) and "
-            f"{_LONGEST_LEASE}, not {s.lease_seconds:g}"
-        )
-    return None
-
-
-_CHECKS: Final[tuple[Callable[[Settings], str | None], ...]] = (
-    _check_jwks,
-    _check_consent,
-    _check_key,
-    _check_lease,
-)

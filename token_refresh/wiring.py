@@ -104,7 +104,7 @@ class Parts:
             monotonic=time.monotonic,
         )
         runner = build_runner(outside, self.providers, self.settings)
-        on_termination(runner.saver.end, lambda: runner.unsaved.all().values())
+        on_termination(runner.saver.end, runner.unsaved.all)
         return runner
 
     @part

@@ -43,9 +43,9 @@ def assemble(  # noqa: PLR0913, PLR0917 - what an instance is made of
     runner = build_runner(store, endpoint, publisher, watch, providers=PROVIDERS, settings=SETTINGS)
     remember = runner.unsaved.remember
 
-    def remember_here(secret_id: str, reply: Reply) -> None:
+    def remember_here(reply: Reply) -> None:
         reply.lock = Lock(sleep)  # type: ignore[assignment]
-        remember(secret_id, reply)
+        remember(reply)
 
     runner.unsaved.remember = remember_here  # type: ignore[method-assign]
     leases = Leases(store, SETTINGS, clock, f"{CONSENT_HOLDER}{name}-")
@@ -59,7 +59,7 @@ def assemble(  # noqa: PLR0913, PLR0917 - what an instance is made of
         return saver.put(connection, NewGrant(ticket, redeem().encode(), Account(), 0, rotates=True))
 
     def end() -> None:
-        for reply in runner.unsaved.all().values():
+        for reply in runner.unsaved.all():
             runner.saver.end(reply)
 
     return Parts(runner, consent, end)

@@ -45,7 +45,7 @@ def throws_away(saver: Saver, reply: Reply) -> Attempt:
     except (StoreError, Busy, Superseded):
         return _save_refresh_token(saver, reply)
     except Exception:
-        saver.unsaved.forget(reply.secret_id, reply)
+        saver.unsaved.forget(reply)
         raise
     return saver._finish(reply)
 

@@ -122,14 +122,14 @@ class FakeRevoker(Revoker):
         self.takes: Callable[[], object] = lambda: None
         self.revoked: list[tuple[str, str | None]] = []
 
-    def check(self, provider: Provider, grant: Grant | None) -> RefreshTokenGrant:  # noqa: ARG002
+    def check(self, request: TokenRequest) -> RefreshTokenGrant:
         if self.impossible:
             raise self.impossible
-        assert isinstance(grant, RefreshTokenGrant)
-        return grant
+        assert isinstance(request.grant, RefreshTokenGrant)
+        return request.grant
 
     def revoke(self, request: TokenRequest, *, access_token: Secret | None) -> Revocation:
-        grant = self.check(request.provider, request.grant)
+        grant = self.check(request)
         self.takes()
         self.revoked.append((grant.refresh_token.reveal(), access_token.reveal() if access_token else None))
         return self.answer

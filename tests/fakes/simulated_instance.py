@@ -67,7 +67,7 @@ class Instance:
     @property
     def unsaved(self) -> dict[str, str]:
         """Return the new refresh tokens of which the only copy may be here."""
-        replies = self.runner.unsaved.all().values()
+        replies = self.runner.unsaved.all()
         return {r.name: t.reveal() for r in replies if (t := r.refreshed.refresh_token)}
 
     def run(self, trigger: Trigger) -> None:

@@ -30,7 +30,7 @@ from token_refresh.core.token_endpoint.outcome import Refreshed
 from token_refresh.core.trigger import Trigger, parse_trigger
 from token_refresh.errors import BadRequest
 from token_refresh.run.report import Report
-from token_refresh.run.run import Run
+from token_refresh.run.run import Claims, Run
 from token_refresh.run.visit import Visit
 from token_refresh.settings import Settings
 
@@ -125,7 +125,8 @@ def test_the_rows_of_an_answer_have_the_fields_that_are_written() -> None:
     status = Status(State.REJECTED, "invalid_client", 1, next_attempt_at=2)
     visit = Visit(ALICE, Situation("alice", 0), wait(Outcome.REJECTED, "invalid_client"), message="why")
     margins = Margins(900, 0, cannot_keep_fresh=True)
-    report = Report(Run(Trigger(), 0, 60), [visit], lambda _: status, lambda _, __: margins, Settings(), destroyed=1)
+    run = Run(Trigger(), 0, 60, Claims())
+    report = Report(run, [visit], lambda _: status, lambda _, __: margins, Settings(), destroyed=1)
     document = report.document()
     written = document["connections"]
     assert isinstance(written, list)

@@ -83,9 +83,9 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         world.scan()
 
 
-# The first two fail without `Leases.is_ours` (what is released is somebody else's lease), the third without the look
-# at `Reply.is_outdone`. The last has not been seen to fail without one guard alone, and neither has a grant been lost
-# at the first: its look by number and its look at the lease's end are each enough.
+# The first two fail where `Leases.give_back` asks for no holder (what is released is somebody else's lease), the third
+# without the look at `Reply.is_outdone`. The last has not been seen to fail without one guard alone, and neither has a
+# grant been lost at the first: its look by number and its look at the lease's end are each enough.
 FREEZES = {
     "before-the-exchange": Fault("AccessSecretVersion", "before-the-exchange-refresh-token", calls=(2,)),
     "before-the-access-token": Fault("AddSecretVersion", "before-the-access-token-access-token", calls=(1,)),

@@ -10,7 +10,6 @@ import pytest
 
 from tests.fakes.instance import FrozenClock
 from tests.worlds.pool import NEVER, Stage, nothing
-from token_refresh.instance.claims import Claims
 from token_refresh.instance.crew import Alone, Crew, Threads
 from token_refresh.instance.lanes import Task
 from token_refresh.instance.ledger import Ledger
@@ -18,6 +17,7 @@ from token_refresh.instance.pace import Paces
 from token_refresh.instance.pool import Pool
 from token_refresh.instance.quota import Priority, Quota
 from token_refresh.instance.unsaved import UnsavedReplies
+from token_refresh.run.run import Claims
 
 
 def test_a_thread_that_one_run_frees_goes_to_another_whose_own_task_is_slow() -> None:

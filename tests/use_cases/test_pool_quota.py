@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import pytest
@@ -87,14 +88,16 @@ def test_each_task_is_charged_for_its_own_writes_whatever_runs_beside_it() -> No
     assert stage.now - 1e6 == pytest.approx(60 - 10, abs=4), "sixty writes in all"
 
 
+@dataclass
 class Reply:
-    is_failing = False
+    secret_id: str
+    is_failing: bool = False
 
 
 def test_while_a_token_cannot_be_stored_others_are_spent_one_at_a_time() -> None:
     stage = Stage(threads=8)
-    stage.unsaved.remember("x", Reply())
-    stage.unsaved.note_failure("x")
+    stage.unsaved.remember(reply := Reply("x"))
+    stage.unsaved.note_failure(reply)
     tasks = [stage.task(f"{n}", 1, host=f"h{n}", single=True) for n in range(4)]
     stage.time.play(stage.run(*tasks, *(stage.task(f"kept-{n}", 1, host="g") for n in range(2))))
     assert [stage.began[f"{n}"] for n in range(4)] == [0, 1, 2, 3]
@@ -104,8 +107,8 @@ def test_while_a_token_cannot_be_stored_others_are_spent_one_at_a_time() -> None
 def test_once_a_second_one_cannot_be_stored_none_is_spent_in_this_run() -> None:
     stage = Stage(threads=8)
     for name in ("x", "y"):
-        stage.unsaved.remember(name, Reply())
-        stage.unsaved.note_failure(name)
+        stage.unsaved.remember(reply := Reply(name))
+        stage.unsaved.note_failure(reply)
     told: list[str] = []
     tasks = [stage.task(f"{n}", 1, host=f"h{n}", single=True) for n in range(4)]
     stage.time.play(stage.run(*tasks, stage.task("kept", 1, host="g"), hand_over=told.append))

@@ -26,7 +26,7 @@ def deny_adds(world: RunWorld, times: int = -1) -> None:
 
 
 def end_process(world: RunWorld) -> None:
-    for reply in world.runner.unsaved.all().values():
+    for reply in world.runner.unsaved.all():
         world.runner.saver.end(reply)
 
 

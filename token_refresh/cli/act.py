@@ -14,7 +14,7 @@ import click
 
 from token_refresh.cli.service import call
 from token_refresh.cli.session import UNREACHABLE, Session, Stop, command, write_moment, write_table
-from token_refresh.connections.directory import find_connection
+from token_refresh.connections.directory import Directory
 from token_refresh.core.overview.row import Row, Standing
 from token_refresh.core.status import Outcome
 from token_refresh.errors import StoreDenied
@@ -129,7 +129,7 @@ def _time_of(connection: dict[str, Any]) -> float | None:
 def _require(session: Session, name: str) -> None:
     """Make sure that there is a connection of that name, as far as one may look."""
     with suppress(StoreDenied):
-        if find_connection(session.parts.store, name) is None:
+        if Directory(session.parts.store).find(name) is None:
             raise Stop(f"there is no connection {name}: token-refresh list")
 
 

@@ -26,8 +26,24 @@ class Directory:
         return mark_name_clashes(connections)
 
     def find(self, name: str) -> Connection | None:
-        """Find a connection by its name; None when there is none. Raises `StoreError`."""
-        return find_connection(self.store, name)
+        """Find the secret that declares a connection: the one with the suffix is it, else the bare one (contract 2).
+
+        One read of metadata, and two where the secret has the bare name. None when there is none. Raises `StoreError`.
+        """
+        denied: StoreDenied | None = None
+        for secret_id in filter(is_secret_id, (name + SUFFIX, name)):
+            try:
+                connection = parse_connection(self.store.get(secret_id))
+            except SecretMissing:
+                continue
+            except StoreDenied as fault:  # as a secret reads that is not there
+                denied = denied or fault
+                continue
+            if connection and connection.name == name:
+                return connection
+        if denied:
+            raise denied
+        return None
 
     def check_access_token_secret(self, connection: Connection, *, is_ours: bool) -> None:
         """Make sure that the access token overwrites no grant and no client registration.
@@ -46,27 +62,6 @@ class Directory:
                 self._unreserved.add(secret_id)
         if why:
             raise Misconfigured(why)
-
-
-def find_connection(store: SecretStore, name: str) -> Connection | None:
-    """Find the secret that declares a connection: the one with the suffix is it, else the bare one (contract 2).
-
-    One read of metadata, and two where the secret has the bare name. None when there is none. Raises `StoreError`.
-    """
-    denied: StoreDenied | None = None
-    for secret_id in filter(is_secret_id, (name + SUFFIX, name)):
-        try:
-            connection = parse_connection(store.get(secret_id))
-        except SecretMissing:
-            continue
-        except StoreDenied as fault:  # as a secret reads that is not there
-            denied = denied or fault
-            continue
-        if connection and connection.name == name:
-            return connection
-    if denied:
-        raise denied
-    return None
 
 
 def mark_name_clashes(connections: Iterable[Connection]) -> list[Connection]:

@@ -15,7 +15,7 @@ from token_refresh.connections.swap import swap
 from token_refresh.connections.unwritten import Unwritten
 from token_refresh.core.access_token import AccessTokenFacts
 from token_refresh.core.connection import CONSENTS, LEASE, STATUS, Connection, SecretRecord
-from token_refresh.core.incident.events import Event, EventType, build_event_id
+from token_refresh.core.incident.events import EventType, build_event_id
 from token_refresh.core.incident.incident import (
     announce_unwritten,
     build_event,
@@ -113,8 +113,7 @@ class Incidents:
         """
         left = status
         for event_id in status.owed:
-            event = self._build(event_id, connection, status, facts, description, affected)
-            if not self.publish(event):
+            if not self.publish(event_id, connection, status, facts, description, affected):
                 break
             left = settle(left, event_id)
         kept = None if left.state == State.HEALTHY and not left.owed else left
@@ -149,7 +148,7 @@ class Incidents:
         ended = recover(status, now)
         published: set[str] = set()
         for event_id in ended.owed:
-            if not self.publish(self._build(event_id, connection, ended, facts)):
+            if not self.publish(event_id, connection, ended, facts):
                 break
             published.add(event_id)
         untold = tuple(i for i in ended.owed if i not in published)
@@ -198,13 +197,31 @@ class Incidents:
         status = replace(
             status or Status(State.HEALTHY, State.HEALTHY, now), version=version, message=_words_of_end(end, now)
         )
-        if not self.publish(self._build(event_id, connection, status, facts)):
+        if not self.publish(event_id, connection, status, facts):
             self.write(connection, owe(status, event_id))
 
-    def publish(self, event: Event) -> bool:
-        """Publish an event, if this instance has not yet, and log it; False when the topic did not take it."""
-        if event.id in self._told:
+    def publish(  # noqa: PLR0913, PLR0917 - an event's data has many sources
+        self,
+        event_id: str,
+        connection: Connection,
+        status: Status,
+        facts: AccessTokenFacts | None,
+        description: str | None = None,
+        affected: Sequence[str] = (),
+    ) -> bool:
+        """Publish the event of this id, if this instance has not yet, and log it; False: the topic did not take it."""
+        if event_id in self._told:
             return True
+        event = build_event(
+            event_id,
+            connection,
+            status,
+            now=self.clock(),
+            facts=facts,
+            consent_url=self.links.url(connection.name, connection.consents),
+            error_description=description,
+            affected=affected,
+        )
         try:
             self.publisher.publish(event)
         except PublishError as fault:
@@ -239,30 +256,10 @@ class Incidents:
             left = owe(rename(left, event_id, shared), shared)
         self.unwritten.keep(connection, left)  # before its events are published, as it would be written
         for event_id in left.owed:
-            if self.publish(self._build(event_id, connection, left, facts, description, affected)):
+            if self.publish(event_id, connection, left, facts, description, affected):
                 left = settle(left, event_id)
         self.unwritten.keep(connection, left)
         return connection
-
-    def _build(  # noqa: PLR0913, PLR0917 - an event's data has many sources
-        self,
-        event_id: str,
-        connection: Connection,
-        status: Status,
-        facts: AccessTokenFacts | None,
-        description: str | None = None,
-        affected: Sequence[str] = (),
-    ) -> Event:
-        return build_event(
-            event_id,
-            connection,
-            status,
-            now=self.clock(),
-            facts=facts,
-            consent_url=self.links.url(connection.name, connection.consents),
-            error_description=description,
-            affected=affected,
-        )
 
 
 def _words_of_end(end: float, now: float) -> str:

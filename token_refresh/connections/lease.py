@@ -14,7 +14,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from token_refresh.connections.swap import swap
@@ -34,8 +34,8 @@ class Held:
     """A lease of ours, and what is to be written when it is given back.
 
     `before` is the lease that was there; `version` the one to exchange next. `maybe_spent`: the token may be spent, so
-    the lease is ended and not released, and the next holder knows. `changes` are other annotations that ride along,
-    and so is what `on_return` makes of the secret as it is then; it may also name another lease to leave.
+    the lease is ended and not released, and the next holder knows. `on_return` says which other annotations ride
+    along, of the secret as it is then; it may also name another lease to leave.
     """
 
     connection: Connection
@@ -48,7 +48,6 @@ class Held:
     is_over: bool = False  # no more to be renewed
     is_given_back: bool = False
     is_settled: bool = True  # else it is given back as it was found: an abandoned one must go on telling of its doubt
-    changes: dict[str, str | None] = field(default_factory=dict)
     on_return: Callable[[SecretRecord], Mapping[str, str | None]] = lambda _: {}
 
 
@@ -181,10 +180,10 @@ class Leases:
 
         def notes(record: SecretRecord) -> dict[str, str | None]:
             lease = None if left == Lease() else render_lease(left)
-            return {**held.changes, LEASE: lease, **held.on_return(record)}
+            return {LEASE: lease, **held.on_return(record)}
 
         try:
-            record = swap(self.store, held.connection.record, notes, lambda r: self.is_ours(held, r))
+            record = swap(self.store, held.connection.record, notes, lambda r: lease_of(r).holder == held.lease.holder)
         except Exception as fault:  # noqa: BLE001 - it ends by itself
             said = fault if isinstance(fault, StoreError) else type(fault).__name__
             log.warning("could not release the lease of %s: %s", held.connection.secret_id, said)
@@ -197,11 +196,6 @@ class Leases:
         """End the lease now, without releasing it: the instance goes, and its token may be spent."""
         held.is_unsaved, held.is_given_back, held.maybe_spent = False, False, True
         self.give_back(held)
-
-    @staticmethod
-    def is_ours(held: Held, record: SecretRecord) -> bool:
-        """Tell whether the secret still carries this lease."""
-        return lease_of(record).holder == held.lease.holder
 
 
 def _require_awake(record: SecretRecord) -> None:

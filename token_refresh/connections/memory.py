@@ -16,6 +16,7 @@ from token_refresh.core.access_token import AccessTokenFacts, parse_facts
 from token_refresh.core.connection import ACCESS_TOKEN, Connection
 from token_refresh.core.grant import Client, PayloadError, parse_client
 from token_refresh.core.provider.definition import Provider
+from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.timing import BackOff, Margins, margins
 from token_refresh.errors import Misconfigured, SecretMissing, VersionMissing, VersionUnusable
 from token_refresh.ports import SecretStore
@@ -88,22 +89,19 @@ class Memory:
             self._access_tokens[connection.access_token_secret_id] = before
         return facts
 
-    def newer(self, connection: Connection, known: AccessTokenFacts | None) -> AccessTokenFacts | None:
-        """Read the stored access token again; None where it is not newer than `known`, or cannot be read."""
+    def look_again(self, connection: Connection, situation: Situation) -> Situation | None:
+        """Return the situation with a newer access token; None where none is stored, or it cannot be read."""
         with suppress(Exception):  # then what is known must do
             facts = self.reread(connection)
-            return facts if facts and facts.is_newer_than(known) else None
+            if facts and facts.is_newer_than(situation.facts):
+                found = self.margins(connection, facts)
+                return replace(situation, facts=facts, margin=found.margin, due_at=found.due_at)
         return None
 
-    def has_document(self, connection: Connection) -> bool:
-        """Tell whether the access-token secret holds a document of ours, which no grant can be taken for."""
-        stored = self._access_tokens.get(connection.access_token_secret_id)
-        return stored is not None and stored.facts is not None
-
-    def require_access_token_secret(self, connection: Connection) -> None:
-        """Make sure that there is a place for the access token; raises `Misconfigured`."""
+    def require_place(self, connection: Connection) -> StoredToken:
+        """Return what the access-token secret holds, which must be there; raises `Misconfigured`, `StoreError`."""
         try:
-            self._stored(connection)
+            return self._stored(connection)
         except SecretMissing:
             raise no_place(connection) from None
 

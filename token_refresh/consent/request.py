@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from token_refresh.connections.directory import find_connection
+from token_refresh.connections.directory import Directory
 from token_refresh.connections.memory import find_provider, read_client
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.boundaries import resolve, start_anew
@@ -133,7 +133,7 @@ class Cases:
 
     def find(self, name: str) -> Connection:
         """Find the connection by its name; raises `Refused`, `StoreError`."""
-        connection = find_connection(self.store, name)
+        connection = Directory(self.store).find(name)
         if connection is None:
             raise Refused("no_connection", connection=name)
         return connection

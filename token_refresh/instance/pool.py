@@ -208,7 +208,7 @@ class Pool:
 
     def _may_spend(self) -> bool | None:
         """Tell whether a single-use refresh token may be spent now; None = not any more in this run."""
-        if not self._unsaved.is_failing():
+        if not self._unsaved.failing():
             return True
         may_spend = self._unsaved.may_spend()
         return may_spend and not self._single_use

@@ -17,9 +17,13 @@ from token_refresh.errors import NotNow
 
 
 class UnsavedReply(Protocol):
-    """A reply that is to be stored."""
+    """A reply that is to be stored in a connection secret."""
 
     is_failing: bool
+
+    @property
+    def secret_id(self) -> str:
+        """Return the connection secret's id."""
 
 
 R = TypeVar("R", bound=UnsavedReply)
@@ -38,40 +42,38 @@ class UnsavedReplies(Generic[R]):
     def __contains__(self, secret_id: str) -> bool:
         return secret_id in self._replies
 
-    def all(self) -> dict[str, R]:
+    def all(self) -> list[R]:
         """Return the replies that are to be stored."""
         with self._lock:
-            return dict(self._replies)
+            return list(self._replies.values())
 
-    def remember(self, secret_id: str, reply: R) -> None:
+    def failing(self) -> list[R]:
+        """Return the replies that could not be stored."""
+        return [reply for reply in self.all() if reply.is_failing]
+
+    def remember(self, reply: R) -> None:
         """Remember a reply, before its first add."""
         with self._lock:
-            self._replies[secret_id] = reply
+            self._replies[reply.secret_id] = reply
 
-    def note_failure(self, secret_id: str) -> None:
+    def note_failure(self, reply: R) -> None:
         """Note that a reply could not be stored at the first try."""
         with self._lock:
-            reply = self._replies.get(secret_id)
-            if reply and not reply.is_failing:
+            if reply.secret_id in self._replies and not reply.is_failing:
                 reply.is_failing = True
-                self._failed_in_this_run.add(secret_id)
+                self._failed_in_this_run.add(reply.secret_id)
 
-    def forget(self, secret_id: str, reply: R) -> None:
+    def forget(self, reply: R) -> None:
         """Forget a reply: it is stored, or there is nothing left to store it for."""
         with self._lock:
-            if self._replies.get(secret_id) is reply:
-                del self._replies[secret_id]
-            self._failed_in_this_run.discard(secret_id)
+            if self._replies.get(reply.secret_id) is reply:
+                del self._replies[reply.secret_id]
+            self._failed_in_this_run.discard(reply.secret_id)
 
     def begin_run(self) -> None:
         """Begin a new run: what failed before it stops no other connection."""
         with self._lock:
             self._failed_in_this_run.clear()
-
-    def is_failing(self) -> bool:
-        """Tell whether a reply could not be stored."""
-        with self._lock:
-            return any(r.is_failing for r in self._replies.values())
 
     def may_spend(self) -> bool | None:
         """Tell whether a single-use refresh token may be spent now; None = not any more in this run."""
@@ -92,9 +94,9 @@ class UnsavedReplies(Generic[R]):
                 self._spending -= 1
 
     def _may_spend(self) -> bool | None:
-        failing = [n for n, r in self._replies.items() if r.is_failing]
+        failing = sum(r.is_failing for r in self._replies.values())
         if not failing:
             return True
-        if len(failing) > 1 and self._failed_in_this_run:
+        if failing > 1 and self._failed_in_this_run:
             return None
         return self._spending == 0

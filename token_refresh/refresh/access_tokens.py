@@ -74,7 +74,7 @@ class AccessTokens:
         before = self.memory.remember_access_token(connection, facts, written)
         notes: dict[str, str | None] = {ACCESS_TOKEN: build_annotation(facts)} if connection.is_text else {}
         if held:
-            held.changes |= notes
+            held.on_return = lambda _: notes
             self.leases.give_back(held)
             connection = held.connection
         elif notes:

@@ -40,7 +40,7 @@ class Prepared:
 
     def concluded(self, verdict: Verdict) -> Attempt:
         """Return the attempt that ended with a verdict and no new access token."""
-        return Attempt(self.connection, self.situation, verdict, self.situation.facts)
+        return Attempt(self.connection, self.situation, verdict)
 
     def outdone(self) -> Attempt:
         """Leave it to the next run, which exchanges the newer grant that was stored meanwhile."""
@@ -54,12 +54,17 @@ class Attempt:
     connection: Connection
     situation: Situation
     verdict: Verdict
-    facts: AccessTokenFacts | None = None
+    new: AccessTokenFacts | None = None  # of the access token that was written
     written: int | None = None  # the access-token secret's version
     end: GrantEnd | None = None
     looked_at: float | None = None  # when the end was last looked at
     failed_at_store: bool = False
     overtaken_by: int = 0  # the version of a newer grant, whose access token lies below the one just written
+
+    @property
+    def facts(self) -> AccessTokenFacts | None:
+        """Return what is known of the stored access token."""
+        return self.new or self.situation.facts
 
 
 class Whose(StrEnum):

@@ -102,8 +102,8 @@ class Preparation:
             self.endpoint.check(TokenRequest(connection, self.memory.provider(connection), None, client))
 
     def _check_place(self, connection: Connection) -> None:
-        self.memory.require_access_token_secret(connection)
-        self.directory.check_access_token_secret(connection, is_ours=self.memory.has_document(connection))
+        stored = self.memory.require_place(connection)
+        self.directory.check_access_token_secret(connection, is_ours=stored.facts is not None)
 
     @staticmethod
     def _lowest(connection: Connection, situation: Situation) -> int:

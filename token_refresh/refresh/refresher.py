@@ -23,13 +23,7 @@ from token_refresh.core.state.grant_end import explain_death
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.state.verdict import Verdict, judge, judge_busy
 from token_refresh.core.status import Outcome, lease_of
-from token_refresh.core.token_endpoint.outcome import (
-    GrantDead,
-    Refreshed,
-    TokenOutcome,
-    Unavailable,
-    UnknownOutcome,
-)
+from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed, TokenOutcome, Unavailable, UnknownOutcome
 from token_refresh.errors import Busy, Misconfigured, NotNow, Paused, StoreError
 from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.ports import AccessedVersion, SecretStore, TokenEndpoint
@@ -86,10 +80,10 @@ class Refresher:
             return self._exchange_and_save(prepared, began, until)
         except NotNow as fault:
             verdict = Verdict(Outcome.DEFERRED, fault.reason, situation.status)
-            return Attempt(connection, situation, verdict, situation.facts)
+            return Attempt(connection, situation, verdict)
         except Paused:
             verdict = Verdict(Outcome.PAUSED, "paused", situation.status)
-            return Attempt(replace(connection, paused=True), situation, verdict, situation.facts)
+            return Attempt(replace(connection, paused=True), situation, verdict)
         except Busy:
             lease_seconds, is_unsaved = self.settings.lease_seconds, lease_of(connection.record).unsaved
             judge_in = partial(judge_busy, lease_seconds=lease_seconds, is_unsaved=is_unsaved)
@@ -211,13 +205,8 @@ class Refresher:
         self, connection: Connection, situation: Situation, began: int, judge_in: Callable[[Situation], Verdict]
     ) -> Attempt:
         """Judge with the access token as it is stored now, or not at all if another instance was faster."""
-        facts = self.memory.newer(connection, situation.facts)
-        if facts:
-            margin = self.memory.margins(connection, facts).margin
-            situation = replace(situation, facts=facts, margin=margin)
-            if facts.refreshed_at >= began:
-                return Attempt(
-                    connection, situation, Verdict(Outcome.FRESH, "refreshed_elsewhere", situation.status), facts
-                )
-        situation = replace(situation, now=self.clock())
-        return Attempt(connection, situation, judge_in(situation), situation.facts)
+        newer = self.memory.look_again(connection, situation)
+        if newer and newer.facts and newer.facts.refreshed_at >= began:
+            return Attempt(connection, newer, Verdict(Outcome.FRESH, "refreshed_elsewhere", newer.status))
+        situation = replace(newer or situation, now=self.clock())
+        return Attempt(connection, situation, judge_in(situation))

@@ -61,7 +61,7 @@ class Saver:
         lease = held or Held(prepared.connection, Lease(uuid.uuid4().hex), Lease(), spent)
         payload = render_payload(prepared, refreshed, refreshed.refresh_token, None, now)
         reply = Reply(prepared, refreshed, payload, None, now, lease, seen=spent)
-        self.unsaved.remember(reply.secret_id, reply)
+        self.unsaved.remember(reply)
         # Until it is stored, the next holder must know that the token is spent.
         lease.maybe_spent = True
         # Only now that nothing can lose the reply any more may other calls be made for it.
@@ -92,7 +92,7 @@ class Saver:
         except Superseded:
             return self._drop(reply)
         except SecretMissing as fault:
-            self.unsaved.forget(reply.secret_id, reply)
+            self.unsaved.forget(reply)
             return prepared.concluded(judge_misconfigured(prepared.situation, str(fault)))
         except Busy:
             self._mark(reply)
@@ -100,10 +100,6 @@ class Saver:
         except Exception:  # noqa: BLE001 - said already; it is kept, and tried again
             return self._keep(reply)
         return self._finish(reply)
-
-    def failing(self) -> list[Reply]:
-        """Return the replies that could not be stored."""
-        return [reply for reply in self.unsaved.all().values() if reply.is_failing]
 
     def save_late(self, reply: Reply) -> Attempt | None:
         """Try once more to store a reply; None while it is not stored. The lease is renewed, or given back."""
@@ -115,7 +111,7 @@ class Saver:
             self.leases.give_back(reply.held)
             return dropped
         except SecretMissing:
-            self.unsaved.forget(reply.secret_id, reply)
+            self.unsaved.forget(reply)
             return None
         except Busy:
             log.warning("the new refresh token of %s waits: another holder has its lease", reply.name)
@@ -164,7 +160,7 @@ class Saver:
                 raise
             except Exception as fault:
                 self._say(reply, fault)
-                self.unsaved.note_failure(reply.secret_id)
+                self.unsaved.note_failure(reply)
                 was_frozen = not until and reply.held.lease.until <= self.clock()  # the add may have taken effect
                 until = until or reply.held.lease.until  # a holder that was slow has got the lease again by now
                 if isinstance(fault, Busy) or not was_frozen and self.clock() + delay >= until:
@@ -230,7 +226,7 @@ class Saver:
 
     def _note_stored(self, reply: Reply) -> None:
         """Note that a reply is stored: its lease may be released, naming the version to exchange next."""
-        self.unsaved.forget(reply.secret_id, reply)
+        self.unsaved.forget(reply)
         held = reply.held
         held.version, held.maybe_spent, held.is_unsaved = reply.top, False, False
 
@@ -252,8 +248,7 @@ class Saver:
             extra={"json_fields": {"event": "rotated_token_not_saved", "connection": reply.name}},
         )
         situation = replace(reply.prepared.situation, facts=None, now=self.clock())
-        attempt = reply.prepared.concluded(judge(situation, Unavailable(NOT_SAVED)))
-        return replace(attempt, facts=reply.prepared.situation.facts)
+        return reply.prepared.concluded(judge(situation, Unavailable(NOT_SAVED)))
 
     def _renew(self, reply: Reply) -> None:
         """Renew the mark before the reply is tried: a try may take longer than the run waits for it."""

@@ -11,7 +11,6 @@ from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Leases
 from token_refresh.connections.memory import Memory
 from token_refresh.core.provider.definition import Provider
-from token_refresh.instance.claims import Claims
 from token_refresh.instance.crew import Alone, Crew, Threads
 from token_refresh.instance.pace import Paces
 from token_refresh.instance.paced_store import PacedStore
@@ -27,6 +26,7 @@ from token_refresh.refresh.save import Saver
 from token_refresh.run.choice import Chooser
 from token_refresh.run.clean import Janitor
 from token_refresh.run.revoke import Revocations
+from token_refresh.run.run import Claims
 from token_refresh.run.runner import Runner
 from token_refresh.run.verdicts import Verdicts
 from token_refresh.run.visit import Visitor

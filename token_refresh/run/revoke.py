@@ -8,7 +8,7 @@ reminder, no probe follows; a newer version of the connection secret ends it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from token_refresh.connections.directory import Directory
@@ -49,7 +49,7 @@ class Revocations:
         visit = self.visitor.look(connection, trigger)
         try:
             prepared = self.preparation.prepare(connection, visit.situation)
-            self.revoker.check(prepared.request.provider, prepared.request.grant)
+            self.revoker.check(prepared.request)
             if trigger.dry_run:
                 return visit.left(Outcome.PLANNED, "revoke", self._words(connection, prepared.request.grant))
             with self.leases.held(connection, prepared.version.number) as held:
@@ -74,11 +74,12 @@ class Revocations:
             said = f"the provider has not confirmed ({ended.reason}): nothing was changed, try again"
             return visit.left(Outcome.UNAVAILABLE, ended.reason, said)
         held.version, held.is_settled = version.number, True
-        situation = replace(visit.situation, version=version.number, now=self.clock())
+        situation = replace(visit.situation, version=version.number, facts=None, now=self.clock())
         verdict = judge_revoked(situation)
         assert verdict.status  # noqa: S101 - a revocation always has one
         # The facts of a bare access token tell of nothing any more.
-        held.changes |= {STATUS: render_status(verdict.status), ACCESS_TOKEN: None}
+        status = render_status(verdict.status)
+        held.on_return = lambda _: {STATUS: status, ACCESS_TOKEN: None}
         log.info("the grant of %s was revoked at the provider", connection.name)
         self._destroy_access_tokens(connection)
         attempt = Attempt(connection, situation, replace(verdict, message=self._words(connection, request.grant)))
@@ -115,20 +116,15 @@ class Revocations:
 
     def _words(self, connection: Connection, grant: Grant | None) -> str:
         """Name the other connections of the same client and account: a provider may have ended them, too."""
-        if connection.subject is None and isinstance(grant, RefreshTokenGrant):
-            connection = replace(connection, subject=grant.sub)
         try:
-            others = self._same_account(connection, self.directory.list())
+            listed = self.directory.list()
         except StoreError:
             return "other connections of the same client and account may be revoked, too"
+        subject = connection.subject or (grant.sub if isinstance(grant, RefreshTokenGrant) else None)
+        account = subject or connection.owner
+        if not account:
+            return ""
+        own = (connection.provider, connection.client_secret_id, account)
+        same = [c for c in listed if (c.provider, c.client_secret_id, c.subject or c.owner) == own]
+        others = sorted(c.name for c in same if c.secret_id != connection.secret_id)
         return f"same client and account: {', '.join(others)}" if others else ""
-
-    @staticmethod
-    def _same_account(connection: Connection, listed: Sequence[Connection]) -> list[str]:
-        def account(c: Connection) -> tuple[object, ...]:
-            return (c.provider, c.client_secret_id, c.subject or c.owner)
-
-        if not (connection.subject or connection.owner):
-            return []
-        mine = account(connection)
-        return sorted(c.name for c in listed if c.secret_id != connection.secret_id and account(c) == mine)

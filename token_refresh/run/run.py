@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +29,27 @@ _WRITES_REPLACED: Final = 6
 _WRITES_TEXT: Final = 1
 
 
+@final
+class Claims:
+    """The connections that runs of this instance work on, by secret: no two work on the same. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._claimed: set[str] = set()
+        self._lock = threading.Lock()
+
+    def claim(self, key: str) -> bool:
+        """Keep other runs from working on the connection; False where one does already."""
+        with self._lock:
+            is_free = key not in self._claimed
+            self._claimed.add(key)
+            return is_free
+
+    def release(self, key: str) -> None:
+        """Let other runs work on the connection."""
+        with self._lock:
+            self._claimed.discard(key)
+
+
 @dataclass(slots=True)
 class Run:
     """What one run knows of itself. `until` is the moment after which nothing is begun; epoch seconds."""
@@ -35,12 +57,13 @@ class Run:
     trigger: Trigger
     began: float
     seconds: float
+    claims: Claims
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     listed: list[Connection] | None = None
-    claimed: set[str] = field(default_factory=set)
     done: dict[str, Visit] = field(default_factory=dict)  # what each connection has come to so far, by its secret
     unread: list[Visit] = field(default_factory=list)  # connections that were named and cannot be read
     _troubled: dict[str, Connection] | None = None
+    _claimed: set[str] = field(default_factory=set)
 
     @property
     def ends(self) -> float:
@@ -51,6 +74,24 @@ class Run:
     def until(self) -> float:
         """Return the end of all but the cleaning, which gets at least a twentieth (contract 9)."""
         return self.ends - (self.seconds * _CLEAN_SHARE if self.trigger.clean else 0)
+
+    def claim(self, connection: Connection) -> bool:
+        """Keep other runs from working on the connection; False where one does already."""
+        is_claimed = self.claims.claim(connection.secret_id)
+        if is_claimed:
+            self._claimed.add(connection.secret_id)
+        return is_claimed
+
+    def free(self, *connections: Connection) -> None:
+        """Let other runs work on the connections that this one has claimed."""
+        for key in self._claimed.intersection(c.secret_id for c in connections):
+            self._claimed.discard(key)
+            self.claims.release(key)
+
+    def free_all(self) -> None:
+        """Let other runs work on whatever it has claimed."""
+        while self._claimed:
+            self.claims.release(self._claimed.pop())
 
     def listing(self, directory: Directory) -> list[Connection]:
         """List the project's connections, once a run; raises `StoreError`."""

@@ -23,7 +23,6 @@ from token_refresh.core.incident.incident import is_mass
 from token_refresh.core.status import Outcome, State
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import StoreError, StoreUnavailable
-from token_refresh.instance.claims import Claims
 from token_refresh.instance.lanes import Task
 from token_refresh.instance.pool import Pool
 from token_refresh.instance.quota import Priority
@@ -34,7 +33,7 @@ from token_refresh.run.choice import Chooser
 from token_refresh.run.clean import Janitor, build_destructions
 from token_refresh.run.report import Report
 from token_refresh.run.revoke import Revocations
-from token_refresh.run.run import OpenAttempts, Run, build_task, is_outage, urgency
+from token_refresh.run.run import Claims, OpenAttempts, Run, build_task, is_outage, urgency
 from token_refresh.run.verdicts import Verdicts
 from token_refresh.run.visit import Visit, Visitor
 from token_refresh.settings import Settings
@@ -65,13 +64,12 @@ class Runner:
         Raises `UnknownConnection` (nothing was run) and `StoreUnavailable` (the secrets cannot be listed, or at least
         two connections and all of them failed at Secret Manager: the caller should try again).
         """
-        run = Run(trigger, self.clock(), self.settings.run_seconds)
+        run = Run(trigger, self.clock(), self.settings.run_seconds, self.claims)
         try:
             with self.pool.within(run.ends):
                 return self._run(run)
         finally:
-            for key in list(run.claimed):
-                self.claims.release(key)
+            run.free_all()
 
     def _run(self, run: Run) -> Report:
         trigger = run.trigger
@@ -105,13 +103,13 @@ class Runner:
     def _revoke(self, connection: Connection, run: Run) -> Visit:
         if self.clock() >= run.until:
             outcome, reason = Outcome.DEFERRED, "run_seconds"
-        elif not self._claim(connection, run):
+        elif not run.claim(connection):
             outcome, reason = Outcome.BUSY, "in_progress"
         else:
             try:
                 return self.revocations.revoke(connection, run.trigger)
             finally:
-                self._free(connection, run)
+                run.free(connection)
         return self.visitor.look(connection, run.trigger).left(outcome, reason)
 
     # -- before anything else ------------------------------------------------------------------------------------------
@@ -119,8 +117,7 @@ class Runner:
     def _save_first(self) -> dict[str, Attempt]:
         """Store the new refresh tokens that could not be stored before, whatever is asked for."""
         self.unsaved.begin_run()
-        failing = self.saver.failing()
-        late = self.pool.map_within(self.saver.save_late, failing, self.settings.http_timeout)
+        late = self.pool.map_within(self.saver.save_late, self.unsaved.failing(), self.settings.http_timeout)
         saved = {reply.secret_id: attempt for reply, attempt in late if attempt is not None}
         for secret_id, attempt in saved.items():
             self.visitor.memory.remember_failure(secret_id, attempt.verdict.back_off)
@@ -149,7 +146,7 @@ class Runner:
             run.done[visit.connection.secret_id] = visit
             self._record(attempts.end(visit, self.clock()), run)
             if visit.outcome == Outcome.REFRESHED and not self.visitor.incidents.status_of(visit.connection):
-                self._free(visit.connection, run)  # whoever names it now need not wait for the others of its client
+                run.free(visit.connection)  # whoever names it now need not wait for the others of its client
         # Where all fail at Secret Manager, that is its outage and no connection's trouble: the run answers 503.
         if not is_outage([*run.done.values(), *run.unread]):
             self._record(attempts.failed, run)
@@ -184,7 +181,7 @@ class Runner:
 
     def _attempt(self, visit: Visit, run: Run) -> Visit:
         """Attempt one connection, unless another run is at it, or was faster."""
-        if not self._claim(visit.connection, run):
+        if not run.claim(visit.connection):
             return visit.left(Outcome.BUSY, "in_progress")
         memory, seen = self.visitor.memory, visit.situation
         known = memory.facts(visit.connection) if memory.is_known(visit.connection) else None
@@ -221,19 +218,7 @@ class Runner:
                 run.note(visit.connection, self.visitor.incidents.status_of(visit.connection))
             if was_in_doubt and any(v.outcome == Outcome.REFRESHED for v in told):
                 self._try_suspects(neighbours, told, run)
-        for visit in visits:
-            self._free(visit.connection, run)
-
-    def _claim(self, connection: Connection, run: Run) -> bool:
-        is_claimed = self.claims.claim(connection.secret_id)
-        if is_claimed:
-            run.claimed.add(connection.secret_id)
-        return is_claimed
-
-    def _free(self, connection: Connection, run: Run) -> None:
-        if connection.secret_id in run.claimed:
-            run.claimed.discard(connection.secret_id)
-            self.claims.release(connection.secret_id)
+        run.free(*(v.connection for v in visits))
 
     def _neighbours(self, client: str, own: Sequence[Visit], run: Run) -> list[Connection]:
         """Return the client's other connections, where the verdicts depend on them; else those that are in trouble."""
@@ -265,4 +250,4 @@ class Runner:
         for visit in self.verdicts.record(tried, others, run.until)[0]:
             if visit.connection.secret_id in run.done:
                 run.done[visit.connection.secret_id] = visit
-            self._free(visit.connection, run)
+            run.free(visit.connection)

@@ -212,18 +212,18 @@ class Verdicts:
             has_consented = visit.situation.was_consenting and version > status.version
             connection = self.incidents.end(connection, left, visit.facts, has_consented=has_consented)
         if attempt.end:
-            self._warn_of_end(connection, attempt.end, attempt, visit)
+            self._warn_of_end(connection, attempt, attempt.end)
         return replace(visit, connection=connection)
 
-    def _warn_of_end(self, connection: Connection, end: GrantEnd, attempt: Attempt, visit: Visit) -> None:
+    def _warn_of_end(self, connection: Connection, attempt: Attempt, end: GrantEnd) -> None:
         """Warn of an end that comes near, or that would come before the next refresh."""
         warnings = connection.consent_warnings or self.settings.consent_warnings
-        next_look = self.memory.margins(connection, visit.facts).due_at
+        next_look = self.memory.margins(connection, attempt.facts).due_at
         until = self.clock() if next_look < end.at else max(self.clock(), next_look)
         warning = crossed_warning(end, attempt.looked_at, until, warnings)
         if warning is not None:
             status = self.incidents.status_of(connection)
-            self.incidents.warn_of_end(connection, status, visit.facts, end.at, warning)
+            self.incidents.warn_of_end(connection, status, attempt.facts, end.at, warning)
 
     def _leave_former_client(self, visit: Visit, listed: Sequence[Connection]) -> Visit | None:
         """Leave the former client's incident before anything is told of the present one; raises `StoreError`.

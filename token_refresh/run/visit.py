@@ -129,19 +129,15 @@ class Visitor:
         back_off = visit.situation.back_off
         if visit.outcome != Outcome.UNAVAILABLE or back_off is None:
             return visit
-        connection, situation = visit.connection, visit.situation
-        verdict = judge_waiting(situation, back_off)
-        if verdict is None:
+        if judge_waiting(visit.situation, back_off) is None:
             return visit
-        facts = self.memory.newer(connection, situation.facts)
-        if facts:
-            margins = self.memory.margins(connection, facts)
-            situation = replace(situation, facts=facts, margin=margins.margin, due_at=margins.due_at)
-            verdict = judge_waiting(situation, back_off)
+        connection = visit.connection
+        situation = self.memory.look_again(connection, visit.situation) or visit.situation
+        verdict = judge_waiting(situation, back_off)
         if verdict is None:
             self.memory.remember_failure(connection.secret_id, None)
             return replace(visit.left(Outcome.FRESH, "refreshed_elsewhere"), situation=situation)
-        return visit.came_to(Attempt(connection, situation, verdict, situation.facts))
+        return visit.came_to(Attempt(connection, situation, verdict))
 
     def unreadable(self, name: str, fault: StoreError) -> Visit:
         """Say of a connection that it cannot even be read: it harms no other one that is named beside it."""
@@ -159,8 +155,7 @@ class Visitor:
                 return visit
             self.memory.remember_failure(connection.secret_id, verdict.back_off)
         log_fault(connection, fault)
-        attempt = Attempt(connection, situation, verdict, situation.facts)
-        return replace(visit.came_to(attempt), message=visit.message)
+        return replace(visit.came_to(Attempt(connection, situation, verdict)), message=visit.message)
 
     @staticmethod
     def _not_seen(connection: Connection, situation: Situation, verdict: Verdict, fault: Exception) -> Visit:

@@ -6,13 +6,12 @@ exchange replaces the refresh token meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from token_refresh.core.boundaries import resolve
-from token_refresh.core.grant import Client, Grant, RefreshTokenGrant
-from token_refresh.core.provider.definition import Provider
+from token_refresh.core.grant import RefreshTokenGrant
 from token_refresh.core.provider.url import fill
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.classify import Asked
@@ -40,58 +39,48 @@ class Revoker:
     signer: Signer
     clock: Callable[[], float]
 
-    def check(self, provider: Provider, grant: Grant | None) -> RefreshTokenGrant:
+    def check(self, request: TokenRequest) -> RefreshTokenGrant:
         """Return the grant as one that can be revoked; raises `Misconfigured` where there is nothing to ask."""
-        if not isinstance(grant, RefreshTokenGrant):
+        if not isinstance(request.grant, RefreshTokenGrant):
             raise Misconfigured("there is no owner's grant to revoke: disable the key or the client at the provider")
-        if provider.revocation_url is None:
+        if request.provider.revocation_url is None:
             raise Misconfigured(
-                f"provider {provider.name} has no revocation_url: its owner can end the grant in the "
-                "account's settings there"
+                f"provider {request.provider.name} has no revocation_url: "
+                "its owner can end the grant in the account's settings there"
             )
-        return grant
+        return request.grant
 
     def revoke(self, request: TokenRequest, *, access_token: Secret | None) -> Revocation:
         """Revoke a grant; at most two requests. Raises `Misconfigured` where grant, URL or client cannot be used."""
-        provider = request.provider
-        grant = self.check(provider, request.grant)
-        client = request.require_client()
+        grant, client, provider = self.check(request), request.require_client(), request.provider
         own = {"client_id": quote(client.client_id, safe="")}
         url, values = resolve(fill(provider.revocation_url or "", own), request)
         audience, _ = resolve(provider.token_url, request)
+
+        def end(token: Secret, hint: str) -> Revocation:
+            now = self.clock()
+            auth = provider.revocation.client_auth or provider.client_auth
+            assertion = sign_client_assertion(self.signer, client, auth, audience, now)
+            known = (token, assertion, client.client_secret, basic_credentials(client))
+            try:
+                reply = self.transport.send(
+                    build_revocation_request(
+                        provider, url, token, hint, client, values=values, client_assertion=assertion
+                    )
+                )
+            except NotSent:
+                return NotRevoked("not_sent")
+            except ReplyLost:
+                return NotRevoked("reply_lost")
+            return classify_revocation(reply, provider, Asked(now, known))
+
         tokens = provider.revocation.tokens
         if tokens == ACCESS_TOKEN:
             if access_token is None:
                 return NotRevoked("no_access_token")
-            ended = self._send(provider, url, audience, access_token, ACCESS_TOKEN, client, values)
+            ended = end(access_token, ACCESS_TOKEN)
             return Revoked(access_token=True) if isinstance(ended, Revoked) else ended
-        ended = self._send(provider, url, audience, grant.refresh_token, REFRESH_TOKEN, client, values)
+        ended = end(grant.refresh_token, REFRESH_TOKEN)
         if isinstance(ended, NotRevoked) or access_token is None or tokens == REFRESH_TOKEN:
             return ended
-        second = self._send(provider, url, audience, access_token, ACCESS_TOKEN, client, values)
-        return Revoked(access_token=isinstance(second, Revoked))
-
-    def _send(  # noqa: PLR0913, PLR0917 - the parts of a request
-        self,
-        provider: Provider,
-        url: str,
-        audience: str,
-        token: Secret,
-        hint: str,
-        client: Client,
-        values: Mapping[str, str],
-    ) -> Revocation:
-        now = self.clock()
-        auth = provider.revocation.client_auth or provider.client_auth
-        assertion = sign_client_assertion(self.signer, client, auth, audience, now)
-        request = build_revocation_request(
-            provider, url, token, hint, client, values=values, client_assertion=assertion
-        )
-        known = (token, assertion, client.client_secret, basic_credentials(client))
-        try:
-            reply = self.transport.send(request)
-        except NotSent:
-            return NotRevoked("not_sent")
-        except ReplyLost:
-            return NotRevoked("reply_lost")
-        return classify_revocation(reply, provider, Asked(now, known))
+        return Revoked(access_token=isinstance(end(access_token, ACCESS_TOKEN), Revoked))
