@@ -152,7 +152,7 @@ def test_a_quota_that_is_used_up_is_a_fault_as_any_other_to_who_holds_the_only_c
     assert len(tries) > 20
     assert max(tries) < began + 120, "until the lease ends"
     scene.store.faults.fail("annotate", fault, secret_id=GRANT, times=1)
-    (reply,) = scene.runner.unsaved.all().values()
+    (reply,) = scene.runner.unsaved.all()
     began = scene.clock()
     scene.runner.saver.end(reply)
     assert scene.clock() == began

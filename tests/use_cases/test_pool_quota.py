@@ -65,7 +65,7 @@ def test_what_was_reserved_and_not_written_is_given_back() -> None:
     stage = Stage(writes_per_minute=60)
 
     def write_one() -> None:
-        stage.ledger.note_write()
+        stage.ledger.account.note_write()
 
     tasks = [Task(f"{n}", "", 6, is_single_use=False, work=write_one) for n in range(20)]
     stage.time.play(stage.run(*tasks))
@@ -78,7 +78,7 @@ def test_each_task_is_charged_for_its_own_writes_whatever_runs_beside_it() -> No
     def write(times: int) -> None:
         for _ in range(times):
             stage.time.sleep(0.5)
-            stage.ledger.note_write()
+            stage.ledger.account.note_write()
 
     tasks = [Task(f"{n}", "", 2, is_single_use=False, work=partial(write, n % 3)) for n in range(60)]
     stage.time.play(stage.run(*tasks))

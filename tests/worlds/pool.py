@@ -51,7 +51,7 @@ class Stage:
             self.began[key] = self.now
             self.time.sleep(seconds)
             for _ in range(writes):
-                self.ledger.note_write()
+                self.ledger.account.note_write()
             self.ended[key] = self.now
             return key
 

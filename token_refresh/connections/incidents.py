@@ -173,14 +173,17 @@ class Incidents:
             self.unwritten.forget(connection)
         return replace(connection, record=record) if record else connection
 
-    def is_to_be_reminded(self, connection: Connection, status: Status) -> bool:
-        """Tell whether the owner has kept an incident waiting for so long that it is told again."""
-        return reminder_due(status, self.clock()) is not None and not connection.paused
+    def reminder(self, connection: Connection, status: Status) -> int | None:
+        """Return for how many hours the owner has kept an incident waiting, if it is told again now; else None.
+
+        Nothing happens to a connection that is paused until its label says otherwise.
+        """
+        return None if connection.paused else reminder_due(status, self.clock())
 
     def remind(self, connection: Connection, status: Status, facts: AccessTokenFacts | None) -> Connection:
         """Publish `consent_overdue` when the owner has kept an incident waiting for so long. Raises `StoreError`."""
-        hours = reminder_due(status, self.clock())
-        if hours is None or connection.paused:  # nothing happens to it until its label says otherwise
+        hours = self.reminder(connection, status)
+        if hours is None:
             return connection
         return self.record(connection, remind(status, connection.name, hours), facts) or connection
 

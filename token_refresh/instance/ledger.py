@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final, final
-
-_NEVER: Final = float("inf")
+from typing import final
 
 
 @dataclass(slots=True)
@@ -18,10 +16,19 @@ class Account:
     `until`: no wait for the quota ends later (epoch seconds).
     """
 
-    until: float
+    until: float = float("inf")
     is_task: bool = False
     reserved: int = 0
     writes: int = 0
+
+    def note_write(self) -> bool:
+        """Count a write; tell whether it was reserved."""
+        self.writes += 1
+        return self.writes <= self.reserved
+
+    def note_reserved(self) -> None:
+        """Note that one write more is reserved."""
+        self.reserved = max(self.reserved, self.writes) + 1
 
 
 @final
@@ -32,35 +39,14 @@ class Ledger:
         self._current: ContextVar[Account | None] = ContextVar("account", default=None)
 
     @property
-    def until(self) -> float:
-        """Return until when the work under way may wait for the quota; epoch seconds."""
-        account = self._current.get()
-        return account.until if account else _NEVER
-
-    @property
     def is_known(self) -> bool:
         """Tell whether a run is asking, or a task of one."""
         return self._current.get() is not None
 
     @property
-    def is_in_task(self) -> bool:
-        """Tell whether a task of the pool is asking."""
-        account = self._current.get()
-        return account is not None and account.is_task
-
-    def note_write(self) -> bool:
-        """Count a write; tell whether it was reserved."""
-        account = self._current.get()
-        if account is None:
-            return False
-        account.writes += 1
-        return account.writes <= account.reserved
-
-    def note_reserved(self, writes: int) -> None:
-        """Note that the work under way has reserved so many writes more."""
-        account = self._current.get()
-        if account:
-            account.reserved = max(account.reserved, account.writes) + writes
+    def account(self) -> Account:
+        """Return the account of the work under way; where none is kept, one that is forgotten."""
+        return self._current.get() or Account()
 
     @contextmanager
     def keep(self, account: Account) -> Iterator[Account]:

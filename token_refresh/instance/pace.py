@@ -34,11 +34,7 @@ class Pace:
 
     def wait(self) -> float:
         """Wait for the next slot; return the seconds waited."""
-        with self._lock:
-            now = self._clock()
-            slot = max(now, self._next_slot)
-            self._next_slot = slot + self._interval
-        delay = slot - now
+        delay = self.take()
         if delay > 0:
             self._sleep(delay)
         return delay
@@ -49,10 +45,13 @@ class Pace:
             delay = self._next_slot - self._clock()
         return delay if delay > _SOON else 0.0
 
-    def take(self) -> None:
-        """Take the next slot without waiting for it."""
+    def take(self) -> float:
+        """Take the next slot without waiting for it; return the seconds until it comes."""
         with self._lock:
-            self._next_slot = max(self._clock(), self._next_slot) + self._interval
+            now = self._clock()
+            slot = max(now, self._next_slot)
+            self._next_slot = slot + self._interval
+        return slot - now
 
 
 @final

@@ -4,7 +4,7 @@ A refresh reserves its writes first (`token_refresh.instance.pool`); what it rea
 rest can be given back. Any other write waits for its turn; where it cannot wait it is charged, and the next ones wait
 the longer. Accesses to payloads have a quota of their own that nothing here comes near.
 
-No wait ends later than the run may wait (`Ledger.until`): what saves an access token may wait a little longer
+No wait ends later than the run may wait (`Account.until`): what saves an access token may wait a little longer
 (`grace`), since it is lost otherwise. What saves a refresh token does not wait even where the service says that the
 quota is used up: its lease runs, and so do the seconds of a process that ends.
 """
@@ -64,7 +64,7 @@ class PacedStore:
         """Wait for the turn of one write that is made only if it comes until then (epoch seconds); else False."""
         is_granted = self.writes.take(1, self.priority, until - self.clock())
         if is_granted:
-            self.ledger.note_reserved(1)
+            self.ledger.account.note_reserved()
         return is_granted
 
     def list_connections(self) -> list[SecretRecord]:
@@ -106,12 +106,12 @@ class PacedStore:
     def _read(self, call: Callable[[], _T], calls: int = 1) -> _T:
         if self.is_urgent:
             self.reads.charge(calls)
-        elif not self.reads.take(calls, self.priority, self.ledger.until - self.clock()):
+        elif not self.reads.take(calls, self.priority, self.ledger.account.until - self.clock()):
             raise QuotaExceeded("cannot read: the pace leaves no time for it in this run")
         return self._patiently(self.reads, call, calls)
 
     def _write(self, call: Callable[[], _T]) -> _T:
-        if not self.ledger.note_write() and not self._has_turn():
+        if not self.ledger.account.note_write() and not self._has_turn():
             self.writes.charge()
         return self._patiently(self.writes, call)
 
@@ -132,11 +132,11 @@ class PacedStore:
     def _ends(self) -> float:
         """Return until when the work under way may wait for a quota that is used up; epoch seconds."""
         if not self.is_urgent:
-            return self.ledger.until
-        return self.ledger.until + self.grace if self.ledger.is_known else self.clock()
+            return self.ledger.account.until
+        return self.ledger.account.until + self.grace if self.ledger.is_known else self.clock()
 
     def _has_turn(self) -> bool:
         """Wait for a write that nobody has reserved, where it can wait."""
-        if self.is_urgent or self.ledger.is_in_task:
+        if self.is_urgent or self.ledger.account.is_task:
             return False
-        return self.writes.take(1, self.priority, self.ledger.until - self.clock())
+        return self.writes.take(1, self.priority, self.ledger.account.until - self.clock())

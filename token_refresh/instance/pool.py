@@ -60,30 +60,23 @@ class _Run:
 
 
 @final
+@dataclass(slots=True, eq=False)
 class Pool:
     """Threads and who may use them. One for the instance's life; safe for threads."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - all that a task may have to wait for
-        self,
-        crew: Crew,
-        writes: Quota,
-        hosts: Paces,
-        unsaved: UnsavedReplies[Any],
-        ledger: Ledger,
-        clock: Callable[[], float],
-    ) -> None:
-        self._crew = crew
-        self._writes = writes
-        self._hosts = hosts
-        self._unsaved = unsaved
-        self._ledger = ledger
-        self._clock = clock
-        # Guarded by the crew's lock:
-        self._under_way = Counter[str]()  # tasks by host
-        self._waiting = Counter[str]()  # likewise, of all runs
-        self._single_use = 0
-        self._at_host = defaultdict[str, set[_Run]](set)  # runs that wait for a host's next slot
-        self._turns = Turns()
+    crew: Crew
+    writes: Quota
+    hosts: Paces
+    unsaved: UnsavedReplies[Any]
+    ledger: Ledger
+    clock: Callable[[], float]
+    # Guarded by the crew's lock:
+    _under_way: Counter[str] = field(default_factory=Counter)  # tasks by host
+    _waiting: Counter[str] = field(default_factory=Counter)  # likewise, of all runs
+    _single_use: int = 0
+    # Runs that wait for a host's next slot.
+    _at_host: defaultdict[str, set[_Run]] = field(default_factory=lambda: defaultdict(set))
+    _turns: Turns = field(default_factory=Turns)
 
     def map(
         self,
@@ -97,7 +90,7 @@ class Pool:
         What has no thread until then (epoch seconds) is done by the caller: it waits for none after that.
         """
         self._require_outside()
-        if self._crew.size == 1 or len(items) < 2:  # noqa: PLR2004 - nothing to do side by side
+        if self.crew.size == 1 or len(items) < 2:  # noqa: PLR2004 - nothing to do side by side
             return [work(item) for item in items]
         results: list[_Out | None] = [None] * len(items)
 
@@ -106,7 +99,7 @@ class Pool:
                 results[number] = work(items[number])
             return True
 
-        chunk = min(-(-len(items) // self._crew.size), _CHUNK)
+        chunk = min(-(-len(items) // self.crew.size), _CHUNK)
         tasks = [Task(str(n), "", 0, is_single_use=False, work=partial(fill, n)) for n in range(0, len(items), chunk)]
         begun = {task.key for task, result in self.run(tasks, priority, until) if result}
         for task in tasks:
@@ -116,11 +109,11 @@ class Pool:
 
     def map_within(self, work: Callable[[_In], _Out], items: Sequence[_In], seconds: float) -> list[tuple[_In, _Out]]:
         """Do something for each item, beside the tasks; return what has ended within so many seconds."""
-        return self._crew.map_within(work, items, seconds)
+        return self.crew.map_within(work, items, seconds)
 
     def within(self, until: float) -> AbstractContextManager[object]:
         """Let no wait for the quota end later (epoch seconds) in what this thread does, and in the tasks it runs."""
-        return self._ledger.keep(Account(until))
+        return self.ledger.keep(Account(until))
 
     def run(
         self, tasks: Sequence[Task], priority: Priority, until: float, beside: Sequence[Task] = ()
@@ -135,11 +128,11 @@ class Pool:
         return self._carry_out(self._open(tasks, priority, until), self._open(beside, Priority.DESTROY, until))
 
     def _open(self, tasks: Sequence[Task], priority: Priority, until: float) -> _Run:
-        place = self._writes.place(priority, _LEFT_TO_OTHERS if priority == Priority.DESTROY else 0)
-        return _Run(Lanes(tasks), place, Turn(priority), until, self._ledger.until)
+        place = self.writes.place(priority, _LEFT_TO_OTHERS if priority == Priority.DESTROY else 0)
+        return _Run(Lanes(tasks), place, Turn(priority), until, self.ledger.account.until)
 
     def _carry_out(self, run: _Run, beside: _Run) -> Iterator[tuple[Task, Any]]:
-        with self._crew.lock:
+        with self.crew.lock:
             for host, number in run.lanes.hosts():
                 self._count_waiting(run, host, number)
         try:
@@ -151,23 +144,23 @@ class Pool:
                         raise fault
                     yield task, result
         finally:
-            with self._crew.lock:
+            with self.crew.lock:
                 self._give_up(run, run.lanes.drain())
                 self._step_back(run, beside)
 
     def _go_on(self, run: _Run, beside: _Run) -> list[tuple[Task, Any, BaseException | None]]:
         """Begin a task, or wait until one may begin or has ended; return what has ended."""
-        with self._crew.lock:
+        with self.crew.lock:
             begins, (task, delay) = run, self._next(run)
             if task is None and not run.ended:
                 begins, (task, sooner) = beside, self._next(beside)
                 if task is None:
                     # Who stands behind others for a thread is woken by them, even if nothing is under way yet.
-                    is_behind = run.turn.is_waiting or beside.turn.is_waiting
-                    self._crew.wait(min(delay, sooner), is_idle=not (is_behind or self._under_way.total()))
+                    is_behind = run.turn in self._turns or beside.turn in self._turns
+                    self.crew.wait(min(delay, sooner), is_idle=not (is_behind or self._under_way.total()))
         if task is not None:
-            self._crew.start(partial(self._work, begins, task))
-        with self._crew.lock:
+            self.crew.start(partial(self._work, begins, task))
+        with self.crew.lock:
             ended = [*run.ended, *(end for end in beside.ended if end[2])]  # of those beside only what they raised
             run.ended, beside.ended = [], []
             if ended:
@@ -176,7 +169,7 @@ class Pool:
 
     def _next(self, run: _Run) -> tuple[Task | None, float]:
         """Take a task that may begin now, and all that it needs; else return the seconds after which to look again."""
-        now, lanes, may_spend = self._clock(), run.lanes, self._may_spend()
+        now, lanes, may_spend = self.clock(), run.lanes, self._may_spend()
         run.is_at_hosts = True
         if now >= run.until:
             self._give_up(run, lanes.drain())
@@ -195,48 +188,48 @@ class Pool:
                 lanes.park(lane)
             elif delay := self._until_slot(run, task.host):
                 lanes.delay(lane, now + delay)
-            elif delay := self._writes.try_take(run.place, task.writes) if task.writes else 0.0:
+            elif delay := self.writes.try_take(run.place, task.writes) if task.writes else 0.0:
                 self._need_no_thread(run)
                 run.is_at_hosts = False
                 return None, min(delay, run.until - now)
             else:
                 self._begin(run, lanes.take(lane))
                 return task, 0.0
-        self._writes.leave(run.place)
+        self.writes.leave(run.place)
         self._need_no_thread(run)
         return None, min(run.until, lanes.next_moment()) - now
 
     def _may_spend(self) -> bool | None:
         """Tell whether a single-use refresh token may be spent now; None = not any more in this run."""
-        if not self._unsaved.failing():
+        if not self.unsaved.failing():
             return True
-        may_spend = self._unsaved.may_spend()
+        may_spend = self.unsaved.may_spend()
         return may_spend and not self._single_use
 
     def _has_thread(self, run: _Run) -> bool:
         """Tell whether a thread is free for this run; if none is, the run waits for one, and for nothing else."""
-        if self._turns.may_take(run.turn, self._crew.size - self._under_way.total()):
+        if self._turns.may_take(run.turn, self.crew.size - self._under_way.total()):
             return True
-        self._writes.leave(run.place)
+        self.writes.leave(run.place)
         run.is_at_hosts = False
         return False
 
     def _step_back(self, *runs: _Run) -> None:
         """Stand in no line."""
         for run in runs:
-            self._writes.leave(run.place)
+            self.writes.leave(run.place)
             self._need_no_thread(run)
             run.is_at_hosts = False
 
     def _need_no_thread(self, run: _Run) -> None:
         if self._turns.leave(run.turn):
-            self._crew.wake()
+            self.crew.wake()
 
     def _until_slot(self, run: _Run, host: str) -> float:
         """Return the seconds until the run may have the host's next slot, and let it wait for that; 0 = now."""
         if not host:
             return 0.0
-        delay, line = self._hosts[host].until_free(), self._at_host.get(host, ())
+        delay, line = self.hosts[host].until_free(), self._at_host.get(host, ())
         if not delay and any(other.is_at_hosts and other.place.rank < run.place.rank for other in line):
             delay = _A_MOMENT
         if delay:
@@ -251,11 +244,11 @@ class Pool:
 
     def _has_room(self, host: str) -> bool:
         is_alone = not host or len(self._waiting) < 2  # noqa: PLR2004 - no other host waits
-        return is_alone or self._under_way[host] < max(self._crew.size // _HOST_SHARE, 1)
+        return is_alone or self._under_way[host] < max(self.crew.size // _HOST_SHARE, 1)
 
     def _begin(self, run: _Run, task: Task) -> None:
         if task.host:
-            self._hosts[task.host].take()
+            self.hosts[task.host].take()
             self._need_no_slot(run, task.host)
         self._need_no_thread(run)
         self._count_waiting(run, task.host, -1)
@@ -279,21 +272,21 @@ class Pool:
 
     def _work(self, run: _Run, task: Task) -> None:
         result, fault = None, None
-        with self._ledger.keep(Account(run.writes_until, is_task=True, reserved=task.writes)) as account:
+        with self.ledger.keep(Account(run.writes_until, is_task=True, reserved=task.writes)) as account:
             try:
                 result = task.work()
             except BaseException as raised:  # noqa: BLE001 - told to the run, in its own thread
                 fault = raised
-        self._writes.give_back(max(task.writes - account.writes, 0))
-        with self._crew.lock:
+        self.writes.give_back(max(task.writes - account.writes, 0))
+        with self.crew.lock:
             self._under_way[task.host] -= 1
             if not self._under_way[task.host]:
                 del self._under_way[task.host]
             self._single_use -= task.is_single_use
             self._turns.end(run.turn)
             run.ended.append((task, result, fault))
-            self._crew.wake()
+            self.crew.wake()
 
     def _require_outside(self) -> None:
-        if self._ledger.is_in_task:
+        if self.ledger.account.is_task:
             raise RuntimeError("a task of the pool must not use the pool: it would wait for the thread that it has")

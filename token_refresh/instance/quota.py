@@ -39,7 +39,6 @@ class Place:
     number: int
     leaves: int = 0
     calls: int = 0
-    is_waiting: bool = False
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -88,8 +87,7 @@ class Quota:
         with self._lock:
             self._fill()
             place.calls = calls
-            if not place.is_waiting:
-                place.is_waiting = True
+            if place not in self._line:
                 self._line.append(place)
             rank = self._rank(place)
             ahead = [p.calls for p in self._line if self._rank(p) < rank]
@@ -147,8 +145,7 @@ class Quota:
         return 0.0
 
     def _remove(self, place: Place) -> None:
-        if place.is_waiting:
-            place.is_waiting = False
+        if place in self._line:
             self._line.remove(place)
 
     def _fill(self) -> None:

@@ -22,7 +22,6 @@ class Turn:
 
     priority: Priority
     under_way: int = 0
-    is_waiting: bool = False
 
 
 @final
@@ -33,6 +32,10 @@ class Turns:
         self._line: dict[Turn, None] = {}
         self._served = Counter[Priority]()  # tasks under way
 
+    def __contains__(self, turn: Turn) -> bool:
+        """Tell whether a run waits."""
+        return turn in self._line
+
     def may_take(self, turn: Turn, free: int) -> bool:
         """Tell whether one of so many free threads is for this run; if none is, it waits."""
         came_first = True
@@ -41,12 +44,11 @@ class Turns:
             free -= self._claim(other, turn, came_first=came_first)
         if free <= 0:
             self._line[turn] = None
-            turn.is_waiting = True
         return free > 0
 
     def leave(self, turn: Turn) -> bool:
         """Let a run wait no longer; tell whether it did: then those behind it must look again."""
-        was_waiting, turn.is_waiting = turn.is_waiting, False
+        was_waiting = turn in self._line
         self._line.pop(turn, None)
         return was_waiting
 

@@ -97,7 +97,7 @@ class Verdicts:
     def settle(self, visit: Visit, until: float) -> Visit:
         """Publish what a connection owes, or what is due although nothing was attempted; not later than `until`."""
         connection, status = visit.connection, self.incidents.status_of(visit.connection)
-        if status is None or not (status.owed or self.incidents.is_to_be_reminded(connection, status)):
+        if status is None or (not status.owed and self.incidents.reminder(connection, status) is None):
             return visit
         if not self.store.reserve(until):
             return visit
