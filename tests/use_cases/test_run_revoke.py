@@ -132,6 +132,16 @@ def test_so_they_are_where_the_payload_tells_whose_account_it_is(world: RunWorld
     assert revoke(world, "mail")["message"] == "same client and account: mail-calendar"
 
 
+def test_so_they_are_where_their_payloads_tell_it(world: RunWorld) -> None:
+    world.add("alice-calendar", '{"refresh_token": "calendar-token", "sub": "17"}')
+    world.add("alice-drive", '{"refresh_token": "drive-token", "sub": "17"}', state="paused")
+    world.add("bob", '{"refresh_token": "bob-token", "sub": "18"}')
+    world.add("bare")
+    world.add("broken", "{")
+    world.add("empty", None)
+    assert revoke(world, "alice")["message"] == "same client and account: alice-calendar, alice-drive"
+
+
 def test_nothing_tells_of_a_bare_token_that_was_destroyed(world: RunWorld) -> None:
     world.add("job", annotations={"token-refresh.format": "text"})
     world.run()

@@ -238,6 +238,21 @@ def test_a_dry_run_tells_what_it_would_do_and_does_nothing(world: RunWorld) -> N
     assert (world.exchange.sent, world.events()) == (sent, events)
 
 
+@pytest.mark.parametrize("gone", ["alice-access-token", "oauth-client-google"])
+def test_a_dry_run_finds_what_has_gone_since_although_a_warm_instance_has_read_it(world: RunWorld, gone: str) -> None:
+    world.run()
+    del world.store.cloud.secrets[gone]
+    assert world.run(dry_run=True) == {"alice": "misconfigured: misconfigured"}
+
+
+def test_a_dry_run_reads_nothing_but_what_it_lists_and_the_secrets_versions(world: RunWorld) -> None:
+    world.add("text", annotations={"token-refresh.format": "text"})
+    world.run()
+    world.calls()
+    assert world.run(dry_run=True) == {"alice": "fresh: not_due", "text": "fresh: not_due"}
+    assert set(world.calls()) == {"list_connections", "access"}
+
+
 def test_a_run_says_what_it_did_in_its_log(world: RunWorld, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="token_refresh")
     world.run()

@@ -10,6 +10,7 @@ from jwcrypto.jwk import JWK
 
 from tests.fakes.token_requests import build_token_request
 from tests.worlds.exchanges import (
+    CLIENT,
     EC_384_KEY,
     EC_KEY,
     GRANT,
@@ -110,6 +111,25 @@ def test_variables_come_from_annotation_registration_and_callback() -> None:
     assert script.form()["tenant"] == "acme"
     assert isinstance(outcome, Refreshed)
     assert outcome.extra == {"realmId": "7"}
+
+
+@pytest.mark.parametrize(
+    ("grant", "client", "said", "scope"),
+    [
+        pytest.param(RefreshTokenGrant(Secret("r-1"), scope="a  b"), CLIENT, None, "a b", id="payload"),
+        pytest.param(RefreshTokenGrant(Secret("r-1"), scope="a b"), CLIENT, "a", "a", id="reply"),
+        pytest.param(RefreshTokenGrant(Secret("r-1")), CLIENT, None, None, id="unknown"),
+        pytest.param(ClientCredentialsGrant(CLIENT), None, None, "asked", id="client"),
+        pytest.param(ServiceAccountGrant("robot@project.example", RSA_KEY), None, None, "asked", id="service-account"),
+    ],
+)
+def test_a_reply_without_a_scope_grants_what_was_asked_for(
+    grant: Grant, client: Client | None, said: str | None, scope: str | None
+) -> None:
+    script = Script(reply(200, {"access_token": "at-1", **({"scope": said} if said else {})}))
+    outcome = refresh(script, grant, client, scopes=("asked",))
+    assert isinstance(outcome, Refreshed)
+    assert outcome.scope == scope
 
 
 def test_client_credentials_need_no_owner() -> None:

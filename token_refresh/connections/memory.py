@@ -82,6 +82,10 @@ class Memory:
             return None
         if connection.is_text:
             connection = replace(connection, record=self.store.get(connection.secret_id))
+        return self.reread_secret(connection)
+
+    def reread_secret(self, connection: Connection) -> AccessTokenFacts | None:
+        """Read the access-token secret again, and no annotation: `connection` has just been read."""
         before = self._access_tokens.pop(connection.access_token_secret_id, None)
         facts = self.facts(connection)
         after = self._access_tokens.get(connection.access_token_secret_id)

@@ -51,6 +51,7 @@ class RefreshTokenGrant:
     consented_at: float | None = None
     expires_at: float | None = None
     is_bare: bool = False
+    scope: str | None = None
     sub: str | None = None
     client: Client | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -139,6 +140,7 @@ def _parse_grant_json(data: Mapping[str, object]) -> Grant:
             issued_at=finite(data.get("issued_at")),
             consented_at=finite(data.get("consented_at")),
             expires_at=finite(data.get("expires_at")),
+            scope=text_of(data, "scope"),
             sub=text_of(data, "sub"),
             client=_client(data, "connection secret") if own else None,
             variables=_variables(data.get("variables"), "connection secret"),

@@ -33,6 +33,12 @@ class TokenRequest:
         return self.provider.refresh_url if isinstance(self.grant, RefreshTokenGrant) else self.provider.token_url
 
     @property
+    def scope(self) -> str | None:
+        """Return what a reply without `scope` grants: what was asked for (RFC 6749, sections 5.1 and 6)."""
+        asked = self.grant.scope if isinstance(self.grant, RefreshTokenGrant) else " ".join(self.connection.scopes)
+        return " ".join((asked or "").split()) or None
+
+    @property
     def has_own_client(self) -> bool:
         """Tell whether the payload carries the client that is authenticated."""
         return isinstance(self.grant, RefreshTokenGrant | ClientCredentialsGrant) and self.grant.client is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from token_refresh.connections.directory import Directory
+from token_refresh.connections.grants import OwnersGrants
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Leases
 from token_refresh.connections.memory import Memory
@@ -76,9 +77,10 @@ def build_runner(
     verdicts = Verdicts(verdict_store, incidents, memory, settings, clock)
     hosts = Paces(settings.token_requests_per_second, outside.monotonic, sleep)
     pool = Pool(crew, writes, hosts, unsaved, store.ledger, clock)
+    grants = OwnersGrants(store, pool.map)
     janitor = Janitor(store.patient(), memory, incidents, clock)
-    revocations = Revocations(store, directory, visitor, preparation, leases, outside.revoker, clock)
-    chooser = Chooser(store, directory, memory, visitor, pool.map)
+    revocations = Revocations(store, directory, visitor, preparation, leases, outside.revoker, grants, clock)
+    chooser = Chooser(grants, directory, memory, visitor)
     return Runner(
         directory, chooser, visitor, verdicts, saver, unsaved, pool, Claims(), janitor, revocations, settings, clock
     )

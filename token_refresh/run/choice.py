@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from token_refresh.connections.directory import Directory, is_suffixed
+from token_refresh.connections.grants import OwnersGrants
 from token_refresh.connections.memory import Memory
 from token_refresh.core.connection import Connection
-from token_refresh.core.grant import PayloadError, RefreshTokenGrant, parse_grant
 from token_refresh.core.signals import Signal, is_same_issuer, matches
 from token_refresh.errors import StoreError, UnknownConnection
-from token_refresh.ports import SecretStore
 from token_refresh.run.run import Run
 from token_refresh.run.visit import Visitor
 
 log = logging.getLogger("token_refresh")
 
 _MOST_READ: Final = 50  # of those that are named; more would take longer to read than a run may last
-_Read = Callable[[Connection], RefreshTokenGrant | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Chooser:
     """Choose connections. Of signals (contract 13) a payload is read only where no subject tells."""
 
-    store: SecretStore
+    grants: OwnersGrants
     directory: Directory
     memory: Memory
     visitor: Visitor
-    side_by_side: Callable[[_Read, Sequence[Connection]], list[RefreshTokenGrant | None]]
 
     def choose(self, run: Run) -> list[Connection]:
         """Return them; what is named and cannot be read is noted. Raises `UnknownConnection`, `StoreError`."""
@@ -77,7 +74,7 @@ class Chooser:
         of_issuers = [
             c for c in listed if (issuer := self._issuer(c)) and any(is_same_issuer(issuer, s.issuer) for s in signals)
         ]
-        grants = self.side_by_side(self._grant, of_issuers)
+        grants = self.grants.read(of_issuers)
         return [
             c
             for c, grant in zip(of_issuers, grants, strict=True)
@@ -87,11 +84,3 @@ class Chooser:
     def _issuer(self, connection: Connection) -> str | None:
         provider = self.memory.providers.get(connection.provider)
         return provider.issuer if provider else None
-
-    def _grant(self, connection: Connection) -> RefreshTokenGrant | None:
-        try:
-            grant = parse_grant(self.store.access(connection.secret_id).payload)
-        except (StoreError, PayloadError) as fault:
-            log.info("%s cannot be matched with a signal: %s", connection.name, fault)
-            return None
-        return grant if isinstance(grant, RefreshTokenGrant) else None

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from token_refresh.connections.directory import Directory
+from token_refresh.connections.grants import OwnersGrants
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.connection import ACCESS_TOKEN, STATUS, Connection
@@ -42,6 +43,7 @@ class Revocations:
     preparation: Preparation
     leases: Leases
     revoker: Revoker
+    grants: OwnersGrants
     clock: Callable[[], float]
 
     def revoke(self, connection: Connection, trigger: Trigger) -> Visit:
@@ -124,7 +126,10 @@ class Revocations:
         account = subject or connection.owner
         if not account:
             return ""
-        own = (connection.provider, connection.client_secret_id, account)
-        same = [c for c in listed if (c.provider, c.client_secret_id, c.subject or c.owner) == own]
-        others = sorted(c.name for c in same if c.secret_id != connection.secret_id)
+        own = (connection.provider, connection.client_secret_id)
+        same = [c for c in listed if (c.provider, c.client_secret_id) == own and c.secret_id != connection.secret_id]
+        # Where no annotation tells the subject of another one, its payload may.
+        unknown = [c for c in same if subject and not c.subject]
+        told = {c.secret_id: g.sub for c, g in zip(unknown, self.grants.read(unknown), strict=True) if g}
+        others = sorted(c.name for c in same if (c.subject or told.get(c.secret_id) or c.owner) == account)
         return f"same client and account: {', '.join(others)}" if others else ""

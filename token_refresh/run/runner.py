@@ -89,7 +89,7 @@ class Runner:
         return report
 
     def _refresh(self, chosen: Sequence[Connection], saved: Mapping[str, Attempt], run: Run) -> list[Visit]:
-        if run.trigger.force:
+        if run.trigger.force or run.trigger.dry_run:
             self.visitor.memory.forget_clients({c.client_secret_id for c in chosen})
         looks = self._look(chosen, run)
         visits = [v.came_to(saved[v.connection.secret_id]) if v.connection.secret_id in saved else v for v in looks]

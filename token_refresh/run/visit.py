@@ -172,7 +172,8 @@ class Visitor:
         """Return what is known, and what the stored access token tells."""
         status, facts = self.incidents.status_of(connection), None
         if not connection.paused or self.memory.is_known(connection):
-            facts = self.memory.facts(connection)
+            # A dry run is to find what has gone since: nothing else looks again at what a warm instance knows.
+            facts = self.memory.reread_secret(connection) if trigger.dry_run else self.memory.facts(connection)
         # A lease that names a newer version means that a newer access token exists, or is coming; and a state that
         # only this instance remembers may be over.
         if facts and not connection.paused and lowest_version(connection, trigger) > facts.connection_version:

@@ -91,6 +91,7 @@ class Exchange:
         outcome = self._ask(replace(question, scopes=connection.scopes, values=values), provider, request.client)
         if not isinstance(outcome, Refreshed):
             return outcome
+        outcome = replace(outcome, scope=outcome.scope or request.scope)
         if not isinstance(grant, RefreshTokenGrant):
             # RFC 6749, section 4.4.3: none should come. Stored, it would turn a key or a client into an owner's grant.
             return replace(outcome, refresh_token=None)
