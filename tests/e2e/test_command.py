@@ -138,7 +138,9 @@ def test_providers_are_listed_checked_and_discovered(run: Command, world: StackW
     assert done.exit_code == 1
     assert "token_url" in done.output
     assert run("providers", "check", "/nowhere.toml").exit_code == 2
-    assert run("providers", "discover", f"http://127.0.0.1:{free_port()}").exit_code == 3
+    done = run("providers", "discover", f"http://127.0.0.1:{free_port()}")
+    assert (done.exit_code, done.stdout, "cannot be reached" in done.stderr) == (3, "", True)
+    assert run("providers", "discover", "accounts.example").exit_code == 2
     found = run("providers", "discover", world.stack.authorization_server.issuer)
     assert found.exit_code == 0, found.output
     assert "token_url" in found.output

@@ -227,3 +227,13 @@ def test_the_command_prints_a_table_that_the_other_command_accepts(
     assert "1 provider, nothing wrong." in capsys.readouterr().out
     assert main(["discover", "http://127.0.0.1:1"]) == 3
     assert "cannot be reached" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "issuer", ["issuer.example", "http://issuer.example", "ftp://127.0.0.1", "https://", "https://["]
+)
+def test_what_is_not_an_address_is_wrong_use_and_nothing_is_asked(
+    issuer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["discover", issuer]) == 2
+    assert capsys.readouterr().out == f"{issuer} must be an https:// URL\n"

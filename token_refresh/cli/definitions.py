@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from token_refresh.cli.session import NO, Session, command, with_schedule, write_table
+from token_refresh.cli.session import NO, Session, Stop, command, with_schedule, write_table
 from token_refresh.core.state.timing import find_margin
 from token_refresh.core.units import MINUTE
 from token_refresh.providers.__main__ import check_file, discover_issuer
@@ -76,6 +76,6 @@ def check_providers(session: Session, file: Path) -> None:
 def discover_provider(session: Session, issuer: str, name: str | None) -> None:
     """Write a definition from the metadata that a server publishes (RFC 8414, OpenID)."""
     code, lines = discover_issuer(issuer, name)
-    session.show({"ok": code == 0, "toml" if code == 0 else "says": "\n".join(lines)}, lines)
-    if code:
-        raise click.exceptions.Exit(code)
+    if code:  # standard output is for the definition: `discover ISSUER >> providers.toml`
+        raise Stop("\n".join(lines), code)
+    session.show({"ok": True, "toml": "\n".join(lines)}, lines)

@@ -26,10 +26,11 @@ from token_refresh.core.token_endpoint.request import (
 )
 from token_refresh.errors import BadEnvironment
 from token_refresh.providers import BUILT_IN, load_providers, read_tables
-from token_refresh.providers.discover import DiscoveryError, UnreachableError, discover
+from token_refresh.providers.discover import ArgumentError, DiscoveryError, UnreachableError, discover
 from token_refresh.providers.schema import render_schema
 
 _TIMEOUT: Final = 10.0  # s
+_CODES: Final[Mapping[type[DiscoveryError], int]] = {ArgumentError: 2, UnreachableError: 3}
 # Stand-ins that occur nowhere else, so that masking them masks nothing else.
 _CLIENT = Client("CLIENT_ID", Secret("client-secret-stand-in"))
 _ASSERTION = Secret("client-assertion-stand-in")
@@ -40,7 +41,7 @@ _SECRETS = forms_of([_CLIENT.client_secret, basic_credentials(_CLIENT), _ASSERTI
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, 1 when a definition is wrong, 3 when a server cannot be reached."""
+    """Run the command; return 0, 1 when a definition is wrong, 2 wrong use, 3 when a server cannot be reached."""
     parser = argparse.ArgumentParser("python -m token_refresh.providers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="say what is wrong with a PROVIDERS_FILE, and show what would be sent")
@@ -92,7 +93,7 @@ def discover_issuer(issuer: str, name: str | None) -> tuple[int, list[str]]:
         try:
             return 0, discover(issuer, transport, name=name, today=today).splitlines()
         except DiscoveryError as fault:
-            return 3 if isinstance(fault, UnreachableError) else 1, [str(fault)]
+            return _CODES.get(type(fault), 1), [str(fault)]
 
 
 def _unusable(providers: Mapping[str, Provider], names: Iterable[str]) -> Iterator[str]:

@@ -40,11 +40,17 @@ class UnreachableError(DiscoveryError):
     """The server did not answer."""
 
 
+class ArgumentError(DiscoveryError):
+    """What was asked for is not an issuer's address, or cannot be a provider's name."""
+
+
 def discover(issuer: str, transport: HttpTransport, *, name: str | None = None, today: str) -> str:
     """Return the TOML table of the provider at `issuer`, or of the one that protects that resource.
 
     `today` (ISO 8601) goes above the table. Raises `DiscoveryError`.
     """
+    if not _is_address(issuer):
+        raise ArgumentError(f"{_word(issuer)} must be an https:// URL")
     issuer, resource = issuer.rstrip("/") if urlsplit(issuer).path == "/" else issuer, None
     source, metadata = _fetch_server(issuer, transport)
     if metadata is None:
@@ -63,7 +69,7 @@ def build_definition(
 ) -> str:
     """Write the table that `metadata` stands for; raises `DiscoveryError` for metadata that make no definition."""
     if not NAME.fullmatch(name):
-        raise DiscoveryError(f"{name!r} cannot be a provider's name: lower-case letters, digits, _ and -")
+        raise ArgumentError(f"{name!r} cannot be a provider's name: lower-case letters, digits, _ and -")
     urls = {key: text_of(metadata, key) for key in _ENDPOINTS}
     if urls["token_endpoint"] is None:
         raise DiscoveryError(f"{source} has no token_endpoint")
@@ -166,9 +172,9 @@ def _fetch_resource(resource: str, transport: HttpTransport) -> tuple[str, str] 
 
 def _places(issuer: str) -> list[str]:
     """Return where metadata may be: RFC 8414, section 3, then OpenID Connect Discovery, section 4."""
+    if not _is_address(issuer):
+        raise DiscoveryError(f"{_word(issuer)} must be an https:// URL")
     parts = urlsplit(issuer)
-    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
-        raise DiscoveryError(f"{issuer} must be an https:// URL")
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     places = (
         f"{origin}/.well-known/oauth-authorization-server{path}",
@@ -176,6 +182,15 @@ def _places(issuer: str) -> list[str]:
         f"{origin}/.well-known/openid-configuration{path}",
     )
     return list(dict.fromkeys(places))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
 def _fetch(url: str, transport: HttpTransport) -> Mapping[str, object] | None:
