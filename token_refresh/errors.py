@@ -35,7 +35,7 @@ TokenRefreshError
 Outside the tree, because nothing of ours has broken: `Refused` is an answer to a browser, `Stop` is one to a shell. The
 others are `ValueError`s, which say what is wrong with a text of somebody else's. What follows from it, whoever reads
 the text decides: a bad environment, a refusal, a status, an exit code. They are `ProviderTableError`, `DiscoveryError`,
-`UnreachableError`, `SetError`, `CallbackError`, `TicketError`, `IdTokenError` and `WrongAccountError`.
+`ArgumentError`, `UnreachableError`, `SetError`, `CallbackError`, `TicketError`, `IdTokenError` and `WrongAccountError`.
 """
 
 from __future__ import annotations

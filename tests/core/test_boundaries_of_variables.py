@@ -10,10 +10,13 @@ import pytest
 from tests.fakes.token_requests import build_token_request
 from tests.worlds.boundary_requests import PROVIDERS, request
 from token_refresh.core.boundaries import resolve, resolve_variables
+from token_refresh.core.connection import SecretRecord, choose_variables, parse_connection
 from token_refresh.core.grant import ServiceAccountGrant
 from token_refresh.core.provider.table import parse_providers
 from token_refresh.core.secrecy import Secret
 from token_refresh.errors import Misconfigured
+
+_CHOOSE = "gcloud secrets update some-refresh-token --update-annotations='^;^token-refresh.variables=%s'"
 
 
 def test_in_a_path_the_nearest_source_wins() -> None:
@@ -133,5 +136,33 @@ def test_a_missing_value_says_where_to_set_it() -> None:
     with pytest.raises(Misconfigured, match=r"org has no value: it stands in a host\. gcloud secrets versions access"):
         resolve(PROVIDERS["okta"].token_url, request("okta"))
     provider = parse_providers({"p": {"token_url": "https://a.example/{t}", "variables": {"t": ""}}})["p"]
-    with pytest.raises(Misconfigured, match=r"variable t has no value: set it in token-refresh\.variables"):
+    with pytest.raises(Misconfigured, match=r"variable t has no value: set it in the client registration or") as fault:
         resolve(provider.token_url, request(provider))
+    assert str(fault.value).endswith(_CHOOSE % '{"t": "VALUE"}')
+
+
+def test_a_value_of_the_registration_is_mended_there() -> None:
+    with pytest.raises(Misconfigured) as fault:
+        resolve_variables(request("microsoft", registered={"tenant": "a/b"}))
+    mend = "| jq '.variables.tenant = \"VALUE\"' | gcloud secrets versions add oauth-client-microsoft --data-file=-"
+    assert str(fault.value).endswith(mend)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "variables"),
+    [
+        pytest.param('{"tenant": "a/b"}', '{"tenant": "VALUE"}', id="value"),
+        pytest.param("tenant=acme", '{"NAME": "VALUE"}', id="not-json"),
+        pytest.param('{"\\n": "a/b"}', '{"NAME": "VALUE"}', id="a-name-that-cannot-be-shown"),
+    ],
+)
+def test_an_annotation_that_cannot_be_used_is_mended_by_its_command(annotation: str, variables: str) -> None:
+    notes = {"token-refresh.variables": annotation}
+    found = parse_connection(SecretRecord("some-refresh-token", {"token-refresh": "enabled"}, notes, ""))
+    assert found is not None
+    assert (found.problem or "").endswith(_CHOOSE % variables)
+
+
+def test_where_there_is_no_variable_to_choose_the_annotation_goes() -> None:
+    remove = "gcloud secrets update some-refresh-token --remove-annotations=token-refresh.variables"
+    assert choose_variables("some-refresh-token", []) == remove

@@ -38,7 +38,7 @@ def as_json(**fields: object) -> bytes:
         pytest.param(as_json(refresh_token=CANARY), RefreshTokenGrant(Secret(CANARY)), id="json"),
         pytest.param(
             as_json(refresh_token=f" {CANARY} ", issued_at=1, consented_at=0, expires_at=2.5, scope="a b", sub="42"),
-            RefreshTokenGrant(Secret(CANARY), issued_at=1.0, consented_at=0.0, expires_at=2.5, sub="42"),
+            RefreshTokenGrant(Secret(CANARY), issued_at=1.0, consented_at=0.0, expires_at=2.5, scope="a b", sub="42"),
             id="json-with-all-that-is-known",
         ),
         pytest.param(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from token_refresh.core.connection import Connection, SecretRecord
@@ -38,6 +40,23 @@ def test_a_request_goes_to_the_endpoint_of_its_grant_with_the_client_of_its_payl
     asked_for: TokenRequest, endpoint: str, client: Client | None, *, has_own_client: bool
 ) -> None:
     assert (asked_for.endpoint, asked_for.client, asked_for.has_own_client) == (endpoint, client, has_own_client)
+
+
+@pytest.mark.parametrize(
+    ("grant", "scope"),
+    [
+        pytest.param(RefreshTokenGrant(Secret("r"), scope=" a  b"), "a b", id="a-refresh"),
+        pytest.param(RefreshTokenGrant(Secret("r")), None, id="a-refresh-of-a-bare-token"),
+        pytest.param(ClientCredentialsGrant(OWN), "asked for", id="client-credentials"),
+        pytest.param(KEY, "asked for", id="a-key"),
+    ],
+)
+def test_a_reply_without_a_scope_grants_what_the_grant_has_or_what_is_asked_for(
+    grant: Grant, scope: str | None
+) -> None:
+    request = replace(asked(grant), connection=replace(CONNECTION, scopes=("asked", "for")))
+    assert request.scope == scope
+    assert replace(request, connection=CONNECTION).scope == (scope if isinstance(grant, RefreshTokenGrant) else None)
 
 
 def test_who_needs_a_client_is_told_where_to_store_one() -> None:

@@ -59,7 +59,11 @@ FAULTS: dict[str, tuple[TokenRequest, str]] = {
     ),
     "an unknown variable": (
         build_token_request(provider(), GRANT, CLIENT, variables={"tennant": "a"}),
-        "token-refresh.variables: provider p has no variable tennant",
+        "provider p has no variable tennant: gcloud secrets update some-refresh-token --remove-annotations=",
+    ),
+    "an unknown variable beside known ones": (
+        build_token_request(provider(variables={"t": "a", "u": ""}), GRANT, CLIENT, variables={"tennant": "a"}),
+        """--update-annotations='^;^token-refresh.variables={"t": "VALUE", "u": "VALUE"}'""",
     ),
     "a bad variable": (
         build_token_request(

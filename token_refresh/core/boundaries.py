@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Final
 
-from token_refresh.core.connection import ANYBODY, LABEL, PREFIX, Connection
+from token_refresh.core.connection import ANYBODY, LABEL, PREFIX, Connection, choose_variables
 from token_refresh.core.grant import RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.provider.definition import ANY, Provider
 from token_refresh.core.provider.url import (
@@ -95,9 +95,10 @@ def resolve_variables(request: TokenRequest) -> dict[str, str]:
     for name, default in provider.variables.items():
         trusted = registered.get(name) or learned.get(name) or default
         value = request.connection.variables.get(name) or trusted
-        if value and not is_variable_value(value):
+        if value and not is_variable_value(value):  # an annotation's was looked at when it was read
             raise Misconfigured(
-                f"provider {provider.name}: the value of variable {name} is not of the form [A-Za-z0-9.-]{{1,253}}"
+                f"provider {provider.name}: the value of variable {name} is not of the form [A-Za-z0-9.-]{{1,253}}: "
+                + _edit(_registration(request), f'{_path("variables", name)} = "VALUE"')
             )
         if value != trusted and name in in_host and not _may_choose(request, name, value):
             raise Misconfigured(
@@ -193,7 +194,8 @@ def _append(path: str, value: str) -> str:
 
 def _set(name: str, request: TokenRequest) -> str:
     if name not in host_variables(request.provider):
-        return "set it in token-refresh.variables, or in the client registration"
+        mend = choose_variables(request.connection.secret_id, [name])
+        return f"set it in the client registration or in token-refresh.variables. {mend}"
     if request.client is None:
         return "it stands in a host, and a key without a client takes the definition's default only"
     return "it stands in a host. " + _edit(_registration(request), f"{_path('variables', name)} = " + '"VALUE"')

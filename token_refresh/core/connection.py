@@ -5,8 +5,10 @@ Labels and annotations are the spec, written by people; four annotations are the
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -144,7 +146,7 @@ def parse_connection(record: SecretRecord) -> Connection | None:
         owner=note.get("owner") or None,
         subject=note.get("subject") or None,
         refresh_before_expiry=_seconds(note.get("refresh-before-expiry"), problems),
-        variables=_variables(note.get("variables"), problems),
+        variables=_variables(record.secret_id, note.get("variables"), problems),
         title=note.get("title") or None,
         purpose=note.get("purpose") or None,
         consent_warnings=_durations(note.get("consent-warnings"), problems),
@@ -178,17 +180,30 @@ def _seconds(value: str | None, problems: list[str]) -> float | None:
     return seconds
 
 
-def _variables(value: str | None, problems: list[str]) -> Mapping[str, str]:
+def _variables(secret_id: str, value: str | None, problems: list[str]) -> Mapping[str, str]:
     if not value:
         return {}
     data = read_object(value)
     if data is None or not all(isinstance(v, str) for v in data.values()):
-        problems.append(f'annotation "{PREFIX}variables" is not a JSON object of strings')
+        mend = choose_variables(secret_id, ["NAME"])
+        problems.append(f'annotation "{PREFIX}variables" is not a JSON object of strings: {mend}')
         return {}
-    for name, text in data.items():
-        if text and not is_variable_value(text):
-            problems.append(f'annotation "{PREFIX}variables": {name[:63]} is not of the form [A-Za-z0-9.-]{{1,253}}')
+    for name in (name for name, text in data.items() if text and not is_variable_value(text)):
+        mend = choose_variables(secret_id, [name if name.isprintable() else "NAME"])
+        problems.append(
+            f'annotation "{PREFIX}variables": {name[:63]} is not of the form [A-Za-z0-9.-]{{1,253}}: {mend}'
+        )
     return data
+
+
+def choose_variables(secret_id: str, names: Iterable[str]) -> str:
+    """Write the command that gives the provider's variables other values."""
+    values = json.dumps({name[:63]: "VALUE" for name in names})
+    if values == "{}":
+        return f"gcloud secrets update {secret_id} --remove-annotations={PREFIX}variables"
+    # A JSON object has commas: with another separator they are part of the value (`gcloud topic escaping`).
+    annotation = shlex.quote(f"^;^{PREFIX}variables={values}")
+    return f"gcloud secrets update {secret_id} --update-annotations={annotation}"
 
 
 def _durations(value: str | None, problems: list[str]) -> tuple[float, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from token_refresh.core.boundaries import check_subject, resolve
+from token_refresh.core.connection import choose_variables
 from token_refresh.core.grant import ServiceAccountGrant
 from token_refresh.core.provider.url import variables_of
 from token_refresh.core.secrecy import Secret
@@ -17,7 +18,8 @@ def check(request: TokenRequest, signer: Signer) -> None:
     provider, connection, grant = request.provider, request.connection, request.grant
     unknown = sorted(connection.variables.keys() - provider.variables.keys())
     if unknown:  # a typo must not be a silent default
-        raise Misconfigured(f"token-refresh.variables: provider {provider.name} has no variable {unknown[0]}")
+        mend = choose_variables(connection.secret_id, provider.variables)
+        raise Misconfigured(f"token-refresh.variables: provider {provider.name} has no variable {unknown[0]}: {mend}")
     if isinstance(grant, ServiceAccountGrant):
         _check_key(grant.private_key, signer, "the service account's private_key")
         if not connection.scopes:
