@@ -179,24 +179,21 @@ def test_a_grant_that_is_gone_is_revoked(answer: HttpReply) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason", "error"),
+    ("answer", "reason"),
     [
-        pytest.param(reply(400, {"error": "invalid_grant"}), "revoked_or_expired", "invalid_grant", id="anothers"),
-        pytest.param(reply(401, {"error": "invalid_client"}), "invalid_client", "invalid_client", id="client"),
+        pytest.param(reply(400, {"error": "invalid_grant"}), "revoked_or_expired", id="anothers"),
+        pytest.param(reply(401, {"error": "invalid_client"}), "invalid_client", id="client"),
         pytest.param(
             reply(400, {"error": "unsupported_token_type"}),
             "unsupported_token_type",
-            "unsupported_token_type",
             id="rfc-7009-section-2.2.1",
         ),
-        pytest.param(reply(503), "http_503", None, id="rfc-7009-section-2.2.1-try-again"),
-        pytest.param(reply(200, {"ok": False, "error": "invalid_auth"}), "invalid_auth", "invalid_auth", id="200"),
+        pytest.param(reply(503), "http_503", id="rfc-7009-section-2.2.1-try-again"),
+        pytest.param(reply(200, {"ok": False, "error": "invalid_auth"}), "invalid_auth", id="200"),
         pytest.param(
-            reply(200, {"access_token": "x" * 9, "error": "odd"}), "unreadable_reply", None, id="a-token-and-an-error"
+            reply(200, {"access_token": "x" * 9, "error": "odd"}), "unreadable_reply", id="a-token-and-an-error"
         ),
     ],
 )
-def test_anything_else_is_no_confirmation(answer: HttpReply, reason: str, error: str | None) -> None:
-    outcome = classify_revocation(answer, provider(), Asked(0))
-    assert isinstance(outcome, NotRevoked)
-    assert (outcome.reason, outcome.detail.error) == (reason, error)
+def test_anything_else_is_no_confirmation(answer: HttpReply, reason: str) -> None:
+    assert classify_revocation(answer, provider(), Asked(0)) == NotRevoked(reason)

@@ -117,7 +117,7 @@ class FakeRevoker(Revoker):
     """A revocation endpoint: `answer` is what it says; `takes` lets time pass; `revoked` lists both tokens."""
 
     def __init__(self) -> None:
-        self.answer: Revocation = Revoked(access_token=True)
+        self.answer: Revocation = Revoked()
         self.impossible: Misconfigured | None = None
         self.takes: Callable[[], object] = lambda: None
         self.revoked: list[tuple[str, str | None]] = []

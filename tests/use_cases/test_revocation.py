@@ -45,7 +45,7 @@ def revoke(
 
 def test_the_refresh_token_is_revoked_first_and_then_the_access_token() -> None:
     script = Script(DONE, DONE)
-    assert revoke(script) == Revoked(access_token=True)
+    assert revoke(script) == Revoked()
     assert [(request.method, request.url) for request in script.sent] == [("POST", REVOKE)] * 2
     assert script.form(0) == {
         "client_id": "client",
@@ -72,7 +72,8 @@ def test_a_refresh_token_that_is_not_confirmed_leaves_the_access_token_alone() -
 
 def test_a_grant_is_gone_although_the_access_token_cannot_be_revoked() -> None:
     script = Script(DONE, reply(400, {"error": "unsupported_token_type"}))  # RFC 7009, section 2.2.1
-    assert revoke(script) == Revoked(access_token=False)
+    assert revoke(script) == Revoked()
+    assert len(script.sent) == 2
 
 
 @pytest.mark.parametrize(
@@ -100,15 +101,13 @@ def test_what_counts_as_confirmed(answer: Any, confirmed: object) -> None:
 
 
 def test_what_was_sent_is_masked_in_what_comes_back() -> None:
-    text = "refresh-token-1234 of client-secret-1234"
-    outcome = revoke(Script(reply(400, {"error": "bad", "error_description": text})))
-    assert isinstance(outcome, NotRevoked)
-    assert outcome.detail.error_description == "*** of ***"
+    for sent in ("refresh-token-1234", "client-secret-1234"):
+        assert revoke(Script(reply(400, {"error": sent}))) == NotRevoked("unknown_error")
 
 
 def test_githubs_own_way_deletes_the_grant_that_stands_behind_an_access_token() -> None:
     script = Script(reply(204, ""))
-    assert revoke(script, **GITHUB) == Revoked(access_token=True)
+    assert revoke(script, **GITHUB) == Revoked()
     (request,) = script.sent
     assert (request.method, request.url) == ("DELETE", "https://a.example/applications/client/grant")
     assert base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")) == b"client:client-secret-1234"
@@ -136,7 +135,7 @@ def test_a_token_may_go_as_the_bearer_of_a_request_without_a_body() -> None:
         "tokens": "access_token",
     }
     script = Script(reply(200, None))
-    assert revoke(script, revocation=way) == Revoked(access_token=True)
+    assert revoke(script, revocation=way) == Revoked()
     assert script.sent[0].headers["Authorization"] == "Bearer access-token-1234"
     assert (script.sent[0].body, "Content-Type" in script.sent[0].headers) == (b"", False)
 

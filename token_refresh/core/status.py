@@ -74,7 +74,7 @@ class Status:
     first_failed_at: float = 0  # the start of the unhealthy time, over all its states
     refused_at: float = 0  # the first refusal of this version as dead, with no success since
     lost_before: bool = False  # its owner was asked for a lost rotation, of which this may be a late copy
-    answer: str = ""  # the provider's last answer (HTTP status, error code), and since when it is the same
+    answer: str = ""  # the provider's last answer (reason, error code), and since when it is the same
     answer_since: float = 0
     message: str = ""
     error: str = ""

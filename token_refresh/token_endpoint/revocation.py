@@ -78,9 +78,8 @@ class Revoker:
         if tokens == ACCESS_TOKEN:
             if access_token is None:
                 return NotRevoked("no_access_token")
-            ended = end(access_token, ACCESS_TOKEN)
-            return Revoked(access_token=True) if isinstance(ended, Revoked) else ended
+            return end(access_token, ACCESS_TOKEN)
         ended = end(grant.refresh_token, REFRESH_TOKEN)
-        if isinstance(ended, NotRevoked) or access_token is None or tokens == REFRESH_TOKEN:
-            return ended
-        return Revoked(access_token=isinstance(end(access_token, ACCESS_TOKEN), Revoked))
+        if isinstance(ended, Revoked) and access_token is not None and tokens != REFRESH_TOKEN:
+            end(access_token, ACCESS_TOKEN)
+        return ended

@@ -240,7 +240,7 @@ def _until_probe(s: Situation, dead: Status) -> float:
 
 
 def _repeated_answer(s: Situation, reason: str, detail: ErrorDetail) -> tuple[str, float]:
-    """Return the answer (status and error code), and since when it is the same; "" where there was none."""
+    """Return the answer (reason and error code), and since when it is the same; "" where there was none."""
     if reason in _PATIENCE or reason in _NO_ANSWER:
         return "", 0
     answer = f"{reason} {detail.error or ''}".strip()

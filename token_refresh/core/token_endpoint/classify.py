@@ -94,7 +94,7 @@ def classify_reply(reply: HttpReply, provider: Provider, asked: Asked) -> TokenO
         if refreshed is not None:
             return refreshed
     words = read_error(data or {}, reply.status)
-    detail = _detail(words, forms_of(asked.secrets), reply.status)
+    detail = _detail(words, forms_of(asked.secrets))
     status = f"http_{reply.status}"
     retry_after = parse_retry_after(reply.headers.get("retry-after"), asked.now)
     if reply.status in _MAYBE:
@@ -190,8 +190,8 @@ def _reason(code: str | None) -> str:
     return code if code is not None and _CODE.fullmatch(code) else "unknown_error"
 
 
-def _detail(words: ErrorWords, secrets: Collection[Secret], status: int) -> ErrorDetail:
+def _detail(words: ErrorWords, secrets: Collection[Secret]) -> ErrorDetail:
     def masked(text: str | None, limit: int = 500) -> str | None:
         return shown(text, secrets, limit) or None if text is not None else None
 
-    return ErrorDetail(masked(words.error, 100), masked(words.description), masked(words.subtype, 100), status)
+    return ErrorDetail(masked(words.error, 100), masked(words.description), masked(words.subtype, 100))

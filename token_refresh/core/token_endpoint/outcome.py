@@ -18,15 +18,11 @@ from token_refresh.core.secrecy import Secret
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetail:
-    """Keep a provider's own words (RFC 6749, section 5.2), masked and cut, for people and events.
-
-    `status` is the HTTP status of the reply; None where none came. With `error` it tells whether an answer is the same.
-    """
+    """Keep a provider's own words (RFC 6749, section 5.2), masked and cut, for people and events."""
 
     error: str | None = None
     error_description: str | None = None
     error_subtype: str | None = None
-    status: int | None = None
 
 
 NO_DETAIL: Final = ErrorDetail()

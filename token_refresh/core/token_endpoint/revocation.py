@@ -17,7 +17,7 @@ from token_refresh.core.provider.url import fill, fill_params
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.classify import SUCCESS, Asked, classify_reply
 from token_refresh.core.token_endpoint.error_words import read_error
-from token_refresh.core.token_endpoint.outcome import NO_DETAIL, ErrorDetail, Refreshed
+from token_refresh.core.token_endpoint.outcome import Refreshed
 from token_refresh.core.token_endpoint.reply import parse_body
 from token_refresh.core.token_endpoint.request import authenticate_client, render_request, words_of
 
@@ -31,9 +31,7 @@ _GONE: Final = frozenset({"invalid_token", "token_revoked"})
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """The grant is gone; `access_token` tells whether the access token's end was confirmed, too."""
-
-    access_token: bool = False
+    """The grant is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,6 @@ class NotRevoked:
     """No confirmation; `reason` is the error code or a name of ours."""
 
     reason: str
-    detail: ErrorDetail = NO_DETAIL
 
 
 Revocation = Revoked | NotRevoked
@@ -76,4 +73,4 @@ def classify_revocation(reply: HttpReply, provider: Provider, asked: Asked) -> R
     outcome = classify_reply(reply, provider, asked)
     if isinstance(outcome, Refreshed):  # an access token beside an error
         return NotRevoked("unreadable_reply")
-    return NotRevoked(outcome.reason, outcome.detail)
+    return NotRevoked(outcome.reason)
