@@ -198,6 +198,13 @@ def test_a_warning_that_the_topic_did_not_take_is_published_later(world: RunWorl
     assert world.status("limited") is None
 
 
+@pytest.mark.parametrize(("seconds", "words"), [(4000, "about 67 minutes"), (-1, "about 1 minute")])
+def test_an_end_that_is_near_is_told_in_minutes(world: RunWorld, seconds: float, words: str) -> None:
+    world.add("limited", json.dumps({"refresh_token": "t", "expires_at": world.clock() + seconds}))
+    world.run()
+    assert words in str(world.last().data["message"])
+
+
 def test_a_recovery_and_a_warning_at_once_are_both_told(world: RunWorld) -> None:
     world.add("limited")
     world.answers["limited-token"] = DEAD

@@ -27,9 +27,9 @@ from token_refresh.core.incident.incident import (
     rename,
     settle,
 )
-from token_refresh.core.incident.moments import render_moment
+from token_refresh.core.incident.moments import render_moment, words_of_span
 from token_refresh.core.status import State, Status, lease_of, parse_status, render_status
-from token_refresh.core.units import DAY, HOUR
+from token_refresh.core.units import HOUR
 from token_refresh.errors import Contended, PublishError, SecretMissing, StoreDenied, StoreError, StoreRefused
 from token_refresh.ports import ConsentLinks, Publisher, SecretStore
 
@@ -266,6 +266,5 @@ class Incidents:
 
 
 def _words_of_end(end: float, now: float) -> str:
-    seconds = end - now
-    left = f"{round(seconds / DAY)} days" if seconds >= 2 * DAY else f"{max(round(seconds / HOUR), 0)} hours"
+    left = words_of_span(max(end - now, 0))
     return f"its grant ends in about {left} ({render_moment(end)}): ask for a new consent before that"
