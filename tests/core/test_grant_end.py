@@ -120,12 +120,6 @@ def test_the_end_of_a_grant(grant: RefreshTokenGrant, answer: dict[str, object],
     assert find_end(grant, reply(**answer), provider, NOW) == end  # type: ignore[arg-type]
 
 
-def test_the_end_of_a_grant_can_be_told_without_a_refresh() -> None:
-    assert find_end(RefreshTokenGrant(OLD, expires_at=NOW + DAY), None, PLAIN, NOW) == GrantEnd(NOW + DAY, None)
-    known = RefreshTokenGrant(OLD, issued_at=NOW - DAY, consented_at=NOW - 80 * DAY)
-    assert find_end(known, None, CONSENTED, NOW) == GrantEnd(NOW + 10 * DAY, 90 * DAY)
-
-
 @pytest.mark.parametrize(
     ("grant", "answer", "provider", "number", "end"),
     [
@@ -178,11 +172,6 @@ def test_the_creation_of_a_version_stands_for_an_unknown_beginning(
     if end is not ...:
         created_at = NOW - 40 * DAY if number else None
         assert find_end(grant, refreshed, provider, NOW, created_at) == end  # type: ignore[arg-type]
-
-
-def test_what_may_end_is_dated_without_a_refresh_too() -> None:
-    assert version_to_date(RefreshTokenGrant(OLD), None, LIMITED, 7) == 7
-    assert version_to_date(RefreshTokenGrant(OLD), None, PLAIN, 7) is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ it, which was the consent, into a JSON payload as `consented_at`, where it stays
 creation of a version stands in: of the first one for a bare token that is replaced, else of the version itself.
 
     number = version_to_date(grant, refreshed, provider, version)   None in most cases; else look up its creation
-    end = find_end(grant, refreshed, provider, now, created_at)     `refreshed` None: as it stands, without a refresh
+    end = find_end(grant, refreshed, provider, now, created_at)     with what that has told, where it was needed
     kept = consent_to_keep(grant, refreshed, provider, now)         what a rotated payload must remember
     warning = crossed_warning(end, looked_at, now, warnings)        which warning has become due since the last look
 """
@@ -40,26 +40,23 @@ class GrantEnd:
     life: float | None
 
 
-def version_to_date(
-    grant: RefreshTokenGrant, refreshed: Refreshed | None, provider: Provider, version: int
-) -> int | None:
+def version_to_date(grant: RefreshTokenGrant, refreshed: Refreshed, provider: Provider, version: int) -> int | None:
     """Return the version of the connection secret whose creation `find_end` needs, or None.
 
     None, too, where no end is in sight: most grants cost nothing here.
     """
-    told = refreshed is not None and refreshed.ends_at is not None
-    if not told and provider.refresh_token_lifetime is None:
+    if refreshed.ends_at is None and provider.refresh_token_lifetime is None:
         return None  # what a person has written into the payload needs no beginning
     if _counts_from_consent(refreshed, provider):
-        if _consented_at(grant, None) is not None:
+        if _first_known(grant.consented_at, grant.issued_at) is not None:
             return None
         return _FIRST if provider.rotates and grant.is_bare else version
-    return None if _is_new(refreshed) or grant.issued_at is not None else version
+    return None if refreshed.refresh_token is not None or grant.issued_at is not None else version
 
 
 def find_end(
     grant: RefreshTokenGrant,
-    refreshed: Refreshed | None,
+    refreshed: Refreshed,
     provider: Provider,
     now: float,
     created_at: float | None = None,
@@ -70,9 +67,12 @@ def find_end(
     outranks all else; a life that counts from consent is an end beside the refresh token's own.
     """
     from_consent = _counts_from_consent(refreshed, provider)
-    consented_at = _consented_at(grant, created_at if from_consent else None)
-    issued_at = _issued_at(grant, refreshed, now, None if from_consent else created_at)
-    if refreshed is not None and refreshed.authorization_expires_at is not None:
+    # What no rotation has replaced yet was issued at the consent.
+    consented_at = _first_known(grant.consented_at, grant.issued_at, created_at if from_consent else None)
+    issued_at = _first_known(grant.issued_at, None if from_consent else created_at)
+    if refreshed.refresh_token is not None:
+        issued_at = now
+    if refreshed.authorization_expires_at is not None:
         return _end(refreshed.authorization_expires_at, consented_at, None)
     life = provider.refresh_token_lifetime
     own = _end(_own_end(grant, refreshed), issued_at, life)
@@ -87,8 +87,7 @@ def consent_to_keep(grant: RefreshTokenGrant, refreshed: Refreshed, provider: Pr
     """Return the `consented_at` that a rotated payload must remember, or None where it has it or needs none."""
     if grant.consented_at is not None or not _counts_from_consent(refreshed, provider):
         return None
-    began_at = _consented_at(grant, None)
-    return int(began_at if began_at is not None else now)
+    return int(grant.issued_at if grant.issued_at is not None else now)
 
 
 def crossed_warning(end: GrantEnd, looked_at: float | None, now: float, warnings: Sequence[float]) -> float | None:
@@ -138,38 +137,20 @@ def explain_death(  # noqa: PLR0913 - the facts of a death
     return reason
 
 
-def _own_end(grant: RefreshTokenGrant, refreshed: Refreshed | None) -> float | None:
+def _own_end(grant: RefreshTokenGrant, refreshed: Refreshed) -> float | None:
     """Return the refresh token's own end; a new one does not inherit the old one's, and an idle time is no end."""
-    if refreshed is None:
-        return grant.expires_at
     if refreshed.refresh_token_expires_at is not None:
         return refreshed.refresh_token_expires_at
     stays = refreshed.refresh_token is None and refreshed.refresh_token_timeout is None
     return grant.expires_at if stays else None
 
 
-def _counts_from_consent(refreshed: Refreshed | None, provider: Provider) -> bool:
-    told = refreshed is not None and refreshed.authorization_expires_at is not None
-    return told or provider.counts_from_consent
+def _counts_from_consent(refreshed: Refreshed, provider: Provider) -> bool:
+    return refreshed.authorization_expires_at is not None or provider.counts_from_consent
 
 
-def _consented_at(grant: RefreshTokenGrant, created_at: float | None) -> float | None:
-    """Return when the owner consented: what is kept, else the issue, which no rotation has moved yet."""
-    if grant.consented_at is not None:
-        return grant.consented_at
-    return grant.issued_at if grant.issued_at is not None else created_at
-
-
-def _issued_at(
-    grant: RefreshTokenGrant, refreshed: Refreshed | None, now: float, created_at: float | None
-) -> float | None:
-    if _is_new(refreshed):
-        return now
-    return grant.issued_at if grant.issued_at is not None else created_at
-
-
-def _is_new(refreshed: Refreshed | None) -> bool:
-    return refreshed is not None and refreshed.refresh_token is not None
+def _first_known(*moments: float | None) -> float | None:
+    return next((moment for moment in moments if moment is not None), None)
 
 
 def _end(at: float | None, began_at: float | None, life: float | None) -> GrantEnd | None:
