@@ -20,6 +20,7 @@ from token_refresh.core.signals import (
     parse_signals,
     read_events,
 )
+from token_refresh.errors import BadRequest
 
 GOOGLE = "https://accounts.google.com"
 OAUTH = "https://schemas.openid.net/secevent/oauth/event-type/"
@@ -202,7 +203,7 @@ def test_a_signal_travels_as_json(signal: Signal) -> None:
     ],
 )
 def test_nonsense_is_no_signal(value: object) -> None:
-    with pytest.raises(ValueError, match="signal"):
+    with pytest.raises(BadRequest, match="signal"):
         parse_signals(value)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from token_refresh.core.secrecy import Secret
+from token_refresh.errors import BadRequest
 
 # RFC 8935, section 2.4.
 INVALID_REQUEST: Final = "invalid_request"
@@ -114,9 +115,9 @@ def read_events(claims: Mapping[str, object], issuer: str, audiences: Collection
 
 
 def parse_signals(value: object) -> tuple[Signal, ...]:
-    """Read ``"signals"`` of a message on the refresh topic (contract 4); raises `ValueError`."""
+    """Read ``"signals"`` of a message on the refresh topic (contract 4); raises `BadRequest`."""
     if not isinstance(value, list) or not 0 < len(value) <= MAX_SIGNALS:
-        raise ValueError(f'"signals" is not a list of 1 to {MAX_SIGNALS} signals')
+        raise BadRequest(f'"signals" is not a list of 1 to {MAX_SIGNALS} signals')
     return tuple(_parse_signal(one) for one in value)
 
 
@@ -172,7 +173,7 @@ def _parse_signal(value: object) -> Signal:
         signal = _signal(value["iss"], kind, value[kind])
         if signal is not None:
             return signal
-    raise ValueError('a signal has "iss" and one of "sub", "prefix", "sha512"')
+    raise BadRequest('a signal has "iss" and one of "sub", "prefix", "sha512"')
 
 
 def _signal(issuer: str, kind: str | None, value: object) -> Signal | None:

@@ -121,11 +121,7 @@ def _parse_revoke(data: Mapping[str, object], *, by_http: bool) -> Trigger:
 
 def _parse_signals(data: Mapping[str, object]) -> Trigger:
     _check_alone(data, "signals")
-    try:
-        signals = parse_signals(data["signals"])
-    except ValueError as fault:
-        raise BadRequest(str(fault)) from None
-    return Trigger(force=True, signals=signals, dry_run=data.get("dry_run") is True)
+    return Trigger(force=True, signals=parse_signals(data["signals"]), dry_run=data.get("dry_run") is True)
 
 
 def _check_alone(data: Mapping[str, object], key: str) -> None:
