@@ -139,7 +139,7 @@ def test_a_dry_revoke_asks_for_a_dry_run(run: Command, refresher: Refresher) -> 
 @pytest.fixture
 def status() -> Iterator[str]:
     """A status function that knows one connection, in the contract's form."""
-    from infra.local.gmail import GmailApi  # noqa: PLC0415 - any small server will do
+    from tests.peers.gmail import GmailApi  # noqa: PLC0415 - any small server will do
 
     class Status(GmailApi):
         def answer(self, path: str, token: str) -> tuple[int, object]:  # noqa: ARG002

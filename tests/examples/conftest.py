@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from infra.local.gmail import GmailApi
 from infra.local.stack import Stack
+from tests.peers.gmail import GmailApi
 from tests.worlds.cloud import Cloud, owner_of
 from tests.worlds.stack import StackWorld
 

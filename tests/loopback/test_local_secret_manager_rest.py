@@ -1,10 +1,8 @@
-"""The local Secret Manager over HTTP: the real REST client, the real gcloud, and the command that serves it."""
+"""The local Secret Manager over HTTP: the real REST client and the real gcloud."""
 
 import os
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -138,24 +136,6 @@ def test_the_journal_is_read_and_emptied_by_http(
     assert requests.get(calls, timeout=5).json() == {"calls": journal}
     assert requests.delete(calls, timeout=5).json() == {}
     assert server.calls == []
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_prints_its_addresses_and_serves_until_a_signal(number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "infra.local.secret_manager", "--project", "another-project"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            lines = [process.stdout.readline().strip() for _ in range(3)]
-            assert "another-project" in lines[0]
-            assert lines[1].startswith("gRPC: 127.0.0.1:")
-            url = lines[2].removeprefix("REST: ")
-            assert requests.get(f"{url}/v1/projects/another-project/secrets", timeout=5).json() == {}
-            process.send_signal(number)
-            assert process.wait(10) == 0
-        finally:
-            process.kill()
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import requests
 
-from infra.local.gmail import GmailApi
 from infra.local.stack import REFRESH_TOPIC
+from tests.peers.gmail import GmailApi
 from tests.worlds import forks
 from tests.worlds.stack import StackWorld
 from token_refresh.core.token_exchange import build_credential_file

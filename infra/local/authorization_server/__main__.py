@@ -1,8 +1,7 @@
-"""Run the authorization server until stopped: `python -m infra.local.authorization_server [--port N]`."""
+"""Run the authorization server until stopped: `python -m infra.local.authorization_server`."""
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -29,16 +28,13 @@ class _Server(ThreadedWSGIServer):  # type: ignore[misc]
 
 def main() -> None:
     """Serve on loopback; the first line of the output is the base URL."""
-    parser = argparse.ArgumentParser(prog="python -m infra.local.authorization_server", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
-    port: int = parser.parse_args().port
     end_on_signals()
     with tempfile.TemporaryDirectory(prefix="authorization-server-") as directory:
         site.configure(Path(directory), templates=Path(__file__).parent / "templates")
         from infra.local.authorization_server import control  # noqa: PLC0415 - models need a configured Django
 
         control.ENDPOINT.application = get_wsgi_application()
-        with _Server(("127.0.0.1", port), _RequestHandler) as server:
+        with _Server(("127.0.0.1", 0), _RequestHandler) as server:
             server.set_app(control.ENDPOINT)
             print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201 - its owner reads it
             server.serve_forever()

@@ -30,14 +30,9 @@ class AuthorizationServer(ControlledServer):
     name = "authorization-server"
     control = "_local"
 
-    def __init__(self, *, port: int = 0, logs: Path | None = None) -> None:
-        """Prepare it; port 0 takes a free one, `logs` is a folder for its output (default: a temporary one)."""
-        super().__init__(logs=logs)
-        self._port = port
-
     def command(self) -> Sequence[str]:
         """Return the command that starts the server."""
-        return python_module("infra.local.authorization_server", "--port", str(self._port))
+        return python_module("infra.local.authorization_server")
 
     def folder(self) -> Path:
         """Return the folder to start it in."""

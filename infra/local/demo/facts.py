@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import requests
@@ -13,6 +13,7 @@ from infra.local.mail import Mail
 from infra.local.stack import EVENTS_SUBSCRIPTION, Stack
 
 PATIENCE = 30  # s
+LONGEST_ANSWER = 120  # s: a run's
 Fact = TypeVar("Fact")
 
 
@@ -49,14 +50,16 @@ def find_mail(stack: Stack, owner: str, connection: str) -> tuple[Mail, str]:
     return expect(eventually(look), f"no mail with a link for {connection} reached {owner}")
 
 
-def get(url: str, headers: dict[str, str]) -> dict[str, Any]:
-    """GET a JSON object; raises UnexpectedError for another status than 200."""
+def ask(url: str, *, headers: Mapping[str, str] | None = None, body: object = None) -> dict[str, Any]:
+    """GET a JSON object, or POST a JSON body for one; raises UnexpectedError for another status than 200."""
     with requests.Session() as session:
+        # Loopback needs no proxy.
         session.trust_env = False
-        answer = session.get(url, headers=headers, timeout=PATIENCE)
+        method = "GET" if body is None else "POST"
+        answer = session.request(method, url, headers=headers, json=body, timeout=LONGEST_ANSWER)
         expect(answer.status_code == requests.codes.ok, f"{url} answers {answer.status_code}")
-        body: dict[str, Any] = answer.json()
-        return body
+        document: dict[str, Any] = answer.json()
+        return document
 
 
 def eventually(look: Callable[[], Fact | None]) -> Fact | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-import grpc
 from google.api_core.exceptions import NotFound
-from google.cloud.secretmanager_v1 import Replication, Secret, SecretManagerServiceClient, SecretPayload
-from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
+from google.cloud.secretmanager_v1 import Replication, Secret, SecretPayload
 
 from infra.local.stack import Stack
 
@@ -33,14 +32,13 @@ class Secrets:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        address = stack.secret_manager.grpc_address
-        self._channel = grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
-        self._client = SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=self._channel))
+        self._exits = ExitStack()
+        self._client = self._exits.enter_context(stack.secret_manager.client())
         self._parent = f"projects/{stack.project}"
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._channel.close()
+        self._exits.close()
 
     def create(
         self, secret_id: str, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None

@@ -22,7 +22,7 @@ from google.pubsub_v1.types import PubsubMessage
 from rich.console import Console
 
 from infra.local.demo.browser import Browser
-from infra.local.demo.facts import Events, UnexpectedError, eventually, expect, find_mail, get
+from infra.local.demo.facts import Events, UnexpectedError, ask, eventually, expect, find_mail
 from infra.local.demo.library import call_as_job
 from infra.local.demo.samples import Sample, Secrets
 from infra.local.demo.telling import Teller
@@ -212,7 +212,7 @@ def correct_the_client(scene: Scene) -> None:
 def look_back(scene: Scene) -> None:
     """Say where everything stands now."""
     scene.tell.chapter("Where everything stands now")
-    connections = get(scene.stack.functions["status"].url, headers={"Accept": JSON_TYPE})["connections"]
+    connections = ask(scene.stack.functions["status"].url, headers={"Accept": JSON_TYPE})["connections"]
     still = sorted(one["name"] for one in connections if one["state"] != "healthy")
     expect(still == list(STILL_WAITING), f"these are not healthy: {still}")
     states = Counter(one["state"] for one in connections)
@@ -261,7 +261,7 @@ def use_token(scene: Scene, sample: Sample) -> None:
     """Read a connection's newest access token and call userinfo with it."""
     text = eventually(lambda: scene.secrets.latest(f"{sample.name}-access-token"))
     token = json.loads(expect(text, f"{sample.name} has no access token"))["access_token"]
-    claims = get(scene.stack.authorization_server.userinfo_url, headers={"Authorization": f"Bearer {token}"})
+    claims = ask(scene.stack.authorization_server.userinfo_url, headers={"Authorization": f"Bearer {token}"})
     expect(claims["email"] == sample.owner, f"the token of {sample.name} belongs to {claims['email']}")
 
 

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
-import requests
 from rich.console import Console
 from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from infra.local.demo.facts import ask
 from infra.local.demo.samples import Sample
 from infra.local.stack import Stack
 
@@ -43,12 +43,12 @@ STEPS = {
 def watch_run(stack: Stack, samples: Sequence[Sample], console: Console, body: dict[str, Any]) -> dict[str, Any]:
     """POST `body` to refresh_http and show what happens meanwhile; answers its report.
 
-    A live table on a terminal, a line per connection otherwise. Raises requests.HTTPError when the run is refused.
+    A live table on a terminal, a line per connection otherwise. Raises UnexpectedError when the run is refused.
     """
     began = len(stack.secret_manager.calls)
     live = Live(console=console, auto_refresh=False) if console.is_terminal else None
     with ThreadPoolExecutor(1) as pool, live or nullcontext():
-        run = pool.submit(_post, stack.functions["refresh_http"].url, body)
+        run = pool.submit(ask, stack.functions["refresh_http"].url, body=body)
         while live and not run.done():
             live.update(_table(samples, _steps(stack, began), {}), refresh=True)
             time.sleep(1 / REFRESHES_PER_SECOND)
@@ -62,15 +62,6 @@ def watch_run(stack: Stack, samples: Sequence[Sample], console: Console, body: d
                 line = f"   {sample.name:<{WIDTHS[0]}}  {sample.shows:<{WIDTHS[1]}}  {_verdict(one)}"
                 console.print(line, style=STYLES.get(one["outcome"]))
     return report
-
-
-def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
-    with requests.Session() as session:
-        session.trust_env = False
-        answer = session.post(url, json=body, timeout=120)
-        answer.raise_for_status()
-        report: dict[str, Any] = answer.json()
-        return report
 
 
 def _steps(stack: Stack, began: int) -> dict[str, str]:

@@ -83,15 +83,6 @@ class EmbeddedPubSub:
             self._topics[topic.name] = topic
         return topic
 
-    def get_topic(self, request: types.GetTopicRequest) -> types.Topic:
-        """Find a topic."""
-        return _found(self._topics, request.topic)
-
-    def list_topics(self, request: types.ListTopicsRequest) -> types.ListTopicsResponse:
-        """List the project's topics, in one page."""
-        mine = [topic for name, topic in self._topics.items() if name.startswith(f"{request.project}/")]
-        return types.ListTopicsResponse(topics=mine)
-
     def delete_topic(self, request: types.DeleteTopicRequest) -> Empty:
         """Delete a topic; its subscriptions stay and get nothing more."""
         with self._changed:
@@ -123,22 +114,6 @@ class EmbeddedPubSub:
             self._subscriptions[subscription.name] = _Subscription(subscription)
         return subscription
 
-    def get_subscription(self, request: types.GetSubscriptionRequest) -> types.Subscription:
-        """Find a subscription."""
-        return _found(self._subscriptions, request.subscription).spec
-
-    def list_subscriptions(self, request: types.ListSubscriptionsRequest) -> types.ListSubscriptionsResponse:
-        """List the project's subscriptions, in one page."""
-        mine = [one.spec for name, one in self._subscriptions.items() if name.startswith(f"{request.project}/")]
-        return types.ListSubscriptionsResponse(subscriptions=mine)
-
-    def delete_subscription(self, request: types.DeleteSubscriptionRequest) -> Empty:
-        """Delete a subscription with all it holds."""
-        with self._changed:
-            _found(self._subscriptions, request.subscription)
-            del self._subscriptions[request.subscription]
-        return Empty()
-
     def pull(self, request: types.PullRequest) -> types.PullResponse:
         """Lease up to `max_messages`, waiting up to 2 s for the first."""
         end = time.monotonic() + (0 if request.return_immediately else PULL_SECONDS)
@@ -158,15 +133,6 @@ class EmbeddedPubSub:
             subscription = _found(self._subscriptions, request.subscription)
             for ack_id in request.ack_ids:
                 subscription.leased.pop(ack_id, None)
-        return Empty()
-
-    def modify_ack_deadline(self, request: types.ModifyAckDeadlineRequest) -> Empty:
-        """Lengthen leases; 0 s gives the messages back at once."""
-        with self._changed:
-            subscription = _found(self._subscriptions, request.subscription)
-            until = time.monotonic() + request.ack_deadline_seconds
-            for ack_id in set(request.ack_ids) & subscription.leased.keys():
-                subscription.leased[ack_id] = until, subscription.leased[ack_id][1]
         return Empty()
 
     def _lease(self, subscription: _Subscription, most: int) -> Iterator[types.ReceivedMessage]:

@@ -54,7 +54,7 @@ class DeadLetters:
 class PubSub:
     """Pub/Sub for one project; a context manager. Topics and subscriptions are named by their short ids."""
 
-    def __init__(self, project: str, *, emulator: bool | None = None, logs: Path | None = None) -> None:
+    def __init__(self, project: str, *, emulator: bool | None = None) -> None:
         """Prepare it; `emulator` None (default) takes Google's where it is found.
 
         Raises FileNotFoundError on start when `emulator` is True and there is none.
@@ -63,7 +63,7 @@ class PubSub:
         self.address = ""
         self.kind = ""
         self._emulator = emulator
-        self.logs = logs
+        self.logs: Path | None = None
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:

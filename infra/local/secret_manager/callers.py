@@ -36,8 +36,7 @@ _PERMISSIONS: Final = {"AccessSecretVersion": "versions.access", "AddSecretVersi
 class Callers:
     """Issue tokens to accounts and check calls; safe for threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._tokens: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
 
@@ -45,7 +44,7 @@ class Callers:
         """Issue an access token to an account (its e-mail address)."""
         token = f"ya29.local-{secrets.token_urlsafe(32)}"
         with self._lock:
-            self._tokens[token] = (account, self._clock() + seconds)
+            self._tokens[token] = (account, time.time() + seconds)
         return token
 
     def expire(self, token: str) -> None:
@@ -58,7 +57,7 @@ class Callers:
         """Name the account of a token that is in force."""
         with self._lock:
             account, until = self._tokens.get(token, ("", 0.0))
-        return account if until > self._clock() else None
+        return account if until > time.time() else None
 
     def check(self, rpc: Rpc, resource: str, authorization: str | None, policy: Callable[[], Message | None]) -> None:
         """Refuse a call that its caller may not make. Raises Unauthenticated, PermissionDenied."""

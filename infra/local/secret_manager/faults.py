@@ -95,13 +95,8 @@ class Faults:
 
     def clear(self) -> None:
         """End every fault and let hanging calls go."""
-        with self._lock:
-            self.active.clear()
-            self.stale.clear()
-            self._writes.clear()
-            self.writes_per_minute = 0
-            self._released.set()
-            self._released = threading.Event()
+        self.replace({})
+        self.stale.clear()
 
     def replace(self, settings: Mapping[str, Json]) -> None:
         """Put in force what a document says: `faults`, `stale`, `writes_per_minute`. Raises ValueError, TypeError."""

@@ -38,17 +38,16 @@ class RestServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], rpcs: Iterable[Rpc], answer: Answer, controls: Controls) -> None:
+    def __init__(self, rpcs: Iterable[Rpc], answer: Answer, controls: Controls) -> None:
         self.rpcs, self.answer, self.controls = list(rpcs), answer, controls
         self._connections: set[socket.socket] = set()
-        super().__init__(address, _Exchange)
+        super().__init__(("127.0.0.1", 0), _Exchange)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="secret-rest", daemon=True)
 
     @property
     def url(self) -> str:
         """Give the base URL, without a trailing slash."""
-        host, port = self.server_address[:2]
-        return f"http://{host!s}:{port}"
+        return f"http://127.0.0.1:{self.server_port}"
 
     def start(self) -> None:
         """Serve on a thread of its own."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from types import TracebackType
 from typing import NamedTuple, Self
 
 import grpc
@@ -48,21 +47,13 @@ class SecretManagerServer:
     """Serve Secret Manager v1 from memory; use it as a context manager, or call `start` and `stop`.
 
     `faults` sets what goes wrong, `calls` lists what was called, oldest first, `callers` issues the access tokens that
-    calls may carry. Port 0 = any free one; `grpc_address`
-    (`host:port`) and `rest_url` tell which. `notify(topic, attributes, data)` gets the events of secrets with topics.
+    calls may carry. It listens on free ports: `grpc_address` (`host:port`) and `rest_url` tell which.
+    `notify(topic, attributes, data)` gets the events of secrets with topics.
     """
 
-    def __init__(
-        self,
-        project: str = "local-project",
-        host: str = "127.0.0.1",
-        grpc_port: int = 0,
-        rest_port: int = 0,
-        notify: Notify | None = None,
-    ) -> None:
+    def __init__(self, project: str = "local-project", notify: Notify | None = None) -> None:
         self.project, self.project_number = project, project_number(project)
         self.faults, self.calls, self.callers = Faults(), list[Call](), Callers()
-        self._host, self._grpc_port, self._rest_port = host, grpc_port, rest_port
         self._notifications = Notifications(notify)
         store = Store(self.faults, self._notifications)
         self._secrets = SecretRpcs(store)
@@ -70,20 +61,16 @@ class SecretManagerServer:
         self.rpcs = load_rpcs()
 
     def start(self) -> Self:
-        """Listen; returns itself. Raises RuntimeError or OSError when a port is taken."""
-        self._rest = RestServer((self._host, self._rest_port), self.rpcs.values(), self.answer, self._control)
+        """Listen; returns itself."""
+        self._rest = RestServer(self.rpcs.values(), self.answer, self._control)
         self._pool = ThreadPoolExecutor(GRPC_WORKERS, thread_name_prefix="secret-manager")
         self._grpc = grpc.server(
             self._pool,
             handlers=_grpc_handlers(self.rpcs.values(), self.answer),
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)],
         )
-        try:
-            port = self._grpc.add_insecure_port(f"{self._host}:{self._grpc_port}")
-        except RuntimeError:
-            self._rest.server_close()
-            raise
-        self.grpc_address, self.rest_url = f"{self._host}:{port}", self._rest.url
+        self.grpc_address = f"127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
+        self.rest_url = self._rest.url
         self._notifications.start()
         self._grpc.start()
         self._rest.start()
@@ -100,15 +87,14 @@ class SecretManagerServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @contextmanager
     def client(self) -> Iterator[SecretManagerServiceClient]:
         """Connect the real client, over gRPC."""
-        with grpc.insecure_channel(self.grpc_address) as channel:
+        # Loopback needs no proxy.
+        with grpc.insecure_channel(self.grpc_address, options=[("grpc.enable_http_proxy", 0)]) as channel:
             yield SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
 
     def answer(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -80,17 +80,16 @@ class StoredSecret:
 class Store:
     """Keep the secrets of all projects. Callers hold `lock` around what they read and change together."""
 
-    def __init__(self, faults: Faults, notifications: Notifications, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, faults: Faults, notifications: Notifications) -> None:
         self.faults, self.notifications = faults, notifications
         self.lock = threading.RLock()
-        self._clock = clock
         self._parents: dict[str, dict[str, StoredSecret]] = {}
         self._sequence = count(1)
-        self._etags = count(int(clock() * 1_000_000))
+        self._etags = count(int(time.time() * 1_000_000))
 
     def now(self) -> datetime:
         """Give the wall-clock time, UTC."""
-        return datetime.fromtimestamp(self._clock(), UTC)
+        return datetime.now(UTC)
 
     def new_etag(self) -> str:
         """Give an etag no object has had: an opaque string in quotes."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+import google_crc32c
 from google.api_core.exceptions import FailedPrecondition, GoogleAPICallError
 
-from infra.local.secret_manager.crc32c import crc32c
 from infra.local.secret_manager.errors import api_error, check_etag
 from infra.local.secret_manager.filters import parse_filter
 from infra.local.secret_manager.limits import check_payload
@@ -20,7 +22,7 @@ from infra.local.secret_manager.messages import (
 )
 from infra.local.secret_manager.names import parse_name
 from infra.local.secret_manager.paging import cut_page
-from infra.local.secret_manager.store import Store, StoredVersion, Timeline
+from infra.local.secret_manager.store import Store, StoredSecret, StoredVersion, Timeline
 
 
 class VersionRpcs:
@@ -32,7 +34,7 @@ class VersionRpcs:
     def add_secret_version(self, request: Message) -> Message:
         """Store a payload as the newest version. The secret's own etag stays as it is."""
         name = parse_name(request.parent, "secret")
-        checksum = crc32c(request.payload.data)
+        checksum = google_crc32c.value(request.payload.data)
         with self._store.lock:
             stored = self._store.find(name)
             check_payload(request.payload, checksum)
@@ -88,41 +90,35 @@ class VersionRpcs:
 
     def destroy_secret_version(self, request: Message) -> Message:
         """Destroy a version for good, or schedule it where the secret has a version_destroy_ttl."""
-        name = parse_name(request.name, "version")
         with self._store.lock:
-            stored = self._store.find(name)
-            version = self._changeable(request)
+            stored, version = self._changeable(request)
             secret = stored.message.current
             if not secret.HasField("version_destroy_ttl"):
                 return self._store.destroy(stored, version, self._store.now())
-            message = copy_of(version.message.current)
-            message.state, message.etag = DISABLED, self._store.new_etag()
             due = self._store.now() + secret.version_destroy_ttl.ToTimedelta()
-            message.scheduled_destroy_time.FromDatetime(due)
-            self._store.replace(version.message, message)
-            self._store.notifications.send("SECRET_VERSION_DESTROY_SCHEDULED", secret, message)
-            return message
+            return self._set_state(request, DISABLED, "SECRET_VERSION_DESTROY_SCHEDULED", due)
 
-    def _set_state(self, request: Message, state: int, event: str) -> Message:
-        name = parse_name(request.name, "version")
+    def _set_state(self, request: Message, state: int, event: str, destroy_at: datetime | None = None) -> Message:
         with self._store.lock:
-            stored = self._store.find(name)
-            version = self._changeable(request)
+            stored, version = self._changeable(request)
             message = copy_of(version.message.current)
             message.state, message.etag = state, self._store.new_etag()
             message.ClearField("scheduled_destroy_time")
+            if destroy_at:
+                message.scheduled_destroy_time.FromDatetime(destroy_at)
             self._store.replace(version.message, message)
             self._store.notifications.send(event, stored.message.current, message)
             return message
 
-    def _changeable(self, request: Message) -> StoredVersion:
+    def _changeable(self, request: Message) -> tuple[StoredSecret, StoredVersion]:
         """Find the version to change, checked against its true state. Raises FailedPrecondition."""
-        version = self._store.find_version(parse_name(request.name, "version"))
+        name = parse_name(request.name, "version")
+        stored, version = self._store.find(name), self._store.find_version(name)
         message = version.message.current
         check_etag(request.etag, message.etag, f"Secret Version [{message.name}]")
         if message.state == DESTROYED:
             raise _wrong_state(message)
-        return version
+        return stored, version
 
     def _see(self, version: StoredVersion) -> Message:
         """Show a version: one just added at once, a change of its state maybe late."""

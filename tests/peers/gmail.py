@@ -64,7 +64,7 @@ class GmailApi:
         if document is None:
             status, document = 404, {"error": {"code": 404, "message": "Not Found", "status": "NOT_FOUND"}}
         self.calls.append(GmailCall(path, status, token))
-        if path == f"{ROOT}/messages" and status == 200:  # noqa: PLR2004
+        if path == f"{ROOT}/messages" and status == 200:
             meanwhile, self.meanwhile = self.meanwhile, None
             if meanwhile is not None:
                 meanwhile()
@@ -106,7 +106,7 @@ class _Exchange(BaseHTTPRequestHandler):
         status, document = self.server.api.answer(urlsplit(self.path).path, token)  # type: ignore[attr-defined]
         payload = json.dumps(document).encode()
         self.send_response(status)
-        if status == 401:  # noqa: PLR2004
+        if status == 401:
             self.send_header("WWW-Authenticate", 'Bearer realm="https://accounts.google.com/", error="invalid_token"')
         self.send_header("Content-Type", "application/json; charset=UTF-8")
         self.send_header("Content-Length", str(len(payload)))
