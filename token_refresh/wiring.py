@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from token_refresh.adapters.pubsub import PubSub
     from token_refresh.adapters.secret_manager import SecretManager
     from token_refresh.adapters.tickets import Tickets
-    from token_refresh.connections.incidents import Incidents
-    from token_refresh.consent.answers import Asker
     from token_refresh.consent.reconsent import Reconsent
     from token_refresh.instance.recent import Refusals
     from token_refresh.notify import Notifier
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from token_refresh.risc import SecurityEventReceiver
     from token_refresh.run.runner import Runner
     from token_refresh.token_endpoint.exchange import Exchange
-    from token_refresh.token_endpoint.revocation import Revoker
     from token_refresh.web.pages import Pages
     from token_refresh.web.status import StatusPage
 
@@ -71,15 +68,6 @@ class Parts:
         return Exchange(PooledTransport(self.settings.http_timeout), KeySigner(), time.time)
 
     @part
-    def revoker(self) -> Revoker:
-        """Return the revocation of grants."""
-        from token_refresh.adapters.http import PooledTransport
-        from token_refresh.adapters.signing import KeySigner
-        from token_refresh.token_endpoint.revocation import Revoker
-
-        return Revoker(PooledTransport(self.settings.http_timeout), KeySigner(), time.time)
-
-    @part
     def tickets(self) -> Tickets:
         """Return the maker of links, sessions and action tokens."""
         from token_refresh.adapters.tickets import Tickets
@@ -92,12 +80,13 @@ class Parts:
         """Return the use case of a refresh run; what it could not store is tried once more when the process ends."""
         from token_refresh.instance.termination import on_termination
         from token_refresh.run.build import Outside, build_runner
+        from token_refresh.token_endpoint.revocation import Revoker
 
         outside = Outside(
             endpoint=self.endpoint,
             publisher=self.publisher,
             links=self.tickets,
-            revoker=self.revoker,
+            revoker=Revoker(self.endpoint.transport, self.endpoint.signer, time.time),
             store=self.store,
             clock=time.time,
             sleep=time.sleep,
@@ -106,13 +95,6 @@ class Parts:
         runner = build_runner(outside, self.providers, self.settings)
         on_termination(runner.saver.end, runner.unsaved.all)
         return runner
-
-    @part
-    def incidents(self) -> Incidents:
-        """Return the keeper of statuses and events, for those who are not a run."""
-        from token_refresh.connections.incidents import Incidents
-
-        return Incidents(self.store, self.publisher, self.tickets, time.time)
 
     @part
     def pages(self) -> Pages:
@@ -124,7 +106,9 @@ class Parts:
     @part
     def reconsent(self) -> Reconsent:
         """Return the re-consent workflow."""
+        from token_refresh.connections.incidents import Incidents
         from token_refresh.connections.lease import Leases
+        from token_refresh.consent.answers import Asker
         from token_refresh.consent.limits import Limits
         from token_refresh.consent.new_link import NewLink
         from token_refresh.consent.progress import Progress
@@ -139,26 +123,20 @@ class Parts:
         cases = Cases(self.store, self.providers)
         progress = Progress(self.store, cases, time.time)
         leases = Leases(self.store, s, time.time, CONSENT_HOLDER)
-        saver = NewGrantSaver(self.store, leases, self.incidents, self.publisher, time.time, time.sleep)
+        incidents = Incidents(self.store, self.publisher, self.tickets, time.time)
+        saver = NewGrantSaver(self.store, leases, incidents, self.publisher, time.time, time.sleep)
         return Reconsent(
             cases,
             Redemption(self.endpoint, time.time),
             self.tickets,
             saver,
-            NewLink(self.incidents, time.time),
+            NewLink(incidents, time.time),
             progress,
-            self.asker,
+            Asker(s.consent_name, s.consent_contact),
             Limits(time.time),
             Paces(s.token_requests_per_second),
             time.time,
         )
-
-    @part
-    def asker(self) -> Asker:
-        """Return who asks for consent."""
-        from token_refresh.consent.answers import Asker
-
-        return Asker(self.settings.consent_name, self.settings.consent_contact)
 
     @part
     def caller_secrets(self) -> CallerSecrets:

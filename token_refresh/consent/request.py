@@ -17,7 +17,7 @@ from token_refresh.core.consent.session import Ticket
 from token_refresh.core.grant import Client, Grant, PayloadError, RefreshTokenGrant, parse_grant
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.status import lease_of
-from token_refresh.core.token_request import TokenRequest
+from token_refresh.core.token_request import TokenRequest, subject_of
 from token_refresh.errors import Misconfigured, VersionMissing, VersionUnusable
 from token_refresh.ports import SecretStore
 
@@ -167,11 +167,6 @@ def check_unspent(connection: Connection, ticket: Ticket) -> None:
 def misconfigured(connection: Connection, message: str) -> NoReturn:
     """Refuse because of what an operator must mend; `message` names fault and fix."""
     raise Refused("misconfigured", message, connection.name) from None
-
-
-def subject_of(connection: Connection, grant: Grant | None) -> str | None:
-    """Return the account on record: the annotation, else what the payload says."""
-    return connection.subject or (grant.sub if isinstance(grant, RefreshTokenGrant) else None)
 
 
 def _old_grant(payload: bytes | None) -> Grant | None:

@@ -58,3 +58,8 @@ class TokenRequest:
                 f"{self.connection.client_secret_id}, or name another one in token-refresh.client"
             )
         return self.client
+
+
+def subject_of(connection: Connection, grant: Grant | None) -> str | None:
+    """Return the account on record: the annotation, else what the payload says (contract 2)."""
+    return connection.subject or (grant.sub if isinstance(grant, RefreshTokenGrant) else None)

@@ -12,6 +12,7 @@ from token_refresh.connections.grants import OwnersGrants
 from token_refresh.connections.memory import Memory
 from token_refresh.core.connection import Connection
 from token_refresh.core.signals import Signal, is_same_issuer, matches
+from token_refresh.core.token_request import subject_of
 from token_refresh.errors import StoreError, UnknownConnection
 from token_refresh.run.run import Run
 from token_refresh.run.visit import Visitor
@@ -78,7 +79,7 @@ class Chooser:
         return [
             c
             for c, grant in zip(of_issuers, grants, strict=True)
-            if grant and any(matches(s, self._issuer(c), c.subject or grant.sub, grant.refresh_token) for s in signals)
+            if grant and any(matches(s, self._issuer(c), subject_of(c, grant), grant.refresh_token) for s in signals)
         ]
 
     def _issuer(self, connection: Connection) -> str | None:

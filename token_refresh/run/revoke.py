@@ -16,12 +16,13 @@ from token_refresh.connections.grants import OwnersGrants
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.newest import read_newest
 from token_refresh.core.connection import ACCESS_TOKEN, STATUS, Connection
-from token_refresh.core.grant import Grant, RefreshTokenGrant, parse_grant
+from token_refresh.core.grant import Grant, parse_grant
 from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.state.verdict import judge_revoked
 from token_refresh.core.status import Outcome, render_status
 from token_refresh.core.token_endpoint.revocation import NotRevoked
+from token_refresh.core.token_request import subject_of
 from token_refresh.core.trigger import Trigger
 from token_refresh.errors import Busy, Misconfigured, StoreError, VersionMissing
 from token_refresh.ports import Revoker, SecretStore, VersionState
@@ -122,7 +123,7 @@ class Revocations:
             listed = self.directory.list()
         except StoreError:
             return "other connections of the same client and account may be revoked, too"
-        subject = connection.subject or (grant.sub if isinstance(grant, RefreshTokenGrant) else None)
+        subject = subject_of(connection, grant)
         account = subject or connection.owner
         if not account:
             return ""
@@ -130,6 +131,6 @@ class Revocations:
         same = [c for c in listed if (c.provider, c.client_secret_id) == own and c.secret_id != connection.secret_id]
         # Where no annotation tells the subject of another one, its payload may.
         unknown = [c for c in same if subject and not c.subject]
-        told = {c.secret_id: g.sub for c, g in zip(unknown, self.grants.read(unknown), strict=True) if g}
-        others = sorted(c.name for c in same if (c.subject or told.get(c.secret_id) or c.owner) == account)
+        read = dict(zip((c.secret_id for c in unknown), self.grants.read(unknown), strict=True))
+        others = sorted(c.name for c in same if (subject_of(c, read.get(c.secret_id)) or c.owner) == account)
         return f"same client and account: {', '.join(others)}" if others else ""

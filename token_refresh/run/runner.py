@@ -1,9 +1,6 @@
 """One run: find the connections, decide for each what to do now, do it, and tell the world what changed.
 
-    save what is owed to the store -> choose -> look -> attempt -> weigh and record, client by client -> clean
-
-Two passes, because a verdict may depend on its neighbours: the first goes by urgency, the second client by client, so
-that one client's verdicts do not wait for another client's slow provider.
+Its steps and their rules stand in this room's README.
 """
 
 from __future__ import annotations
@@ -95,7 +92,9 @@ class Runner:
         visits = [v.came_to(saved[v.connection.secret_id]) if v.connection.secret_id in saved else v for v in looks]
         if not run.trigger.dry_run:
             refused = self.visitor.incidents.unwritten.ids()
-            visits = self.verdicts.write_unwritten(self._carry_out(visits, run), refused, run.until)
+            self._carry_out(visits, run)
+            self.verdicts.write_unwritten(run.done, refused, run.until)
+            visits = [run.done[v.connection.secret_id] for v in visits]
             for _ in self.pool.run(self._destructions(visits), Priority.DESTROY, run.until):
                 pass
         return visits
@@ -137,7 +136,7 @@ class Runner:
 
     # -- the attempts --------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, visits: Sequence[Visit], run: Run) -> list[Visit]:
+    def _carry_out(self, visits: Sequence[Visit], run: Run) -> None:
         """Attempt what is to be attempted, and record client by client what that came to."""
         run.done = {v.connection.secret_id: v for v in visits}
         due = [v for v in visits if v.decision.attempt and v.attempt is None]
@@ -150,7 +149,6 @@ class Runner:
         # Where all fail at Secret Manager, that is its outage and no connection's trouble: the run answers 503.
         if not is_outage([*run.done.values(), *run.unread]):
             self._record(attempts.failed, run)
-        return [run.done[v.connection.secret_id] for v in visits]
 
     def _ended(self, visits: Sequence[Visit], due: Sequence[Visit], run: Run) -> Iterator[Visit]:
         """Yield the attempts as they end, and between them those that only wait and have something to tell.

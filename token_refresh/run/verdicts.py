@@ -111,24 +111,22 @@ class Verdicts:
             _say(connection, fault)
         return visit if connection is visit.connection else replace(visit, connection=connection)
 
-    def write_unwritten(self, visits: list[Visit], refused: Sequence[str], until: float) -> list[Visit]:
+    def write_unwritten(self, done: dict[str, Visit], refused: Sequence[str], until: float) -> None:
         """Write the statuses that this instance alone knows, and would take with it.
 
         They are those of the secrets that were `refused` in former runs; another refusal leaves the others to the next.
         """
-        numbers = {v.connection.secret_id: number for number, v in enumerate(visits)} if refused else {}
         unwritten = self.incidents.unwritten
-        for number in [numbers[i] for i in refused if i in numbers]:
-            connection = visits[number].connection
+        for key in [key for key in refused if key in done]:
+            connection = done[key].connection
             try:
                 if connection in unwritten and self.clock() < until:
                     written = self.incidents.write(connection, unwritten.status_of(connection))
-                    visits[number] = replace(visits[number], connection=written or connection)
+                    done[key] = replace(done[key], connection=written or connection)
             except StoreError as fault:
                 _say(connection, fault)
                 unwritten.postpone(connection)
                 break
-        return visits
 
     # -- weighing ------------------------------------------------------------------------------------------------------
 
