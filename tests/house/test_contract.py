@@ -167,7 +167,7 @@ def test_the_document_that_jobs_read_has_the_fields_that_are_written() -> None:
 
 
 def test_the_event_types_are_those_of_the_code() -> None:
-    assert names("event-types") == [Event("", kind, "", 0).full_type() for kind in EventType]
+    assert names("event-types") == [Event("", kind, "", 0).attributes("")["ce-type"] for kind in EventType]
 
 
 def test_the_event_fields_are_those_of_the_published_schemas() -> None:

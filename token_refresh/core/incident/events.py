@@ -93,17 +93,13 @@ class Event:
     time: float
     data: Mapping[str, object] = field(default_factory=dict)
 
-    def full_type(self) -> str:
-        """Return the CloudEvents `type`."""
-        return f"dev.token-refresh.{self.type}.v1"
-
     def attributes(self, source: str) -> dict[str, str]:
         """Return the Pub/Sub attributes of the binary mode (CloudEvents Pub/Sub protocol binding, 3.1)."""
         return {
             "ce-id": self.id,
             "ce-source": source,
             "ce-specversion": "1.0",
-            "ce-type": self.full_type(),
+            "ce-type": f"dev.token-refresh.{self.type}.v1",
             "ce-subject": self.subject,
             "ce-time": rfc3339(self.time),
             "content-type": "application/json",

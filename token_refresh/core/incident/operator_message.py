@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from token_refresh.core.incident.events import EventType, remedy_for, words_for
+from token_refresh.core.incident.incident import MOST_NAMES
 from token_refresh.core.incident.message import About, Block, Facts, House, Message, Paragraph, lay_out, link_of
 from token_refresh.core.incident.moments import words_of_moment
 from token_refresh.core.incident.notice import Notice
@@ -107,10 +108,10 @@ def _sentence(words: str) -> str:
 
 
 def _connections(data: Mapping[str, object]) -> str:
-    """Name the connections of a client event: how many, and at most twenty of them."""
+    """Name the connections of a client event: how many, and some of them."""
     names, count = data.get("connection_names"), data.get("connections")
     listed: Sequence[object] = names if isinstance(names, list) else ()
-    shown_names = [shown(name, limit=255) for name in listed[:20] if isinstance(name, str)]
+    shown_names = [shown(name, limit=255) for name in listed[:MOST_NAMES] if isinstance(name, str)]
     if isinstance(count, bool) or not isinstance(count, int):
         count = len(shown_names)
     if not count:

@@ -107,7 +107,8 @@ def fill_url(template: str, provider: Provider, values: Mapping[str, str]) -> st
 def _fault_of(url: str) -> str | None:
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if not _is_host(host):
+    labels = [] if ":" in host else host.split(".")  # an IPv6 address, whose brackets urlsplit has taken off
+    if len(host) > _LONGEST_HOST or not all(0 < len(label) <= _LONGEST_LABEL for label in labels):
         return "its variables do not make a host name"
     if parts.scheme != "https" and not is_loopback(host):
         return "only https, and http for loopback"
@@ -166,13 +167,6 @@ def _authority_of(template: str) -> str:
 
 def _host_of(template: str) -> str:
     return _PORT.sub("", _authority_of(template))
-
-
-def _is_host(host: str) -> bool:
-    if ":" in host:  # urlsplit has taken the brackets off an IPv6 address
-        return True
-    labels = host.split(".")
-    return len(host) <= _LONGEST_HOST and all(0 < len(label) <= _LONGEST_LABEL for label in labels)
 
 
 def token_endpoint_host(provider: Provider, variables: Mapping[str, str]) -> str:

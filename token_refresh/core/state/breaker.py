@@ -67,16 +67,11 @@ def weigh(  # noqa: PLR0913 - deaths, their neighbours, and two settings
     is_burst = unexplained >= breaker_min
 
     def verdict_of(death: Death) -> Verdict:
-        is_held = (
-            is_burst and death.counts and refreshed_at <= death.refused_at and now < death.refused_at + breaker_hold
-        )
-        return hold_back(death) if is_held and death.verdict.announce == EventType.INVALID_GRANT else death.verdict
+        verdict, refused_at = death.verdict, death.refused_at
+        is_held = is_burst and death.counts and refreshed_at <= refused_at and now < refused_at + breaker_hold
+        if not is_held or verdict.announce != EventType.INVALID_GRANT:
+            return verdict
+        held = suspect(death.situation, verdict.reason, refused_at, verdict.detail)
+        return replace(held, message="held back: many grants of this client died at once")
 
     return Weighed(tuple(map(verdict_of, deaths)), is_mass=is_burst and any(d.counts for d in deaths))
-
-
-def hold_back(death: Death) -> Verdict:
-    """Turn a confirmed death back into a suspicion."""
-    verdict = death.verdict
-    held = suspect(death.situation, verdict.reason, death.refused_at, verdict.detail)
-    return replace(held, message="held back: many grants of this client died at once")
