@@ -154,14 +154,12 @@ class Keys:
 
     def _params(self, key: str, value: object) -> Params:
         """Read a table of parameters: templates, or lists of templates where a parameter is repeated."""
-        table = self._table(key, value)
-        lists = {name: values for name, values in table.items() if isinstance(values, list)}
-        params: dict[str, str | tuple[str, ...]] = {
-            **self._strings(key, {name: one for name, one in table.items() if name not in lists})
-        }
-        for name, values in lists.items():
-            if values and all(isinstance(v, str) for v in values):
-                params[name] = tuple(values)
+        params: dict[str, str | tuple[str, ...]] = {}
+        for name, item in self._table(key, value).items():
+            if not isinstance(item, list):
+                params |= self._strings(key, {name: item})
+            elif item and all(isinstance(v, str) for v in item):
+                params[name] = tuple(item)
             else:
                 self.wrong(f"{key}.{name}", "must be a string or a list of strings")
         for name, found in params.items():

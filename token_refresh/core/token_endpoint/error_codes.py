@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-# RFC 6749, section 5.2, and codes that name the refresh token so plainly that they mean one thing anywhere.
-DEAD: Final = frozenset(
-    {
-        "invalid_grant",
-        "bad_refresh_token",
-        "invalid_refresh_token",
-        "expired_refresh_token",
-        "refresh_token_expired",
-        "refresh_token_revoked",
-        "refresh_token_reused",
-        # https://developers.google.com/identity/protocols/oauth2#expiration (session control)
-        "invalid_rapt",
-        "rapt_required",
-    }
-)
+# https://developers.google.com/identity/protocols/oauth2#expiration (session control)
 REAUTHENTICATE: Final = frozenset({"invalid_rapt", "rapt_required"})
+# RFC 6749, section 5.2, and codes that name the refresh token so plainly that they mean one thing anywhere.
+DEAD: Final = REAUTHENTICATE | {
+    "invalid_grant",
+    "bad_refresh_token",
+    "invalid_refresh_token",
+    "expired_refresh_token",
+    "refresh_token_expired",
+    "refresh_token_revoked",
+    "refresh_token_reused",
+}
 
 # RFC 6749, section 5.2; RFC 8707, section 2; RFC 9449, section 5; Google's and others' words for the same.
 CLIENT: Final = frozenset(
