@@ -11,7 +11,7 @@ from token_refresh.core.http import HttpReply
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed, TokenOutcome
-from token_refresh.errors import Misconfigured
+from token_refresh.errors import Misconfigured, ReplyLost
 
 
 def test_a_client_without_its_secret_redeems_no_code() -> None:
@@ -78,3 +78,10 @@ def test_userinfo_is_fetched_as_the_owner(answer: HttpReply, facts: object) -> N
         "User-Agent": "app",
         "Authorization": "Bearer token-1234",
     }
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_userinfo_in_trouble_is_the_provider_s_trouble_and_no_missing_setup(status: int) -> None:
+    script = Script(reply(status, {"sub": "7"}))
+    with pytest.raises(ReplyLost, match=rf"^a\.example answered {status}$"):
+        endpoint(script).fetch_json(provider(), "https://a.example/me", Secret("token-1234"))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Final, assert_never
+from urllib.parse import urlsplit
 
 from token_refresh.core.boundaries import resolve
 from token_refresh.core.grant import Client, ClientCredentialsGrant, RefreshTokenGrant, ServiceAccountGrant
@@ -115,9 +117,11 @@ class Exchange:
     def fetch_json(self, provider: Provider, url: str, access_token: Secret) -> Mapping[str, object] | None:
         """GET a JSON object as the owner (userinfo); None when the provider does not answer with one.
 
-        `url` is resolved already. Raises `NotSent`, `ReplyLost`.
+        `url` is resolved already. Raises `NotSent`, `ReplyLost`; the latter, too, where the answer is trouble that passes.
         """
         reply = self.transport.send(build_resource_request(provider, url, access_token))
+        if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise ReplyLost(f"{urlsplit(url).hostname} answered {reply.status}")
         return parse_body(reply) if reply.status in SUCCESS else None
 
     def _ask(self, question: _Question, provider: Provider, client: Client | None) -> TokenOutcome:
