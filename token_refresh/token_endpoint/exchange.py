@@ -117,7 +117,7 @@ class Exchange:
     def fetch_json(self, provider: Provider, url: str, access_token: Secret) -> Mapping[str, object] | None:
         """GET a JSON object as the owner (userinfo); None when the provider does not answer with one.
 
-        `url` is resolved already. Raises `NotSent`, `ReplyLost`; the latter, too, where the answer is trouble that passes.
+        `url` is resolved already. Raises `NotSent`, `ReplyLost` (also for an answer that means trouble which passes).
         """
         reply = self.transport.send(build_resource_request(provider, url, access_token))
         if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status == HTTPStatus.TOO_MANY_REQUESTS:
