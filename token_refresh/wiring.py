@@ -236,24 +236,21 @@ def _build(environ: Mapping[str, str]) -> Parts:
         providers = load_providers(environ.get("PROVIDERS_FILE") or None)
     except BadEnvironment as fault:
         problems.append(str(fault))
-    try:
-        project = project or _project_of_credentials()
-    except BadEnvironment as fault:
-        problems.append(str(fault))
+    project = project or project_of_credentials()
+    if not project:
+        problems.append("GOOGLE_CLOUD_PROJECT is not set and the credentials name no project")
     if problems:
         raise BadEnvironment("; ".join(problems))
     configure_logging(project)
     return Parts(replace(settings, project=project), providers)
 
 
-def _project_of_credentials() -> str:
+def project_of_credentials() -> str:
+    """Return the project that the credentials name; empty where there is none, or there are no credentials."""
     import google.auth  # may ask the metadata server
     from google.auth.exceptions import DefaultCredentialsError
 
     try:
-        project = google.auth.default()[1]
+        return google.auth.default()[1] or ""
     except DefaultCredentialsError:
-        project = None
-    if not project:
-        raise BadEnvironment("GOOGLE_CLOUD_PROJECT is not set and the credentials name no project")
-    return str(project)
+        return ""

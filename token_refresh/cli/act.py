@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import click
 
 from token_refresh.cli.service import call
-from token_refresh.cli.session import UNREACHABLE, Session, Stop, command, write_moment, write_table
+from token_refresh.cli.session import UNREACHABLE, Session, Stop, command, no_connection, write_moment, write_table
 from token_refresh.connections.directory import Directory
 from token_refresh.core.overview.row import Row, Standing
 from token_refresh.core.status import Outcome
@@ -51,7 +51,6 @@ def refresh_connections(
     if dry_run:
         session.show({"planned": list(names), "topic": topic}, [f"would ask on the topic {topic}: {', '.join(names)}"])
         return
-    session.settings  # noqa: B018 - a project before anything is waited for
     waits = sys.stdout.isatty() if wait is None else wait
     before = {name: session.parts.overview.look_at(name) for name in names} if waits else {}
     session.parts.publisher.request_refresh(body)
@@ -94,7 +93,7 @@ def link_connection(session: Session, name: str, url: str) -> None:
     rows = document.get("connections")
     row = next((r for r in rows if r.get("name") == name), None) if isinstance(rows, list) else None
     if status != HTTPStatus.OK or row is None:
-        raise Stop(f"there is no connection {name}: token-refresh list")
+        raise no_connection(name)
     if not row.get("consent_url"):
         raise Stop("consent is not deployed: set CONSENT_URL and CONSENT_SIGNING_KEY (docs/consent.md)")
     document = {"connection": name, "owner": row.get("owner"), "consent_url": row["consent_url"]}
@@ -130,7 +129,7 @@ def _require(session: Session, name: str) -> None:
     """Make sure that there is a connection of that name, as far as one may look."""
     with suppress(StoreDenied):
         if Directory(session.parts.store).find(name) is None:
-            raise Stop(f"there is no connection {name}: token-refresh list")
+            raise no_connection(name)
 
 
 def _wait_for(session: Session, before: dict[str, Row | None]) -> dict[str, Row | None]:

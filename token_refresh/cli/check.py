@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
 import click
 
-from token_refresh.adapters.http import PooledTransport
 from token_refresh.cli.look import find_row
+from token_refresh.cli.service import send
 from token_refresh.cli.session import UNREACHABLE, Session, Stop, command
 from token_refresh.connections.memory import find_provider, read_client
 from token_refresh.core import boundaries
 from token_refresh.core.connection import Connection
-from token_refresh.core.grant import Client, parse_grant
+from token_refresh.core.grant import parse_grant
 from token_refresh.core.http import HttpReply
 from token_refresh.core.json_object import read_object, text_of
 from token_refresh.core.provider.definition import Provider
@@ -24,7 +25,7 @@ from token_refresh.core.secrecy import Secret, shown
 from token_refresh.core.token_endpoint.request import build_resource_request
 from token_refresh.core.token_exchange import HandedOut, build_answer
 from token_refresh.core.token_request import TokenRequest
-from token_refresh.errors import SecretMissing, StoreError, TransportError, VersionMissing, VersionUnusable
+from token_refresh.errors import SecretMissing, StoreError, VersionMissing, VersionUnusable
 
 _SECONDS: Final = 30.0
 _REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -85,12 +86,11 @@ def _fill(session: Session, connection: Connection, provider: Provider, template
         return template
     # What decides where the token may go stands in the payload or the registration.
     store = session.parts.store
-    grant = parse_grant(store.access(connection.secret_id).payload)
-    registration: Client | None = None
-    if not TokenRequest(connection, provider, grant).has_own_client:
+    request = TokenRequest(connection, provider, parse_grant(store.access(connection.secret_id).payload))
+    if not request.has_own_client:
         with suppress(StoreError):
-            registration, _ = read_client(store, connection.client_secret_id)
-    return boundaries.resolve(template, TokenRequest(connection, provider, grant, registration))[0]
+            request = replace(request, registration=read_client(store, connection.client_secret_id)[0])
+    return boundaries.resolve(template, request)[0]
 
 
 def _read_token(session: Session, connection: Connection) -> tuple[Secret, str]:
@@ -111,8 +111,4 @@ def _read_token(session: Session, connection: Connection) -> tuple[Secret, str]:
 
 
 def _send(url: str, provider: Provider, token: Secret | None) -> HttpReply:
-    with closing(PooledTransport(_SECONDS)) as transport:
-        try:
-            return transport.send(build_resource_request(provider, url, token))
-        except TransportError as fault:
-            raise Stop(f"{fault}: try again later", UNREACHABLE) from None
+    return send(build_resource_request(provider, url, token), _SECONDS, "try again later")

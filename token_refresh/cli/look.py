@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 import click
@@ -14,7 +15,7 @@ from token_refresh.cli.session import (
     Session,
     Stop,
     command,
-    command_over_projects,
+    no_connection,
     say_fault,
     with_schedule,
     write_moment,
@@ -31,7 +32,7 @@ _NONE: Final = "There is no connection yet: token-refresh import FILE --name NAM
 
 @click.command("list")
 @with_schedule
-@command_over_projects
+@partial(command, takes_several=True)
 def list_connections(session: Session) -> None:
     """Show every connection and its state; what needs attention comes first."""
     if len(session.projects) > 1:
@@ -90,7 +91,7 @@ def find_row(session: Session, name: str) -> Row:
     """Look at one connection; raises `Stop` where there is none."""
     row = session.parts.overview.look_at(name)
     if row is None:
-        raise Stop(f"there is no connection {name}: token-refresh list")
+        raise no_connection(name)
     return row
 
 

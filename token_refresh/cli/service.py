@@ -14,13 +14,21 @@ from token_refresh.adapters.http import PooledTransport
 from token_refresh.cli.session import UNREACHABLE, WRONG_USE, Stop
 from token_refresh.core.http import HttpReply, HttpRequest
 from token_refresh.core.json_object import read_object
-from token_refresh.core.provider.url import is_secure
+from token_refresh.core.provider.url import is_loopback, is_secure
 from token_refresh.core.token_endpoint.request import OUR_HEADERS
 from token_refresh.errors import TransportError
 
 # s: a run of many connections takes its time.
 _SECONDS: Final = 600.0
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+def send(request: HttpRequest, seconds: float, advice: str) -> HttpReply:
+    """Send a request; raises `Stop`, with advice, where no reply comes."""
+    with closing(PooledTransport(seconds)) as transport:
+        try:
+            return transport.send(request)
+        except TransportError as fault:
+            raise Stop(f"{fault}: {advice}", UNREACHABLE) from None
 
 
 def call(url: str, *, body: Mapping[str, object] | None = None) -> tuple[int, dict[str, Any]]:
@@ -28,21 +36,14 @@ def call(url: str, *, body: Mapping[str, object] | None = None) -> tuple[int, di
     if not is_secure(url):
         raise Stop(f"{url} is not an https URL (http is for loopback only)", WRONG_USE)
     headers = dict(OUR_HEADERS)
-    if urlsplit(url).hostname not in _LOOPBACK:
+    if not is_loopback(urlsplit(url).hostname or ""):
         headers["Authorization"] = f"Bearer {_identity_token(url)}"
     data = b""
     if body is not None:
         headers["Content-Type"] = "application/json"
         data = json.dumps(body).encode()
-    with closing(PooledTransport(_SECONDS)) as transport:
-        try:
-            reply = transport.send(HttpRequest("POST" if body is not None else "GET", url, headers, data))
-        except TransportError as fault:
-            raise Stop(f"{fault}: is the URL right, and are you allowed there?", UNREACHABLE) from None
-    return _read(url, reply)
-
-
-def _read(url: str, reply: HttpReply) -> tuple[int, dict[str, Any]]:
+    request = HttpRequest("POST" if body is not None else "GET", url, headers, data)
+    reply = send(request, _SECONDS, "is the URL right, and are you allowed there?")
     if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise Stop(f"{url} does not let you in ({reply.status}): you need roles/run.invoker on it", UNREACHABLE)
     document = read_object(reply.body)

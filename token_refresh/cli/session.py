@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TypeVar
 
 import click
@@ -19,6 +18,7 @@ from google.auth.exceptions import GoogleAuthError
 
 from token_refresh.adapters.secret_admin import SecretAdmin
 from token_refresh.adapters.secret_manager_client import build_client, parent_of
+from token_refresh.core.incident.moments import render_moment
 from token_refresh.core.provider.definition import Provider
 from token_refresh.errors import (
     BadEnvironment,
@@ -30,7 +30,7 @@ from token_refresh.errors import (
 )
 from token_refresh.providers import load_providers
 from token_refresh.settings import Settings, read_settings
-from token_refresh.wiring import Parts
+from token_refresh.wiring import Parts, project_of_credentials
 
 NO: Final = 1
 WRONG_USE: Final = 2
@@ -47,6 +47,11 @@ class Stop(click.ClickException):
     def __init__(self, message: str, code: int = NO) -> None:
         super().__init__(message)
         self.exit_code = code  # type: ignore[misc]  # click declares it for the class
+
+
+def no_connection(name: str) -> Stop:
+    """Say that there is no such connection."""
+    return Stop(f"there is no connection {name}: token-refresh list")
 
 
 @dataclass
@@ -66,8 +71,12 @@ class Session:
     @functools.cached_property
     def settings(self) -> Settings:
         """Return the settings; raises `Stop` where no project is known."""
-        settings = self.environment
-        return settings if settings.project else replace(settings, project=_default_project())
+        if self.environment.project:
+            return self.environment
+        project = project_of_credentials()
+        if not project:
+            raise Stop("Which project? Say --project, or run `gcloud config set project PROJECT`", WRONG_USE)
+        return replace(self.environment, project=project)
 
     @functools.cached_property
     def environment(self) -> Settings:
@@ -110,17 +119,11 @@ class Session:
             click.echo(line, err=True)
 
 
-def command(function: F) -> F:
-    """Give a subcommand the common options, the session, and exit codes for faults."""
-    return _build_command(function, takes_several=False)
+def command(function: F, *, takes_several: bool = False) -> F:
+    """Give a subcommand the common options, the session, and exit codes for faults.
 
-
-def command_over_projects(function: F) -> F:
-    """Give the same to one that takes several projects: `--project` may be repeated."""
-    return _build_command(function, takes_several=True)
-
-
-def _build_command(function: F, *, takes_several: bool) -> F:
+    `takes_several` projects: `--project` may be repeated.
+    """
     of_project = "Project of the secrets (GOOGLE_CLOUD_PROJECT, else that of your credentials)"
     again = "; several: say it again for each" * takes_several
 
@@ -179,7 +182,7 @@ def write_moment(moment: float | None, now: float | None = None) -> str:
     if moment is None:
         return ""
     now = time.time() if now is None else now
-    at = datetime.fromtimestamp(min(max(moment, 0), _LONGEST), UTC).strftime("%Y-%m-%d %H:%M UTC")
+    at = render_moment(min(max(moment, 0), _LONGEST))
     return f"{at} ({f'in {write_span(moment - now)}' if moment > now else f'{write_span(now - moment)} ago'})"
 
 
@@ -213,16 +216,3 @@ def say_fault(fault: Exception) -> str:
     if isinstance(fault, GoogleAuthError):
         return "Google does not know who you are: run `gcloud auth application-default login`"
     return str(fault)
-
-
-def _default_project() -> str:
-    import google.auth  # noqa: PLC0415 - may ask the metadata server
-    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
-
-    try:
-        project = google.auth.default()[1]
-    except DefaultCredentialsError:
-        project = None
-    if not project:
-        raise Stop("Which project? Say --project, or run `gcloud config set project PROJECT`", WRONG_USE)
-    return str(project)
