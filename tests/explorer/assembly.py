@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tests.fakes.instance import FakeLinks, FrozenClock, build_provider, build_runner
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Leases
-from token_refresh.consent.save import NewGrant, NewGrantSaver
+from token_refresh.consent.redemption import NewGrant
+from token_refresh.consent.save import NewGrantSaver
 from token_refresh.core.connection import SUFFIX, parse_connection
 from token_refresh.core.consent.account import Account
 from token_refresh.core.consent.session import Ticket

@@ -81,12 +81,7 @@ class Tickets:
 
     def resume(self, state: str, cookies: Mapping[str, str]) -> Session:
         """Find the session that `state` belongs to in this browser's cookies; raises `TicketError`."""
-        data, issued_at = self._load(self._sessions, cookies.get(self._cookie_name(state), ""))
-        match data:
-            case [[str(connection), int(consents), int(begun)], str(session_id)]:
-                ticket = Ticket(connection, consents, begun)
-            case _:
-                raise TicketError
+        ticket, session_id, issued_at = self._read_cookie(self._sessions, state, cookies)
         for key in self._keys:
             session = self._session(ticket, session_id, key)
             if hmac.compare_digest(session.state.encode(), state.encode(errors="replace")):
@@ -106,12 +101,9 @@ class Tickets:
         try:
             ticket = self.resume(state, cookies).ticket
         except TicketError:
-            data, _ = self._load(self._ended, cookies.get(self._cookie_name(state), ""))
-            match data:
-                case [[str(connection), int(consents), int(issued_at)], str(ended)] if ended == state:
-                    ticket = Ticket(connection, consents, issued_at)
-                case _:
-                    raise TicketError from None
+            ticket, ended, _ = self._read_cookie(self._ended, state, cookies)
+            if ended != state:
+                raise TicketError from None
         self._check_time(ticket)
         return ticket
 
@@ -170,6 +162,16 @@ class Tickets:
             case [str(connection), int(number)]:
                 return Ticket(connection, number, issued_at)
         return None
+
+    def _read_cookie(
+        self, serializer: URLSafeTimedSerializer, state: str, cookies: Mapping[str, str]
+    ) -> tuple[Ticket, str, int]:
+        """Return what the cookie of a state says: ticket, what belongs to it, since when; raises `TicketError`."""
+        data, issued_at = self._load(serializer, cookies.get(self._cookie_name(state), ""))
+        match data:
+            case [[str(connection), int(consents), int(begun)], str(word)]:
+                return Ticket(connection, consents, begun), word, issued_at
+        raise TicketError
 
     def _load(self, serializer: URLSafeTimedSerializer, text: str) -> tuple[object, int]:
         """Return what was signed, and when (epoch seconds); raises `TicketError`."""

@@ -195,11 +195,10 @@ class Reconsent:
             self.used.forget(session.state)
             raise
         self.paces[urlsplit(case.provider.token_url).netloc].wait()
-        redirect_uri = self.tickets.redirect_uri
-        payload, account = self.redemption.redeem(case, callback.code, callback, session, redirect_uri)
-        receipt = self.progress.begin(case, account)
+        grant = self.redemption.redeem(case, callback.code, callback, session, self.tickets.redirect_uri)
+        receipt = self.progress.begin(case, grant.account)
         try:
-            receipt = replace(receipt, version=self.saver.save(case, payload, account))
+            receipt = replace(receipt, version=self.saver.save(case.connection, grant))
         except StoreError as fault:
             raise Refused("not_stored", str(fault)) from None
         log_step("granted", case.connection.name, version=receipt.version)

@@ -16,7 +16,7 @@ from token_refresh.core.consent.account import (
 )
 from token_refresh.core.consent.authorization import Callback, missing_scopes, requested_scopes
 from token_refresh.core.consent.new_grant import render_new_grant
-from token_refresh.core.consent.session import Session
+from token_refresh.core.consent.session import Session, Ticket
 from token_refresh.core.provider.url import learned_variables
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.outcome import ClientRejected, GrantDead, Refreshed
@@ -26,21 +26,34 @@ from token_refresh.words import sentence_for
 
 
 @dataclass(frozen=True, slots=True)
+class NewGrant:
+    """A new grant that has passed every check: what is stored, whose it is, and which ticket it spends.
+
+    `version` is the newest of the connection secret as far as known.
+    """
+
+    ticket: Ticket
+    payload: bytes
+    account: Account
+    version: int
+    rotates: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Redemption:
     """Redeem codes; threads may share it."""
 
     endpoint: CodeEndpoint
     clock: Callable[[], float]
 
-    def redeem(
-        self, case: Case, code: Secret, callback: Callback, session: Session, redirect_uri: str
-    ) -> tuple[bytes, Account]:
-        """Return the payload to store, and whose grant it is; raises `Refused`."""
+    def redeem(self, case: Case, code: Secret, callback: Callback, session: Session, redirect_uri: str) -> NewGrant:
+        """Return the grant that a code is good for; raises `Refused`."""
         # A provider of many data centres says in the callback where the code is to be redeemed.
         case = replace(case, token_request=replace(case.token_request, told=callback.more))
         refreshed = self._exchange(case, code, session, redirect_uri)
         account = self._check(case, refreshed, session)
-        return self._payload(case, callback, refreshed, account.subject), account
+        payload = self._payload(case, refreshed, account.subject)
+        return NewGrant(case.ticket, payload, account, case.version, case.provider.rotates)
 
     def _exchange(self, case: Case, code: Secret, session: Session, redirect_uri: str) -> Refreshed:
         try:
@@ -80,13 +93,13 @@ class Redemption:
             raise Refused("missing_scopes", "not allowed: " + " ".join(missing)[:500], scopes=words)
         return self._account(case, refreshed, claims)
 
-    def _payload(self, case: Case, callback: Callback, refreshed: Refreshed, subject: str | None) -> bytes:
+    def _payload(self, case: Case, refreshed: Refreshed, subject: str | None) -> bytes:
         return render_new_grant(
             case.payload,
             refreshed,
             asked=" ".join(requested_scopes(case.connection, case.provider)),
             subject=subject,
-            variables={**case.own_variables, **learned_variables(case.provider, callback.more)},
+            variables={**case.own_variables, **learned_variables(case.provider, case.token_request.told)},
             now=self.clock(),
         )
 

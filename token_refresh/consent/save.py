@@ -16,10 +16,9 @@ from typing import Final
 from token_refresh.connections.incidents import Incidents
 from token_refresh.connections.lease import Held, Leases
 from token_refresh.connections.swap import swap
-from token_refresh.consent.request import Case, check_unspent
+from token_refresh.consent.redemption import NewGrant
+from token_refresh.consent.request import check_unspent
 from token_refresh.core.connection import CONSENTS, LEASE, STATUS, SUBJECT, Connection, SecretRecord, parse_connection
-from token_refresh.core.consent.account import Account
-from token_refresh.core.consent.session import Ticket
 from token_refresh.core.incident.incident import recover
 from token_refresh.core.status import parse_status, render_status
 from token_refresh.errors import Busy, PublishError, StoreError, StoreUnavailable
@@ -34,20 +33,6 @@ _ADD_DELAYS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
-class NewGrant:
-    """A new grant that has passed every check: what is stored, whose it is, and which ticket it spends.
-
-    `version` is the newest of the connection secret as far as known.
-    """
-
-    ticket: Ticket
-    payload: bytes
-    account: Account
-    version: int
-    rotates: bool
-
-
-@dataclass(frozen=True, slots=True)
 class NewGrantSaver:
     """Store new grants; threads may share it."""
 
@@ -58,15 +43,14 @@ class NewGrantSaver:
     clock: Callable[[], float]
     sleep: Callable[[float], None]
 
-    def save(self, case: Case, payload: bytes, account: Account) -> int:
+    def save(self, connection: Connection, grant: NewGrant) -> int:
         """Store a new grant, end what it ends and have it refreshed; return its version.
 
         Raises `Refused` when the ticket is spent, and `StoreError` when the version could not be added; whatever fails
         after that is left to the next refresh run.
         """
-        name = case.connection.name
-        grant = NewGrant(case.ticket, payload, account, case.version, case.provider.rotates)
-        version = self.put(case.connection, grant)
+        name = connection.name
+        version = self.put(connection, grant)
         try:
             self.publisher.request_refresh({"connections": [name], "versions": {name: version}})
         except PublishError as fault:
