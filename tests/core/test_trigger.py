@@ -179,10 +179,8 @@ SIGNAL = {"iss": "https://accounts.google.com", "sub": "7"}
 @pytest.mark.parametrize(
     ("data", "trigger"),
     [
-        pytest.param({"revoke": ["a", "b", "a"]}, Trigger(("a", "b"), revoke=("a", "b")), id="each-once"),
-        pytest.param(
-            {"revoke": ["a"], "dry_run": True}, Trigger(("a",), revoke=("a",), dry_run=True), id="only-planned"
-        ),
+        pytest.param({"revoke": ["a", "b", "a"]}, Trigger(("a", "b"), revoke=True), id="each-once"),
+        pytest.param({"revoke": ["a"], "dry_run": True}, Trigger(("a",), revoke=True, dry_run=True), id="only-planned"),
         pytest.param({"signals": [SIGNAL]}, Trigger(force=True, signals=(REVOKED,)), id="signals"),
         pytest.param(
             {"signals": [SIGNAL], "dry_run": True},

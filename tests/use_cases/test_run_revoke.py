@@ -20,7 +20,7 @@ def world() -> RunWorld:
 
 
 def revoke(world: RunWorld, *names: str, dry_run: bool = False) -> dict[str, object]:
-    trigger = Trigger(connections=names, revoke=names, dry_run=dry_run)
+    trigger = Trigger(connections=names, revoke=True, dry_run=dry_run)
     rows = world.runner.run(trigger).document()["connections"]
     assert isinstance(rows, list)
     return dict(rows[0])
@@ -153,7 +153,7 @@ def test_nothing_tells_of_a_bare_token_that_was_destroyed(world: RunWorld) -> No
 def test_nothing_is_sent_later_than_run_seconds_after_the_begin(world: RunWorld) -> None:
     world.add("bob")
     world.revoker.takes = lambda: world.clock.advance(world.settings.run_seconds)
-    rows = world.runner.run(Trigger(connections=("alice", "bob"), revoke=("alice", "bob"))).document()["connections"]
+    rows = world.runner.run(Trigger(connections=("alice", "bob"), revoke=True)).document()["connections"]
     assert isinstance(rows, list)
     assert [(row["outcome"], row["reason"]) for row in rows] == [
         ("revoked", "revoked_by_operator"),

@@ -29,7 +29,7 @@ class Trigger:
     versions: Mapping[str, int] = field(default_factory=dict)
     dry_run: bool = False
     clean: bool = False
-    revoke: tuple[str, ...] = ()  # connections whose grant is to be revoked at the provider
+    revoke: bool = False  # the grants of `connections` are to be revoked at the provider
     signals: tuple[Signal, ...] = ()  # revoked grants, as their issuer tells of them
     # A notification may name a secret that is no connection: then there is nothing to do.
     only_known: bool = False
@@ -116,7 +116,7 @@ def _parse_revoke(data: Mapping[str, object], *, by_http: bool) -> Trigger:
     names = _parse_names(data["revoke"], "revoke")
     if not names:
         raise BadRequest('"revoke" names no connection')
-    return Trigger(connections=names, revoke=names, dry_run=data.get("dry_run") is True)
+    return Trigger(connections=names, revoke=True, dry_run=data.get("dry_run") is True)
 
 
 def _parse_signals(data: Mapping[str, object]) -> Trigger:
