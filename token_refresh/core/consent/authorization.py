@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from token_refresh.core.connection import Connection
 from token_refresh.core.consent.session import Session
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.provider.url import fill_params
+from token_refresh.core.provider.url import fill_params, name_params
 from token_refresh.core.secrecy import Secret, shown
 
 # The longest codes seen (Microsoft's) have two thousand characters.
@@ -89,8 +89,7 @@ def build_authorization_url(  # noqa: PLR0913 - RFC 6749, 4.1.1; RFC 7636, 4.3; 
     """Build the URL of the authorization request; `url` is the provider's template, already filled.
 
     `prompt` makes the provider ask which account to use; None leaves it as the definition has it. The definition's
-    `authorization_params` add to and outrank the request's own parameters, never those that protect it. A parameter
-    whose value is empty is left out.
+    `authorization_params` add to and outrank the request's own parameters, never those that protect it.
     """
     scope = provider.scope_separator.join(scopes)
     words = {**values, "client_id": client_id, "scopes": scope}
@@ -103,10 +102,10 @@ def build_authorization_url(  # noqa: PLR0913 - RFC 6749, 4.1.1; RFC 7636, 4.3; 
         params |= {"code_challenge": code_challenge(session.code_verifier), "code_challenge_method": "S256"}
     if provider.openid:
         params["nonce"] = session.nonce
-    named = [(provider.param_names.get(name, name), value) for name, value in params.items() if value]
+    named = name_params(params, provider)
     scheme, netloc, path, query, _ = urlsplit(url)
-    fixed = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in dict(named)]
-    return urlunsplit((scheme, netloc, path, urlencode([*fixed, *named], doseq=True), ""))
+    fixed = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in named]
+    return urlunsplit((scheme, netloc, path, urlencode([*fixed, *named.items()], doseq=True), ""))
 
 
 def prompt_for_account(provider: Provider) -> str | None:

@@ -44,6 +44,11 @@ def fill_params(params: Params, values: Mapping[str, str]) -> dict[str, str | tu
     }
 
 
+def name_params(params: Params, provider: Provider) -> dict[str, str | tuple[str, ...]]:
+    """Give each parameter the provider's name for it; one whose value is empty is left out."""
+    return {provider.param_names.get(name, name): value for name, value in params.items() if value}
+
+
 def templates_of(params: Params) -> Iterator[str]:
     """Yield the templates of a table of parameters, each value of a list on its own."""
     for value in params.values():

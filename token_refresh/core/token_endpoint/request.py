@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus, urlencode
 from token_refresh.core.grant import Client, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.http import HttpRequest
 from token_refresh.core.provider.definition import Params, Provider
-from token_refresh.core.provider.url import fill, fill_params, templates_of, variables_of
+from token_refresh.core.provider.url import fill, fill_params, name_params, templates_of, variables_of
 from token_refresh.core.secrecy import Secret
 
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - RFC 6749, section 6
@@ -199,11 +199,8 @@ def build_resource_request(provider: Provider, url: str, access_token: Secret | 
 def render_request(  # noqa: PLR0913, PLR0917 - the parts of a request
     provider: Provider, method: str, request_format: str, url: str, headers: Mapping[str, str], fields: Params
 ) -> HttpRequest:
-    """Put parameters into a body or, for `query`, into the URL, by the names that the provider has for them.
-
-    A parameter whose value is empty is left out.
-    """
-    fields = {provider.param_names.get(name, name): value for name, value in fields.items() if value}
+    """Put parameters into a body or, for `query`, into the URL, by the names that the provider has for them."""
+    fields = name_params(fields, provider)
     given = {name.lower() for name in headers}
     headers = {**headers, **{name: value for name, value in OUR_HEADERS.items() if name.lower() not in given}}
     if not fields:
