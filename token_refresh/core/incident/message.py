@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final, assert_never
+from typing import Final
 
 from token_refresh.core.incident.events import EventType
 from token_refresh.core.incident.notice import Notice
@@ -31,8 +31,6 @@ _SHEET: Final = (
     ".ink{color:#e8e9e6!important}.soft{color:#a2a9ae!important}.line{border-color:#30363a!important}"
     ".button{background:#5fbfb4!important;color:#0c1f1d!important}.link{color:#5fbfb4!important}}"
 )
-
-
 _ADDRESS: Final = re.compile(r"(?<!\S)[^\s@&]{1,20}@[^\s@&]{1,20}(?!\S)")
 
 
@@ -73,13 +71,6 @@ class Message:
     good_news: bool = False
 
 
-def lay_out(notice: Notice, title: str, blocks: Sequence[Block]) -> Message:
-    """Render a message in both forms."""
-    return Message(
-        title, render_text(blocks), render_html(title, blocks), notice.severity, notice.type == EventType.RECOVERED
-    )
-
-
 def link_of(notice: Notice, house: House) -> str | None:
     """Return the consent link of an event if it is one of ours: whoever may publish could put any other there."""
     link = notice.data.get("consent_url")
@@ -89,52 +80,69 @@ def link_of(notice: Notice, house: House) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Paragraph:
-    """One paragraph."""
+class Block:
+    """A part of a message in both forms; one that is empty in a form is left out there."""
 
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Rows of a name and a value; a row without a value is left out."""
-
-    rows: tuple[tuple[str, str], ...]
+    text: str
+    html: str
 
 
-@dataclass(frozen=True, slots=True)
-class Button:
-    """The one thing to do."""
-
-    label: str
-    url: str
+def paragraph(words: str) -> Block:
+    """Write one paragraph."""
+    return Block(words, f'<p style="margin:0 0 16px">{escape(words)}</p>')
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the button leads, for programs that show none; text has it with the button."""
-
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Small:
-    """What one may want to know, in smaller print."""
-
-    words: str
+def small(words: str) -> Block:
+    """Write what one may want to know, in smaller print; an address that fits a phone's line stays in one piece."""
+    html = _ADDRESS.sub(r'<span style="white-space:nowrap">\g<0></span>', escape(words))
+    return Block(words, f'<p class="soft" style="margin:0 0 12px;font-size:14px;color:#5b626b">{html}</p>')
 
 
-Block = Paragraph | Facts | Button | Address | Small
+def facts(rows: Sequence[tuple[str, str]]) -> Block:
+    """Write rows of a name and a value; a row without a value is left out."""
+    rows = [row for row in rows if row[1]]
+    if not rows:
+        return Block("", "")
+    lines = "".join(
+        f'<div style="margin:0 0 8px;overflow-wrap:anywhere"><span class="soft" style="color:#5b626b">{escape(name)}: '
+        f"</span>{_value(value)}</div>"
+        for name, value in rows
+    )
+    return Block(
+        "\n".join(f"{name}: {value}" for name, value in rows),
+        f'<div class="line" style="margin:0 0 20px;padding:0 0 0 14px;border-left:3px solid #e3e1da">{lines}</div>',
+    )
 
 
-def render_text(blocks: Sequence[Block]) -> str:
-    """Render plain text: paragraphs with blank lines between them."""
-    return "\n\n".join(text for block in blocks if (text := _text(block))) + "\n"
+def button(label: str, url: str) -> Block:
+    """Write the one thing to do."""
+    return Block(
+        f"{label}:\n{url}",
+        f'<p style="margin:4px 0 20px"><a class="button" href="{escape(url)}" style="display:inline-block;'
+        "padding:13px 26px;background:#1f5f5b;color:#ffffff;border-radius:8px;font-weight:600;text-decoration:none"
+        f'">{escape(label)}</a></p>',
+    )
 
 
-def render_html(title: str, blocks: Sequence[Block]) -> str:
+def address(url: str) -> Block:
+    """Write where the button leads, for programs that show none; text has it with the button."""
+    return Block(
+        "",
+        '<p class="soft" style="margin:0 0 12px;font-size:14px;color:#5b626b">If the button does not work, open this '
+        f'address:<br><a class="link" href="{escape(url)}" style="color:#1f5f5b;overflow-wrap:anywhere;'
+        f'word-break:break-all">{escape(url)}</a></p>',
+    )
+
+
+def lay_out(notice: Notice, title: str, blocks: Sequence[Block]) -> Message:
+    """Put a message together in both forms: in text, blank lines stand between its blocks."""
+    text = "\n\n".join(block.text for block in blocks if block.text) + "\n"
+    return Message(title, text, _html(title, blocks), notice.severity, notice.type == EventType.RECOVERED)
+
+
+def _html(title: str, blocks: Sequence[Block]) -> str:
     """Render a mail: one column that fits a phone, light and dark, no picture and nothing loaded from anywhere."""
-    body = "\n".join(html for block in blocks if (html := _html(block)))
+    body = "\n".join(block.html for block in blocks if block.html)
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -151,69 +159,7 @@ def render_html(title: str, blocks: Sequence[Block]) -> str:
     )
 
 
-def _text(block: Block) -> str:
-    match block:
-        case Paragraph(words) | Small(words):
-            return words
-        case Facts(rows):
-            return "\n".join(f"{name}: {value}" for name, value in rows if value)
-        case Button(label, url):
-            return f"{label}:\n{url}"
-        case Address():
-            return ""
-        case _:
-            assert_never(block)
-
-
-def _html(block: Block) -> str:
-    match block:
-        case Paragraph(words):
-            return f'<p style="margin:0 0 16px">{escape(words)}</p>'
-        case Facts(rows):
-            return _rows([row for row in rows if row[1]])
-        case Button(label, url):
-            return _button(label, url)
-        case Address(url):
-            return _address(url)
-        case Small(words):
-            return f'<p class="soft" style="margin:0 0 12px;font-size:14px;color:#5b626b">{_in_one_piece(words)}</p>'
-        case _:
-            assert_never(block)
-
-
-def _in_one_piece(words: str) -> str:
-    """Escape words; an address that fits a phone's line is not broken at its hyphen."""
-    return _ADDRESS.sub(r'<span style="white-space:nowrap">\g<0></span>', escape(words))
-
-
-def _rows(rows: Sequence[tuple[str, str]]) -> str:
-    if not rows:
-        return ""
-    lines = "".join(
-        f'<div style="margin:0 0 8px;overflow-wrap:anywhere"><span class="soft" style="color:#5b626b">{escape(name)}: '
-        f"</span>{_value(value)}</div>"
-        for name, value in rows
-    )
-    return f'<div class="line" style="margin:0 0 20px;padding:0 0 0 14px;border-left:3px solid #e3e1da">{lines}</div>'
-
-
 def _value(value: str) -> str:
     if value.startswith("https://") and " " not in value:
         return f'<a class="link" href="{escape(value)}" style="color:#1f5f5b">{escape(value)}</a>'
     return escape(value)
-
-
-def _button(label: str, url: str) -> str:
-    return (
-        f'<p style="margin:4px 0 20px"><a class="button" href="{escape(url)}" style="display:inline-block;'
-        "padding:13px 26px;background:#1f5f5b;color:#ffffff;border-radius:8px;font-weight:600;text-decoration:none"
-        f'">{escape(label)}</a></p>'
-    )
-
-
-def _address(url: str) -> str:
-    return (
-        '<p class="soft" style="margin:0 0 12px;font-size:14px;color:#5b626b">If the button does not work, open this '
-        f'address:<br><a class="link" href="{escape(url)}" style="color:#1f5f5b;overflow-wrap:anywhere;'
-        f'word-break:break-all">{escape(url)}</a></p>'
-    )

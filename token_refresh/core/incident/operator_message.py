@@ -8,7 +8,7 @@ from typing import Final
 
 from token_refresh.core.incident.events import EventType, remedy_for, words_for
 from token_refresh.core.incident.incident import MOST_NAMES
-from token_refresh.core.incident.message import About, Block, Facts, House, Message, Paragraph, lay_out, link_of
+from token_refresh.core.incident.message import About, House, Message, facts, lay_out, link_of, paragraph
 from token_refresh.core.incident.moments import words_of_moment
 from token_refresh.core.incident.notice import Notice
 from token_refresh.core.incident.words import Fix
@@ -42,7 +42,7 @@ def build_operator_message(notice: Notice, house: House, about: About, now: floa
     reason = notice.text("reason")
     means = words_for(reason)
     said = _sentence(notice.text("message") or means)
-    blocks: list[Block] = [Paragraph(said)]
+    blocks = [paragraph(said)]
     if notice.type != EventType.RECOVERED:
         fix = house.words.fix(
             reason,
@@ -51,8 +51,8 @@ def build_operator_message(notice: Notice, house: House, about: About, now: floa
             connection=notice.text("connection"),
             secret=notice.text("connection_secret"),
         )
-        blocks.append(Facts(_what_to_do(notice, house, fix, note)))
-    blocks.append(Facts(_facts(notice, house, about, now, "" if means in said else means)))
+        blocks.append(facts(_what_to_do(notice, house, fix, note)))
+    blocks.append(facts(_facts(notice, house, about, now, "" if means in said else means)))
     return lay_out(notice, _title(notice), blocks)
 
 

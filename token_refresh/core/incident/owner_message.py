@@ -8,16 +8,16 @@ from typing import Final
 from token_refresh.core.incident.events import NEVER_CONSENTED, EventType, remedy_for
 from token_refresh.core.incident.message import (
     About,
-    Address,
     Block,
-    Button,
-    Facts,
     House,
     Message,
-    Paragraph,
-    Small,
+    address,
+    button,
+    facts,
     lay_out,
     link_of,
+    paragraph,
+    small,
 )
 from token_refresh.core.incident.moments import find_moment, words_of_day, words_of_moment
 from token_refresh.core.incident.notice import Notice
@@ -38,13 +38,13 @@ def build_owner_message(notice: Notice, house: House, about: About, now: float) 
     if notice.type == EventType.RECOVERED:
         account = f" to {about.provider}" if about.provider else ""
         over = f"{what} is connected{account} again. There is nothing left for you to do."
-        return lay_out(notice, title, [Paragraph(over), *_signature(notice, house)])
+        return lay_out(notice, title, [paragraph(over), *_signature(notice, house)])
     link = link_of(notice, house)
-    blocks: list[Block] = [Paragraph(_who_asks(notice, house, about)), Paragraph(_why(notice, house, about))]
-    blocks.append(Facts((("What it is for", shown(about.purpose)), ("Account to sign in with", shown(about.owner)))))
+    blocks = [paragraph(_who_asks(notice, house, about)), paragraph(_why(notice, house, about))]
+    blocks.append(facts((("What it is for", shown(about.purpose)), ("Account to sign in with", shown(about.owner)))))
     if link is not None:
-        blocks.append(Button(_label(notice), link))
-    blocks.append(Facts(_times(notice, house, now, has_link=link is not None)))
+        blocks.append(button(_label(notice), link))
+    blocks.append(facts(_times(notice, house, now, has_link=link is not None)))
     # What a program cannot show as a button, and what a careful reader asks, comes after what a phone shows first.
     whom = shown(house.contact) or shown(house.name) or "the people who run this service"
     if link:
@@ -52,9 +52,9 @@ def build_owner_message(notice: Notice, house: House, about: About, now: float) 
             "The link is meant for you alone: please do not forward it. If you do not know what this is about, do not "
             f"open it and ask {whom}."
         )
-        blocks += [Address(link), Small(caution)]
+        blocks += [address(link), small(caution)]
     else:
-        blocks.append(Paragraph(f"Please ask {whom} for a link: this message could not bring one."))
+        blocks.append(paragraph(f"Please ask {whom} for a link: this message could not bring one."))
     return lay_out(notice, title, [*blocks, *_signature(notice, house)])
 
 
@@ -109,4 +109,4 @@ def _label(notice: Notice) -> str:
 def _signature(notice: Notice, house: House) -> list[Block]:
     sender = f"Sent for {shown(house.name)}." if house.name else "Sent by token-refresh."
     contact = f" Questions: {shown(house.contact)}." if house.contact else ""
-    return [Small(f"{sender}{contact} Reference: {shown(notice.subject, limit=255)}")]
+    return [small(f"{sender}{contact} Reference: {shown(notice.subject, limit=255)}")]
