@@ -14,7 +14,7 @@ from token_refresh.connections.swap import swap
 from token_refresh.core.access_token import AccessTokenFacts, build_annotation, build_document, parse_facts
 from token_refresh.core.connection import ACCESS_TOKEN, Connection
 from token_refresh.core.state.grant_end import GrantEnd
-from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
+from token_refresh.core.state.verdict import judge, judge_misconfigured
 from token_refresh.core.status import Outcome
 from token_refresh.core.token_endpoint.outcome import Refreshed
 from token_refresh.errors import SecretMissing, StoreDenied, StoreError, StoreRefused
@@ -50,11 +50,11 @@ class AccessTokens:
     ) -> Attempt:
         """Write the access token for downstream jobs, and destroy what has no use any more once the lease is back."""
         if self._has_run_out(prepared, refreshed):
-            return prepared.concluded(Verdict(Outcome.DEFERRED, "saved_late", prepared.situation.status))
+            return prepared.left(Outcome.DEFERRED, "saved_late")
         prepared = replace(prepared, situation=replace(prepared.situation, now=self.clock()))
         connection, situation = prepared.connection, prepared.situation
         if held is None and self._is_outdone(prepared, now):
-            return prepared.concluded(Verdict(Outcome.FRESH, "refreshed_elsewhere", situation.status))
+            return prepared.left(Outcome.FRESH, "refreshed_elsewhere")
         facts = AccessTokenFacts(refreshed.expires_at, now, current)
         document = (
             refreshed.access_token.reveal().encode()

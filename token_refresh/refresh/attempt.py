@@ -42,9 +42,13 @@ class Prepared:
         """Return the attempt that ended with a verdict and no new access token."""
         return Attempt(self.connection, self.situation, verdict)
 
+    def left(self, outcome: Outcome, reason: str) -> Attempt:
+        """Return the attempt that left the connection as it was."""
+        return self.concluded(Verdict(outcome, reason, self.situation.status))
+
     def outdone(self) -> Attempt:
         """Leave it to the next run, which exchanges the newer grant that was stored meanwhile."""
-        return self.concluded(Verdict(Outcome.DEFERRED, "newer_version", self.situation.status))
+        return self.left(Outcome.DEFERRED, "newer_version")
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,7 @@ class Refresher:
             self._require_time(until)
             return self._exchange_and_save(prepared, began, until)
         except NotNow as fault:
-            verdict = Verdict(Outcome.DEFERRED, fault.reason, situation.status)
-            return Attempt(connection, situation, verdict)
+            return Attempt(connection, situation, Verdict(Outcome.DEFERRED, fault.reason, situation.status))
         except Paused:
             verdict = Verdict(Outcome.PAUSED, "paused", situation.status)
             return Attempt(replace(connection, paused=True), situation, verdict)

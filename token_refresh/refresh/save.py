@@ -21,7 +21,7 @@ from token_refresh.connections.newest import read_above
 from token_refresh.core.grant import RefreshTokenGrant
 from token_refresh.core.incident.events import NOT_SAVED
 from token_refresh.core.state.grant_end import GrantEnd, find_end, version_to_date
-from token_refresh.core.state.verdict import Verdict, judge, judge_misconfigured
+from token_refresh.core.state.verdict import judge, judge_misconfigured
 from token_refresh.core.status import Lease, Outcome
 from token_refresh.core.token_endpoint.outcome import Refreshed, Unavailable
 from token_refresh.errors import Busy, SecretMissing, StoreError, Superseded
@@ -96,7 +96,7 @@ class Saver:
             return prepared.concluded(judge_misconfigured(prepared.situation, str(fault)))
         except Busy:
             self._mark(reply)
-            return prepared.concluded(Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
+            return prepared.left(Outcome.BUSY, "lease_held")
         except Exception:  # noqa: BLE001 - said already; it is kept, and tried again
             return self._keep(reply)
         return self._finish(reply)
@@ -219,7 +219,7 @@ class Saver:
             try:
                 self.leases.regain(held)
             except Busy:
-                return prepared.concluded(Verdict(Outcome.BUSY, "lease_held", prepared.situation.status))
+                return prepared.left(Outcome.BUSY, "lease_held")
             if next(read_above(self.store, reply.secret_id, reply.top), None):
                 return prepared.outdone()
         return self.access_tokens.write(prepared, reply.refreshed, held, reply.own, reply.end, reply.received_at)
