@@ -149,9 +149,7 @@ class HttpTransport(Protocol):
 class Signer(Protocol):
     """Signatures with a private key in PEM form. Every method raises `ValueError` for a key it cannot use."""
 
-    def sign(
-        self, private_key: Secret, claims: Mapping[str, object], *, key_id: str | None = None, typ: str = "JWT"
-    ) -> Secret:
+    def sign(self, private_key: Secret, claims: Mapping[str, object], *, key_id: str | None = None) -> Secret:
         """Return a signed JWT (RFC 7519): RS256 for an RSA key, ES256 or ES384 for an EC key."""
 
     def sign_proof(self, private_key: Secret, claims: Mapping[str, object]) -> Secret:

@@ -27,11 +27,9 @@ _PUBLIC: Final = ("kty", "crv", "x", "y", "n", "e")
 class KeySigner:
     """Signs with RSA (RS256) and EC keys (ES256, ES384) in PEM form."""
 
-    def sign(
-        self, private_key: Secret, claims: Mapping[str, object], *, key_id: str | None = None, typ: str = "JWT"
-    ) -> Secret:
+    def sign(self, private_key: Secret, claims: Mapping[str, object], *, key_id: str | None = None) -> Secret:
         """Return a JWT (RFC 7519). Raises `ValueError` for a key that cannot be used."""
-        return _sign(private_key, {"typ": typ} | ({} if key_id is None else {"kid": key_id}), claims)
+        return _sign(private_key, {"typ": "JWT"} | ({} if key_id is None else {"kid": key_id}), claims)
 
     def sign_proof(self, private_key: Secret, claims: Mapping[str, object]) -> Secret:
         """Return a DPoP proof (RFC 9449, section 4.2). Raises `ValueError` for a key that cannot be used."""

@@ -9,7 +9,6 @@ What saves a reply never waits: it is charged, and leaves a debt that the others
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -57,8 +56,8 @@ class Quota:
     def __init__(
         self,
         per_minute: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
         *,
         begins_full: bool = True,
     ) -> None:

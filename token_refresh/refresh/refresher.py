@@ -52,7 +52,7 @@ class Refresher:
     unsaved: UnsavedReplies[Reply]
     clock: Callable[[], float]
 
-    def attempt(self, connection: Connection, situation: Situation, until: float = float("inf")) -> Attempt:
+    def attempt(self, connection: Connection, situation: Situation, until: float) -> Attempt:
         """Exchange the connection's grant once and store what comes back; raises nothing.
 
         No lease is taken and nothing is sent later than `until` (epoch seconds): the verdict is then `deferred`.
