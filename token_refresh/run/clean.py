@@ -29,9 +29,10 @@ log = logging.getLogger("token_refresh")
 
 @dataclass(slots=True)
 class Janitor:
-    """Destroy stray versions, paced to the project's quota; what a day leaves, the next one goes on with."""
+    """Destroy what has no use any more; what a day leaves of its strays, the next one goes on with."""
 
-    store: PacedStore
+    store: SecretStore
+    patient: PacedStore  # lets everybody else go first
     memory: Memory
     incidents: Incidents
     clock: Callable[[], float]
@@ -47,9 +48,9 @@ class Janitor:
         for connection in self._in_turn([c for c in connections if not c.problem]):
             try:
                 for secret_id, number in self._strays(connection):
-                    if self.clock() >= until or not self.store.reserve(until):
+                    if self.clock() >= until or not self.patient.reserve(until):
                         return self._stop(connection, destroyed)
-                    self.store.destroy(secret_id, number)
+                    self.patient.destroy(secret_id, number)
                     destroyed += 1
             except QuotaExceeded:  # the pace leaves no time, or the service wants none of it
                 return self._stop(connection, destroyed)
@@ -58,6 +59,30 @@ class Janitor:
             if self.clock() >= until:
                 return self._stop(connection, destroyed)
         return destroyed
+
+    def destructions(self, connections: Iterable[Connection]) -> list[Task]:
+        """Describe the destruction of each access token that this instance knows to have run out."""
+        now = self.clock()
+        found = [(c, self.memory.outlived(c, now)) for c in connections if not c.problem]
+        return [
+            Task(c.access_token_secret_id, "", 1, is_single_use=False, work=partial(self._destroy_outlived, c, version))
+            for c, version in found
+            if version
+        ]
+
+    def _destroy_outlived(self, connection: Connection, version: int) -> None:
+        if self.memory.outlived(connection, self.clock()) != version:  # another run was faster
+            return
+        try:
+            self.store.destroy(connection.access_token_secret_id, version)
+        except StoreError as fault:
+            log.warning("could not destroy version %d of %s: %s", version, connection.access_token_secret_id, fault)
+            if isinstance(fault, StoreUnavailable):  # the next run tries again; anything else is left to `clean`
+                return
+        except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
+            log_defect(connection, fault)
+            return
+        self.memory.forget_outlived(connection, version)
 
     def _stop(self, connection: Connection, destroyed: int) -> int:
         self._stopped_at = connection.name
@@ -82,7 +107,7 @@ class Janitor:
         yield from ((connection.secret_id, n) for n in self._stray_grants(connection))
 
     def _versions(self, secret_id: str) -> list[VersionInfo]:
-        return [v for v in self.store.list_versions(secret_id) if v.state != VersionState.DESTROYED]
+        return [v for v in self.patient.list_versions(secret_id) if v.state != VersionState.DESTROYED]
 
     def _stray_access_tokens(self, connection: Connection) -> list[int]:
         versions = self._versions(connection.access_token_secret_id)
@@ -100,7 +125,7 @@ class Janitor:
         if newest and newest.expires_at <= now:  # it was issued before that one, and lives as long
             return True
         try:
-            facts = parse_facts(self.store.access(connection.access_token_secret_id, version.number).payload)
+            facts = parse_facts(self.patient.access(connection.access_token_secret_id, version.number).payload)
         except VersionUnusable:
             facts = None
         if facts:
@@ -118,31 +143,3 @@ class Janitor:
         if not versions or facts.connection_version < versions[0].number:
             return []
         return sorted(v.number for v in versions[2:] if v.number > lease_of(connection.record).kept)
-
-
-def build_destructions(
-    connections: Iterable[Connection], memory: Memory, store: SecretStore, clock: Callable[[], float]
-) -> list[Task]:
-    """Describe the destruction of each access token that this instance knows to have run out."""
-
-    def destroy(connection: Connection, version: int) -> None:
-        if memory.outlived(connection, now) != version:  # another run was faster
-            return
-        try:
-            store.destroy(connection.access_token_secret_id, version)
-        except StoreError as fault:
-            log.warning("could not destroy version %d of %s: %s", version, connection.access_token_secret_id, fault)
-            if isinstance(fault, StoreUnavailable):  # the next run tries again; anything else is left to `clean`
-                return
-        except Exception as fault:  # noqa: BLE001 - a defect met by one connection must not stop the others
-            log_defect(connection, fault)
-            return
-        memory.forget_outlived(connection, version)
-
-    now = clock()
-    found = [(c, memory.outlived(c, now)) for c in connections if not c.problem]
-    return [
-        Task(c.access_token_secret_id, "", 1, is_single_use=False, work=partial(destroy, c, version))
-        for c, version in found
-        if version
-    ]

@@ -27,7 +27,7 @@ from token_refresh.instance.unsaved import UnsavedReplies
 from token_refresh.refresh.attempt import Attempt, Reply
 from token_refresh.refresh.save import Saver
 from token_refresh.run.choice import Chooser
-from token_refresh.run.clean import Janitor, build_destructions
+from token_refresh.run.clean import Janitor
 from token_refresh.run.report import Report
 from token_refresh.run.revoke import Revocations
 from token_refresh.run.run import Claims, OpenAttempts, Run, build_task, is_outage, urgency
@@ -95,7 +95,8 @@ class Runner:
             self._carry_out(visits, run)
             self.verdicts.write_unwritten(run.done, refused, run.until)
             visits = [run.done[v.connection.secret_id] for v in visits]
-            for _ in self.pool.run(self._destructions(visits), Priority.DESTROY, run.until):
+            outlived = self.janitor.destructions(v.connection for v in visits)
+            for _ in self.pool.run(outlived, Priority.DESTROY, run.until):
                 pass
         return visits
 
@@ -160,7 +161,7 @@ class Runner:
         telling = (v for v in waiting if v.attempt or v.situation.back_off or incidents.status_of(v.connection))
         settled = (self.verdicts.settle(v if v.attempt else self.visitor.wait(v), run.until) for v in telling)
         # While the due wait for a host's pace, what has run out is destroyed: else it would pile up behind them.
-        beside = self._destructions(v for v in waiting if not v.decision.attempt)
+        beside = self.janitor.destructions(v.connection for v in waiting if not v.decision.attempt)
         for task, result in self.pool.run(self._tasks(due, run), run.priority, run.until, beside):
             yield result or attempted[task.key].left(Outcome.DEFERRED, self._why_not_begun())
             yield from islice(settled, 1)
@@ -168,9 +169,6 @@ class Runner:
 
     def _why_not_begun(self) -> str:
         return NOT_SAVED if self.unsaved.may_spend() is None else "run_seconds"
-
-    def _destructions(self, visits: Iterable[Visit]) -> list[Task]:
-        return build_destructions((v.connection for v in visits), self.visitor.memory, self.visitor.store, self.clock)
 
     def _tasks(self, due: Iterable[Visit], run: Run) -> list[Task]:
         providers = self.visitor.memory.providers
