@@ -157,6 +157,13 @@ def test_the_fault_is_named() -> None:
         parse_trigger({"conections": []})
 
 
+def test_of_many_unknown_keys_a_few_are_named() -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse_trigger({f"key-{n:05}": 1 for n in range(10_000)})
+    assert "'key-00019' and 9980 more; known are" in str(refused.value)
+    assert len(str(refused.value)) < 1000
+
+
 @pytest.mark.parametrize("data", [{"revoke": ["a"]}, {"revoke": ["a"], "dry_run": True}])
 def test_a_message_revokes_nothing(data: dict[str, object]) -> None:
     with pytest.raises(BadRequest, match="revoke"):

@@ -134,6 +134,18 @@ def test_an_unknown_connection_stops_the_run_before_it_begins(world: RunWorld) -
     assert world.exchange.sent == []
 
 
+def test_of_many_unknown_names_a_few_are_looked_for_and_named(world: RunWorld) -> None:
+    world.calls()
+    with pytest.raises(UnknownConnection, match=r"^no such connection: (x\d+, ){19}x\d+$"):
+        world.run("alice", *(f"x{n}" for n in range(1000)))
+    assert world.calls().count("get") == 2 * 20
+    assert world.exchange.sent == []
+
+
+def test_a_message_of_many_unknown_names_is_carried_out_for_those_that_exist(world: RunWorld) -> None:
+    assert world.run(*(f"x{n}" for n in range(100)), "alice", only_known=True) == {"alice": "refreshed: refreshed"}
+
+
 def test_a_secret_without_the_label_is_an_unknown_connection(world: RunWorld) -> None:
     world.store.create("plain-refresh-token", "token")
     with pytest.raises(UnknownConnection):

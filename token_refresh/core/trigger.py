@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +18,7 @@ from token_refresh.errors import BadRequest
 
 _KEYS: Final = ("connections", "force", "versions", "dry_run", "clean", "revoke", "signals")
 _MAX_VERSION: Final = 2**31
+_MOST_NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,9 @@ def parse_trigger(data: object, *, by_http: bool = False) -> Trigger:
     """
     if not isinstance(data, dict):
         raise BadRequest("the request is not a JSON object")
-    unknown = sorted(str(k)[:40] for k in data.keys() - set(_KEYS))
+    unknown = sorted(repr(str(k)[:40]) for k in data.keys() - set(_KEYS))
     if unknown:
-        raise BadRequest(f"unknown key {', '.join(map(repr, unknown))}; known are {', '.join(_KEYS)}")
+        raise BadRequest(f"unknown key {_name_some(unknown)}; known are {', '.join(_KEYS)}")
     for key in ("force", "dry_run", "clean"):
         if not isinstance(data.get(key, False), bool):
             raise BadRequest(f'"{key}" is neither true nor false')
@@ -107,6 +108,12 @@ def parse_trigger(data: object, *, by_http: bool = False) -> Trigger:
         dry_run=data.get("dry_run", False),
         clean=data.get("clean", False),
     )
+
+
+def _name_some(names: Sequence[str]) -> str:
+    """Name the first few: what a caller sends comes back in an answer and a log line."""
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _parse_revoke(data: Mapping[str, object], *, by_http: bool) -> Trigger:

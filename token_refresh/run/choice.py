@@ -19,6 +19,7 @@ from token_refresh.run.visit import Visitor
 
 log = logging.getLogger("token_refresh")
 
+_MOST_NAMED: Final = 20  # of those that do not exist: to find that out costs two reads each, and nothing is run anyway
 _MOST_READ: Final = 50  # of those that are named; more would take longer to read than a run may last
 
 
@@ -49,6 +50,8 @@ class Chooser:
                 continue
             if found is None:
                 unknown.append(name[:255])
+                if len(unknown) == _MOST_NAMED and not trigger.only_known:
+                    break
             elif trigger.secret_id in (None, found.secret_id):
                 chosen.append(found)
         if unknown and not trigger.only_known:
