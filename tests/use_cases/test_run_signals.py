@@ -48,6 +48,21 @@ def test_a_signal_refreshes_what_it_is_about(world: RunWorld, signal: Signal, na
     assert len(world.exchange.sent) == len(names)
 
 
+def test_an_account_is_met_wherever_its_id_stands(world: RunWorld) -> None:
+    """Two connections of one account: a payload's `sub` counts where the annotation is absent (contract 2)."""
+    world.add("alice-too", json.dumps({"refresh_token": "her-other-token", "sub": "17"}))
+    rows = world.runner.run(trigger(Signal(ISSUER, "sub", "17"))).document()["connections"]
+    assert isinstance(rows, list)
+    assert sorted(r["name"] for r in rows) == ["alice", "alice-too"]
+
+
+def test_no_payload_is_read_of_who_is_known_by_annotation(world: RunWorld) -> None:
+    world.store.calls.clear()
+    world.runner.run(trigger(Signal(ISSUER, "sub", "19")))
+    assert ("access", "alice-refresh-token") not in world.store.calls
+    assert ("access", "bob-refresh-token") in world.store.calls
+
+
 def test_the_ordinary_judgement_confirms_what_a_signal_says(world: RunWorld) -> None:
     world.dying("alice")
     world.runner.run(trigger(Signal(ISSUER, "sub", "17")))

@@ -62,26 +62,22 @@ class Chooser:
 
     def _match(self, signals: Sequence[Signal], listed: Sequence[Connection]) -> list[Connection]:
         """Return the connections that any of the signals is about."""
-        found: dict[str, Connection] = {}
-        unread = list[Signal]()
-        for signal in signals:
-            known = [c for c in listed if matches(signal, self._issuer(c), c.subject, None)]
-            found.update({c.secret_id: c for c in known})
-            if not known:
-                unread.append(signal)
-        if unread:
-            found.update({c.secret_id: c for c in self._match_stored(unread, listed)})
-        return list(found.values())
+        known = [c for c in listed if any(matches(s, self._issuer(c), c.subject, None) for s in signals)]
+        ids = {c.secret_id for c in known}
+        unread = [c for c in listed if c.secret_id not in ids and any(self._payload_tells(c, s) for s in signals)]
+        return [*known, *self._match_stored(signals, unread)]
 
-    def _match_stored(self, signals: Sequence[Signal], listed: Sequence[Connection]) -> list[Connection]:
+    def _payload_tells(self, connection: Connection, signal: Signal) -> bool:
+        """Tell whether it takes the payload to know: the token, or an account that the annotations do not name."""
+        issuer = self._issuer(connection)
+        is_open = signal.kind != "sub" or connection.subject is None
+        return is_open and issuer is not None and is_same_issuer(issuer, signal.issuer)
+
+    def _match_stored(self, signals: Sequence[Signal], unread: Sequence[Connection]) -> list[Connection]:
         """Match by what the secrets hold: the token, or the account's id in a payload."""
-        of_issuers = [
-            c for c in listed if (issuer := self._issuer(c)) and any(is_same_issuer(issuer, s.issuer) for s in signals)
-        ]
-        grants = self.grants.read(of_issuers)
         return [
             c
-            for c, grant in zip(of_issuers, grants, strict=True)
+            for c, grant in zip(unread, self.grants.read(unread), strict=True)
             if grant and any(matches(s, self._issuer(c), subject_of(c, grant), grant.refresh_token) for s in signals)
         ]
 
