@@ -84,6 +84,14 @@ def test_one_look_reads_metadata_once_and_no_token(world: ConsentWorld) -> None:
         assert [what for what, _ in world.store.calls] in (["list_versions"], ["get"])
 
 
+def test_a_look_that_cannot_be_had_says_of_which_connection(world: ConsentWorld) -> None:
+    world.consent()
+    world.store.faults.fail("get", times=99)
+    page = world.browser.get(f"/done/{NAME}?look=2")
+    assert page.status_code == 503
+    assert f'<p class="about">{NAME}</p>' in page.get_data(as_text=True)
+
+
 def test_a_paused_connection_says_so(world: ConsentWorld) -> None:
     world.store.put_label("paused")
     page = world.consent()

@@ -85,7 +85,6 @@ def explain(case: Case) -> dict[str, object]:
     title = provider.shown_name
     sentences = [sentence_for(provider.name, scope) for scope in connection.scopes]
     return {
-        "connection": connection.name,
         "title": connection.title or connection.name,
         "purpose": connection.purpose,
         "owner": None if connection.owner == ANYBODY else connection.owner,
@@ -106,16 +105,15 @@ def refuse(fault: Refused | StoreError, asker: Asker, context: Context, base_url
     """Turn a refusal into its page. Provider's text and our own details go to the log, under the page's number."""
     refused = fault if isinstance(fault, Refused) else Refused("store_unavailable", str(fault))
     words = load_refusals()[refused.reason]
-    name = refused.connection or context.name
     reference = secrets.token_hex(4)
-    log_step("refused", name, reason=refused.reason, reference=reference, detail=refused.detail)
+    log_step("refused", context.name, reason=refused.reason, reference=reference, detail=refused.detail)
     facts = {
         **asker.facts(),
-        "title": (context.connection.title if context.connection else None) or name,
+        "title": (context.connection.title if context.connection else None) or context.name,
         "words": _filled(words, asker, context, refused.wait),
         "button": _button(words, asker, context),
         "missing": refused.scopes,
-        "action": f"{base_url}/consent/{quote(name, safe='')}" if context.state else "",
+        "action": f"{base_url}/consent/{quote(context.name, safe='')}" if context.state else "",
         "state": context.state,
         # Where the owner can mend it there is nothing to look up.
         "reference": reference if refused.detail and (words.is_ours or words.status >= HTTPStatus.BAD_REQUEST) else "",

@@ -85,7 +85,6 @@ class Progress:
 
 def _facts(receipt: Receipt) -> dict[str, object]:
     return {
-        "connection": receipt.connection,
         "title": receipt.title or receipt.connection,
         "account": receipt.account,
         "provider": receipt.provider,

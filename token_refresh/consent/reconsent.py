@@ -115,7 +115,7 @@ class Reconsent:
             self.limits.view(f"{name} {receipts[0].consents}")
             facts = self.progress.look(receipts[0], look)
         except (Refused, StoreError) as fault:
-            return self._refuse(fault, Context(), cookies)
+            return self._refuse(fault, Context(name), cookies)
         return Page(200, "done", {**self.asker.facts(), **facts})
 
     def finish(self, query: Sequence[tuple[str, str]], cookies: Mapping[str, str]) -> Page | Redirect:
@@ -155,7 +155,7 @@ class Reconsent:
             if fault.ticket is None or fault.ticket.connection != name:
                 raise Refused("forged_ticket") from None
             if not expired_too:
-                raise Refused("expired_ticket", connection=name) from None
+                raise Refused("expired_ticket") from None
             return fault.ticket
         if ticket.connection != name:
             raise Refused("forged_ticket")

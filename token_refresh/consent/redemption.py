@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from token_refresh.consent.request import Case, Refused, misconfigured
+from token_refresh.consent.request import Case, Refused
 from token_refresh.core.consent.account import (
     Account,
     IdTokenError,
@@ -64,7 +64,7 @@ class Redemption:
                 redirect_uri=redirect_uri,
             )
         except Misconfigured as fault:
-            misconfigured(case.connection, str(fault))
+            raise Refused("misconfigured", str(fault)) from None
         if isinstance(outcome, Refreshed):
             return outcome
         reason = {GrantDead: "code_refused", ClientRejected: "client_refused"}.get(type(outcome), "provider_error")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 from token_refresh.connections.directory import Directory
 from token_refresh.connections.memory import find_provider, read_client
@@ -29,11 +28,10 @@ class Refused(Exception):
     the time (s) after which it is worth while to ask again.
     """
 
-    def __init__(  # noqa: PLR0913 - what pages and logs say
+    def __init__(
         self,
         reason: str,
         detail: str = "",
-        connection: str = "",
         *,
         consents: int = -1,
         scopes: Sequence[str] = (),
@@ -41,7 +39,6 @@ class Refused(Exception):
     ) -> None:
         self.reason = reason
         self.detail = detail
-        self.connection = connection
         self.consents = consents
         self.scopes = scopes
         self.wait = wait
@@ -100,7 +97,7 @@ class Cases:
         try:
             return self._read_parts(ticket, connection)
         except Misconfigured as fault:
-            misconfigured(connection, str(fault))
+            raise Refused("misconfigured", str(fault)) from None
 
     def _read_parts(self, ticket: Ticket, connection: Connection) -> Case:
         if connection.problem:
@@ -113,10 +110,10 @@ class Cases:
         version, payload = self._newest(connection)
         grant = _old_grant(payload)
         if grant is not None and not isinstance(grant, RefreshTokenGrant):
-            raise Refused("needs_no_consent", connection=connection.name)
+            raise Refused("needs_no_consent")
         reason = why_nobody_may_consent(connection, provider, subject_of(connection, grant))
         if reason:
-            raise Refused(reason, "set token-refresh.owner" if reason == AccountFault.NO_OWNER else "", connection.name)
+            raise Refused(reason, "set token-refresh.owner" if reason == AccountFault.NO_OWNER else "")
         registered = None if grant and grant.client else read_client(self.store, connection.client_secret_id)[0]
         token_request = start_anew(TokenRequest(connection, provider, grant, registered))
         authorization_url, values = resolve(provider.authorization_url, token_request)
@@ -135,7 +132,7 @@ class Cases:
         """Find the connection by its name; raises `Refused`, `StoreError`."""
         connection = Directory(self.store).find(name)
         if connection is None:
-            raise Refused("no_connection", connection=name)
+            raise Refused("no_connection")
         return connection
 
     def _newest(self, connection: Connection) -> tuple[int, bytes | None]:
@@ -161,12 +158,7 @@ def check_unspent(connection: Connection, ticket: Ticket) -> None:
     A record may be read late: what decides is the one on which the storing consent takes its lease.
     """
     if connection.consents != ticket.consents:
-        raise Refused("spent_ticket", connection=connection.name, consents=ticket.consents)
-
-
-def misconfigured(connection: Connection, message: str) -> NoReturn:
-    """Refuse because of what an operator must mend; `message` names fault and fix."""
-    raise Refused("misconfigured", message, connection.name) from None
+        raise Refused("spent_ticket", consents=ticket.consents)
 
 
 def _old_grant(payload: bytes | None) -> Grant | None:

@@ -161,7 +161,6 @@ class StatusView:
         shared = group.rows[0] if group.incident and group.rows else None
         fold = group.fold
         return {
-            "key": group.incident or fold or "",
             "list": [self._row(row) for row in group.rows],
             "total": group.total,
             "hidden": group.total - len(group.rows),
