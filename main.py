@@ -86,16 +86,14 @@ def consent(request: flask.Request) -> flask.typing.ResponseReturnValue:
     redirects nowhere but to the provider's authorization URL and to its own ``/done/<connection>``.
     """
     from token_refresh.web.consent import broken, handle_consent
-    from token_refresh.web.pages import Pages
 
     try:
-        instance = parts()
-        return handle_consent(request, instance.reconsent, instance.pages)
+        return handle_consent(request, parts().reconsent)
     except BadEnvironment as fault:
         log.error("bad_environment: %s", fault)  # noqa: TRY400 - a person is to read it, and no traceback
     except Exception:
         log.exception("consent: a defect")
-    return broken(Pages())
+    return broken()
 
 
 @functions_framework.cloud_event

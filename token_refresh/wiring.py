@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from token_refresh.risc import SecurityEventReceiver
     from token_refresh.run.runner import Runner
     from token_refresh.token_endpoint.exchange import Exchange
-    from token_refresh.web.pages import Pages
     from token_refresh.web.status import StatusPage
 
 
@@ -95,13 +94,6 @@ class Parts:
         runner = build_runner(outside, self.providers, self.settings)
         on_termination(runner.saver.end, runner.unsaved.all)
         return runner
-
-    @part
-    def pages(self) -> Pages:
-        """Return the templates."""
-        from token_refresh.web.pages import Pages
-
-        return Pages()
 
     @part
     def reconsent(self) -> Reconsent:
@@ -183,7 +175,7 @@ class Parts:
         # Without a key each instance makes one of its own: a page of one would be refused by the next.
         actions = self.tickets if self.settings.consent_signing_key else None
         redirect_uri = self.tickets.redirect_uri if self.settings.consent_url else ""
-        view = StatusView(self.overview, self.pages, actions, redirect_uri, self.settings.runbook_url, time.time)
+        view = StatusView(self.overview, actions, redirect_uri, self.settings.runbook_url, time.time)
         return StatusPage(view)
 
     @part

@@ -37,7 +37,6 @@ from token_refresh.instance.pace import Paces
 from token_refresh.overview import Overview
 from token_refresh.settings import Settings
 from token_refresh.web.consent import handle_consent
-from token_refresh.web.pages import Pages
 from token_refresh.web.status import StatusPage
 from token_refresh.web.status_view import StatusView
 
@@ -168,7 +167,6 @@ class ConsentWorld:
         payload = json.dumps({"refresh_token": OLD_TOKEN, "note": "kept"})
         self.store.declare(SECRET, payload, scopes="openid mail.read", owner=OWNER, status=render_status(DEAD))
         self.tickets = Tickets(KEY, BASE, self.settings.consent_ticket_ttl, self.clock)
-        self.pages = Pages()
         self.asker = Asker("Example Inc.", "help@example.com")
         self.paces = Paces(1000, self.clock, self.clock.sleep)
         self.reconsent = self.instance()
@@ -178,7 +176,7 @@ class ConsentWorld:
 
     def answer(self) -> Response:
         """Answer the request at hand."""
-        return handle_consent(request, self.reconsent, self.pages)
+        return handle_consent(request, self.reconsent)
 
     def instance(self) -> Reconsent:
         """Build the workflow as another instance would have it."""
@@ -208,7 +206,7 @@ class ConsentWorld:
     def status_page(self, actions: Tickets | None) -> StatusPage:
         """Build the status page as another instance would have it; `actions` None: without a key."""
         overview = Overview(self.store, self.publisher, self.providers, self.tickets, self.settings, self.clock)
-        view = StatusView(overview, self.pages, actions, f"{BASE}/callback", "", self.clock)
+        view = StatusView(overview, actions, f"{BASE}/callback", "", self.clock)
         return StatusPage(view)
 
     def new_browser(self) -> FlaskClient:

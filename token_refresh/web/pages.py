@@ -34,40 +34,30 @@ _LONGEST_UNBROKEN: Final = 24
 _JOINT: Final = re.compile(r"(?<=[/.@:_])(?=[^/])")
 
 
-class Pages:
-    """Render pages with their headers; one for the instance's life."""
+def render(view: str, facts: Mapping[str, object]) -> str:
+    """Render a template, or a part of a page."""
+    return _environment().get_template(f"{view}.html").render(facts)
 
-    def __init__(self) -> None:
-        self._style_sources = " ".join(_source(_read(f"{name}.css")) for name in _STYLES)
-        self._script_sources = {name: _source(_read(f"{name}.js")) for name in _SCRIPTS}
-        self._environment = _environment()
 
-    def text(self, view: str, facts: Mapping[str, object]) -> str:
-        """Render a template, or a part of a page."""
-        return self._environment.get_template(f"{view}.html").render(facts)
+def respond(html: str | Iterator[str], *, status: int = 200, form_to: str | None = None, script: str = "") -> Response:
+    """Answer HTML, whole or piece by piece.
 
-    def respond(
-        self, html: str | Iterator[str], *, status: int = 200, form_to: str | None = None, script: str = ""
-    ) -> Response:
-        """Answer HTML, whole or piece by piece.
-
-        `form_to` is the URL that its form's answer redirects to; `script` names the one that it has, which may ask this
-        very host.
-        """
-        response = Response(html, status, content_type="text/html; charset=utf-8")
-        protect(response)
-        response.headers["Content-Security-Policy"] = "; ".join(
-            (
-                "default-src 'none'",
-                f"style-src {self._style_sources}",
-                *((f"script-src {self._script_sources[script]}", "connect-src 'self'") if script else ()),
-                "img-src data:",
-                f"form-action {_form_targets(form_to)}",
-                "base-uri 'none'",
-                "frame-ancestors 'none'",
-            )
+    `form_to` is the URL that its form's answer redirects to; `script` names the one that it has, which may ask this
+    very host.
+    """
+    response = protect(Response(html, status, content_type="text/html; charset=utf-8"))
+    response.headers["Content-Security-Policy"] = "; ".join(
+        (
+            "default-src 'none'",
+            f"style-src {' '.join(_source(f'{name}.css') for name in _STYLES)}",
+            *((f"script-src {_source(f'{script}.js')}", "connect-src 'self'") if script else ()),
+            "img-src data:",
+            f"form-action {_form_targets(form_to)}",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
         )
-        return response
+    )
+    return response
 
 
 def _form_targets(url: str | None) -> str:
@@ -111,8 +101,10 @@ def _read(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _source(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+@functools.cache
+def _source(name: str) -> str:
+    """Return a file of ours as the policy names it: by its hash."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(_read(name).encode()).digest()).decode()}'"
 
 
 def _iso(time: float) -> str:

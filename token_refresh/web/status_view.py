@@ -44,7 +44,7 @@ from token_refresh.core.overview.row import Row, Standing
 from token_refresh.errors import StoreDenied, StoreError
 from token_refresh.overview import Overview, View
 from token_refresh.ports import ActionTokens
-from token_refresh.web.pages import Pages
+from token_refresh.web.pages import render, respond
 from token_refresh.words import load_words
 
 WORDS: Final = {
@@ -77,7 +77,6 @@ class StatusView:
     """
 
     overview: Overview
-    pages: Pages
     actions: ActionTokens | None
     redirect_uri: str
     runbook_url: str
@@ -85,10 +84,10 @@ class StatusView:
 
     def page(self, body: str | Iterator[str], *, status: int = 200) -> Response:
         """Return the page around `body`; what comes piece by piece is sent as it comes, after the page's head."""
-        shell = self.pages.text("status", {"place": self.overview.place})
+        shell = render("status", {"place": self.overview.place})
         head, _, foot = shell.partition(_MARK)
         pieces = head + body + foot if isinstance(body, str) else chain((head,), body, (foot,))
-        response = self.pages.respond(pieces, status=status, script="status")
+        response = respond(pieces, status=status, script="status")
         # `no-referrer` would make browsers hide where a form comes from.
         response.headers["Referrer-Policy"] = "same-origin"
         return response
@@ -103,9 +102,7 @@ class StatusView:
         """Return the HTML of everything below the page's head, and a digest that changes with what it says."""
         place, rules = self.overview.place, self.overview.rules
         if not view.rows:
-            html = self.pages.text(
-                "status_empty", {"steps": build_first_steps(place), "redirect_uri": self.redirect_uri}
-            )
+            html = render("status_empty", {"steps": build_first_steps(place), "redirect_uri": self.redirect_uri})
             return html, _digest(html, self.clock())
         listing = build_listing(view.rows, query)
         silent = is_silent(view.rows, view.at, rules.run_every)
@@ -127,14 +124,14 @@ class StatusView:
             "runbook": self._runbook(Fix("", section=NO_RUN)),
             "runs_url": build_logs_url(place),
         }
-        html = self.pages.text("status_rows", facts)
+        html = render("status_rows", facts)
         return html, _digest(html, self.clock())
 
     def one(self, name: str, row: Row | None) -> str:
         """Return the HTML of one connection, with all that is known of it."""
         facts: dict[str, object] = {"name": name, "row": self._row(row, opened=True) if row else None}
         facts["history"] = Markup(self.history(name)) if row else None  # noqa: S704 - rendered here
-        return self.pages.text("status_one", facts)
+        return render("status_one", facts)
 
     def row_now(self, row: Row) -> dict[str, object]:
         """Return one row as the page's script takes it: `mark` tells whether there has been an attempt."""
@@ -150,12 +147,12 @@ class StatusView:
 
     def history(self, name: str) -> str:
         """Return the HTML of the versions of a connection's secrets."""
-        return self.pages.text("status_history", {"history": self.overview.history(name)})
+        return render("status_history", {"history": self.overview.history(name)})
 
     def fault(self, fault: StoreError) -> str:
         """Return the HTML that says why there is nothing to show."""
         facts = {"fault": str(fault), "is_forbidden": isinstance(fault, StoreDenied)}
-        return self.pages.text("status_fault", {**facts, "command": build_grant_command(self.overview.place)})
+        return render("status_fault", {**facts, "command": build_grant_command(self.overview.place)})
 
     def _group(self, group: Group, query: Query, opened: str) -> dict[str, Any]:
         shared = group.rows[0] if group.incident and group.rows else None
@@ -198,7 +195,7 @@ class StatusView:
             "logs_url": build_logs_url(place, c.name),
             "opened": opened,
         }
-        html = self.pages.text("status_row", facts)
+        html = render("status_row", facts)
         return Markup(html.replace('data-key=""', f'data-key="{_digest(html, self.clock())}"', 1))  # noqa: S704
 
     def _explain(self, row: Row) -> Explanation:
