@@ -17,7 +17,7 @@ from infra.local.authorization_server import AuthorizationServer
 from infra.local.mail import MailServer
 from infra.local.metadata import MetadataServer
 from infra.local.processes.functions import MAIN, SIGNATURES, Function
-from infra.local.pubsub.service import DeadLetters, PubSub
+from infra.local.pubsub.service import PubSub
 from infra.local.secret_manager import SecretManagerServer
 
 REFRESH_TOPIC = "token-refresh"
@@ -145,7 +145,7 @@ class Stack:
         return addresses
 
     def _create_topics(self) -> None:
-        pubsub, letters = self.pubsub, DeadLetters(DEAD_LETTERS_TOPIC)
+        pubsub, letters = self.pubsub, DEAD_LETTERS_TOPIC
         for topic in (REFRESH_TOPIC, EVENTS_TOPIC, DEAD_LETTERS_TOPIC):
             pubsub.create_topic(topic)
         pubsub.create_subscription(EVENTS_SUBSCRIPTION, EVENTS_TOPIC)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.api_core.exceptions import AlreadyExists, NotFound
 
-from infra.local.pubsub.service import DeadLetters, PubSub, find_emulator
+from infra.local.pubsub.service import PubSub, find_emulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,7 +136,7 @@ def test_a_refused_push_comes_again(pubsub: PubSub, topic: str, receiver: Receiv
 def test_what_is_refused_five_times_becomes_a_dead_letter(pubsub: PubSub, topic: str, receiver: Receiver) -> None:
     pubsub.create_topic(f"{topic}-dead")
     pubsub.create_subscription(f"{topic}-dead-pull", f"{topic}-dead")
-    letters = DeadLetters(f"{topic}-dead")
+    letters = f"{topic}-dead"
     pubsub.create_subscription(f"{topic}-bad", topic, push_to=f"{receiver.url}/bad", dead_letters=letters)
     pubsub.publish(topic, b"hopeless", {"key": "value"})
     found: list[tuple[bytes, str]] = []

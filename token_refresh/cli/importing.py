@@ -167,24 +167,24 @@ def _carry_out(session: Session, found: TokenFile, request: TokenRequest, *, che
     paused = {**connection.record.labels, LABEL: "paused"}
     made: list[str] = []
     try:
-        for secret_id in (connection.access_token_secret_id, connection.secret_id):
-            is_grant = secret_id == connection.secret_id
-            session.admin.create(
-                secret_id, paused if is_grant else {}, connection.record.annotations if is_grant else {}
-            )
+        for secret_id, labels, annotations in (
+            (connection.access_token_secret_id, {}, {}),
+            (connection.secret_id, paused, connection.record.annotations),
+        ):
+            session.admin.create(secret_id, labels, annotations)
             made.append(secret_id)
             session.progress(f"created {secret_id}")
         version = session.parts.store.add(connection.secret_id, found.payload)
         outcome = _prove(session, request) if check else None
-    except SecretExists as fault:
-        _undo(session, made)
+    except (StoreError, Stop) as fault:
+        for secret_id in made:
+            session.admin.delete(secret_id)
+        if not isinstance(fault, SecretExists):
+            raise
         raise Stop(
             f"{fault}: take another name, or store a new grant with `gcloud secrets versions add "
             f"{connection.secret_id} --data-file=FILE`"
         ) from None
-    except (StoreError, Stop):
-        _undo(session, made)
-        raise
     if outcome is not None:
         _keep(session, found, connection, outcome, version)
     session.admin.label(connection.secret_id, connection.record.labels)
@@ -239,8 +239,3 @@ def _add_or_save(session: Session, connection: Connection, payload: bytes) -> in
         f"gcloud secrets update {connection.secret_id} --update-labels={LABEL}=enabled",
         UNREACHABLE,
     )
-
-
-def _undo(session: Session, made: Sequence[str]) -> None:
-    for secret_id in made:
-        session.admin.delete(secret_id)

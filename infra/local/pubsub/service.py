@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -41,14 +40,6 @@ def find_emulator() -> Path | None:
     told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - fixed words
     path = Path(told.stdout.strip()) / EMULATOR
     return path if path.is_file() else None
-
-
-@dataclass(frozen=True)
-class DeadLetters:
-    """After `attempts` failed deliveries (5 to 100) a message goes to `topic`."""
-
-    topic: str
-    attempts: int = 5
 
 
 class PubSub:
@@ -98,12 +89,13 @@ class PubSub:
         bare: bool = False,
         ordered: bool = False,
         ack_deadline: int = 60,
-        dead_letters: DeadLetters | None = None,
+        dead_letters: str = "",
     ) -> str:
         """Create a subscription: pull, or push to the URL `push_to`; answers its full name.
 
         `bare` pushes the data alone with attributes as headers (`no_wrapper`, `write_metadata`), which makes `ce-*`
-        attributes a binary CloudEvent. Failed pushes are retried after 0.2 s growing to 2 s.
+        attributes a binary CloudEvent. Failed pushes are retried after 0.2 s growing to 2 s; after the fifth a
+        message goes to the topic `dead_letters`.
         """
         spec = types.Subscription(
             name=self.subscription_name(subscription),
@@ -120,7 +112,7 @@ class PubSub:
             spec.push_config.no_wrapper = types.PushConfig.NoWrapper(write_metadata=True)
         if dead_letters:
             spec.dead_letter_policy = types.DeadLetterPolicy(
-                dead_letter_topic=self.topic_name(dead_letters.topic), max_delivery_attempts=dead_letters.attempts
+                dead_letter_topic=self.topic_name(dead_letters), max_delivery_attempts=5
             )
         return self._subscriber.create_subscription(request=spec).name
 
