@@ -11,10 +11,10 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from tests.worlds.provider_tables import EVERY_KEY, FAULTS
+from tests.worlds.providers_command import run_providers
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.provider.keys import NAME, PATH
 from token_refresh.providers import BUILT_IN, read_tables
-from token_refresh.providers.__main__ import main
 from token_refresh.providers.schema import build_schema, render_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -52,9 +52,8 @@ def is_valid(tables: object) -> bool:
     return bool(VALIDATOR.is_valid(tables))
 
 
-def test_the_file_is_rendered_from_the_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["schema"]) == 0
-    assert capsys.readouterr().out == render_schema() == (DOCS / "providers.schema.json").read_text()
+def test_the_file_is_rendered_from_the_code() -> None:
+    assert run_providers("schema").stdout == render_schema() == (DOCS / "providers.schema.json").read_text()
 
 
 def test_the_schema_is_a_schema() -> None:

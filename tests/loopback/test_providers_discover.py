@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.worlds.providers_command import run_providers
 from token_refresh.adapters.http import PooledTransport
 from token_refresh.core.provider.table import parse_providers
-from token_refresh.providers.__main__ import main
 from token_refresh.providers.discover import DiscoveryError, build_definition, discover, propose_name
 
 if TYPE_CHECKING:
@@ -215,25 +215,19 @@ def test_a_name_must_be_fit_for_a_label() -> None:
         build_definition("Acme", {"token_endpoint": "https://a.example/t"}, source="s", today=TODAY)
 
 
-def test_the_command_prints_a_table_that_the_other_command_accepts(
-    tmp_path: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_a_table_that_the_other_command_accepts(tmp_path: Any) -> None:
+    file = tmp_path / "providers.toml"
     with serving() as (origin, pages):
         pages[OAUTH] = metadata()
-        assert main(["discover", origin, "--name", "acme"]) == 0
-    file = tmp_path / "providers.toml"
-    file.write_text(capsys.readouterr().out)
-    assert main(["check", str(file)]) == 0
-    assert "1 provider, nothing wrong." in capsys.readouterr().out
-    assert main(["discover", "http://127.0.0.1:1"]) == 3
-    assert "cannot be reached" in capsys.readouterr().out
+        file.write_text(run_providers("discover", origin, "--name", "acme").stdout)
+    assert "1 provider, nothing wrong." in run_providers("check", file).stdout
+    unreachable = run_providers("discover", "http://127.0.0.1:1", code=3)
+    assert "cannot be reached" in unreachable.stderr
+    assert unreachable.stdout == ""
 
 
 @pytest.mark.parametrize(
     "issuer", ["issuer.example", "http://issuer.example", "ftp://127.0.0.1", "https://", "https://["]
 )
-def test_what_is_not_an_address_is_wrong_use_and_nothing_is_asked(
-    issuer: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["discover", issuer]) == 2
-    assert capsys.readouterr().out == f"{issuer} must be an https:// URL\n"
+def test_what_is_not_an_address_is_wrong_use_and_nothing_is_asked(issuer: str) -> None:
+    assert run_providers("discover", issuer, code=2).stderr == f"Error: {issuer} must be an https:// URL\n"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.worlds.providers_command import run_providers
 from tests.worlds.recorded_replies import recorded
 from token_refresh.errors import BadEnvironment
 from token_refresh.providers import BUILT_IN, load_providers, read_tables
-from token_refresh.providers.__main__ import main
 
 GOOD = """
 [acme]
@@ -72,10 +72,9 @@ def test_a_file_that_is_not_there_is_named(write: Path) -> None:
         read_tables(write)
 
 
-def test_check_shows_the_exact_request_with_secrets_masked(write: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_shows_the_exact_request_with_secrets_masked(write: Path) -> None:
     write.write_text(GOOD)
-    assert main(["check", str(write)]) == 0
-    shown = capsys.readouterr().out
+    shown = run_providers("check", write).stdout
     assert "    POST https://TENANT.acme.example/token\n    Authorization: Basic ***\n" in shown
     assert "grant_type=refresh_token&refresh_token=***\n" in shown
     assert "grant_type=authorization_code&code=***&" in shown
@@ -84,41 +83,35 @@ def test_check_shows_the_exact_request_with_secrets_masked(write: Path, capsys: 
     assert shown.endswith("2 providers, nothing wrong.\n")
 
 
-def test_check_says_what_is_wrong(write: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_says_what_is_wrong(write: Path) -> None:
     write.write_text("[a]\ntoken_uri = 1\n")
-    assert main(["check", str(write)]) == 1
-    assert capsys.readouterr().out.splitlines() == [
+    assert run_providers("check", write, code=1).stdout.splitlines() == [
         "2 problems:",
         "a.token_url: is required",
         "a.token_uri: is not a key of a provider definition",
     ]
-    assert main(["check", str(write.with_name("nowhere"))]) == 1
-    assert "nowhere cannot be read" in capsys.readouterr().out
+    assert "nowhere' does not exist" in run_providers("check", write.with_name("nowhere"), code=2).stderr
+    write.write_bytes(b"\xff")
+    assert "providers.toml is not TOML" in run_providers("check", write, code=1).stdout
 
 
 @pytest.mark.parametrize(("mode", "code"), [("form_post", 1), ("fragment", 1), ("query", 0)])
-def test_check_refuses_an_answer_that_the_callback_does_not_take(
-    write: Path, capsys: pytest.CaptureFixture[str], mode: str, code: int
-) -> None:
+def test_check_refuses_an_answer_that_the_callback_does_not_take(write: Path, mode: str, code: int) -> None:
     write.write_text(GOOD + f'\n[posting]\nextends = "acme"\nauthorization_params = {{ response_mode = "{mode}" }}\n')
-    assert main(["check", str(write)]) == code
-    said = capsys.readouterr().out
+    said = run_providers("check", write, code=code).stdout
     assert ("posting.authorization_params.response_mode: only" in said) == (code == 1)
     assert "posting" in load_providers(str(write))  # other connections go on at run time
 
 
-def test_check_counts_one_as_one(write: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_counts_one_as_one(write: Path) -> None:
     write.write_text('[a]\ntoken_url = "https://a.example/token"\n')
-    assert main(["check", str(write)]) == 0
-    assert capsys.readouterr().out.endswith("1 provider, nothing wrong.\n")
+    assert run_providers("check", write).stdout.endswith("1 provider, nothing wrong.\n")
     write.write_text("[a]\n")
-    assert main(["check", str(write)]) == 1
-    assert capsys.readouterr().out.startswith("1 problem:\n")
+    assert run_providers("check", write, code=1).stdout.startswith("1 problem:\n")
 
 
-def test_list_is_a_table_with_one_row_per_provider(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list"]) == 0
-    rows = capsys.readouterr().out.splitlines()
+def test_list_is_a_table_with_one_row_per_provider() -> None:
+    rows = run_providers("list").stdout.splitlines()
     assert len(rows) == 2 + len(load_providers())
     assert all(row.count("|") == 9 for row in rows)
     google = "| `google` | post | form | stays | 1 h | 180 d unused | id_token |  |"
@@ -126,9 +119,8 @@ def test_list_is_a_table_with_one_row_per_provider(capsys: pytest.CaptureFixture
 
 
 def test_check_refuses_a_definition_without_tls_which_at_run_time_concerns_its_own_connections_only(
-    write: Path, capsys: pytest.CaptureFixture[str]
+    write: Path,
 ) -> None:
     write.write_text('[acme]\ntoken_url = "http://acme.example/token"\n')
-    assert main(["check", str(write)]) == 1
-    assert "acme.token_url: must be https://" in capsys.readouterr().out
+    assert "acme.token_url: must be https://" in run_providers("check", write, code=1).stdout
     assert "acme" in load_providers(str(write))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import click
 
-from token_refresh.cli.session import NO, Session, Stop, command, with_schedule, write_table
+from token_refresh.adapters.http import PooledTransport
+from token_refresh.cli.session import NO, UNREACHABLE, WRONG_USE, Session, Stop, command, with_schedule, write_table
 from token_refresh.core.state.timing import find_margin
 from token_refresh.core.units import MINUTE
-from token_refresh.providers.__main__ import check_file, discover_issuer
+from token_refresh.providers.discover import ArgumentError, DiscoveryError, UnreachableError, discover
+from token_refresh.providers.preview import check_file
+
+_TIMEOUT: Final = 10.0  # s
+_CODES: Final[Mapping[type[DiscoveryError], int]] = {ArgumentError: WRONG_USE, UnreachableError: UNREACHABLE}
 
 
 @click.group("providers")
@@ -63,9 +72,9 @@ def list_providers(session: Session) -> None:
 @command
 def check_providers(session: Session, file: Path) -> None:
     """Say what is wrong with a PROVIDERS_FILE, and show what would be sent."""
-    code, lines = check_file(file)
-    session.show({"ok": code == 0, "says": lines}, lines)
-    if code:
+    ok, lines = check_file(file)
+    session.show({"ok": ok, "says": lines}, lines)
+    if not ok:
         raise click.exceptions.Exit(NO)
 
 
@@ -75,7 +84,10 @@ def check_providers(session: Session, file: Path) -> None:
 @command
 def discover_provider(session: Session, issuer: str, name: str | None) -> None:
     """Write a definition from the metadata that a server publishes (RFC 8414, OpenID)."""
-    code, lines = discover_issuer(issuer, name)
-    if code:  # standard output is for the definition: `discover ISSUER >> providers.toml`
-        raise Stop("\n".join(lines), code)
-    session.show({"ok": True, "toml": "\n".join(lines)}, lines)
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    with closing(PooledTransport(_TIMEOUT)) as transport:
+        try:
+            toml = discover(issuer, transport, name=name, today=today).rstrip("\n")
+        except DiscoveryError as fault:  # standard output is for the definition: `discover ISSUER >> providers.toml`
+            raise Stop(str(fault), _CODES.get(type(fault), NO)) from None
+    session.show({"ok": True, "toml": toml}, [toml])
