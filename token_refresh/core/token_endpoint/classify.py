@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -27,12 +27,11 @@ from typing import Final
 
 from token_refresh.core.http import HttpReply
 from token_refresh.core.provider.definition import Provider
-from token_refresh.core.secrecy import Secret, shown
+from token_refresh.core.secrecy import Secret
 from token_refresh.core.token_endpoint.error_codes import CLIENT, DEAD, INVALID_CLIENT, REAUTHENTICATE, TRANSIENT
 from token_refresh.core.token_endpoint.error_words import ErrorWords, read_error
 from token_refresh.core.token_endpoint.outcome import (
     ClientRejected,
-    ErrorDetail,
     GrantDead,
     TokenOutcome,
     Unavailable,
@@ -93,8 +92,8 @@ def classify_reply(reply: HttpReply, provider: Provider, asked: Asked) -> TokenO
         refreshed = parse_refreshed(data, provider, now=asked.now, sent=asked.sent)
         if refreshed is not None:
             return refreshed
-    words = read_error(data or {}, reply.status)
-    detail = _detail(words, forms_of(asked.secrets))
+    words = read_error(data or {}, reply.status, forms_of(asked.secrets))
+    detail = words.detail
     status = f"http_{reply.status}"
     retry_after = parse_retry_after(reply.headers.get("retry-after"), asked.now)
     if reply.status in _MAYBE:
@@ -104,7 +103,7 @@ def classify_reply(reply: HttpReply, provider: Provider, asked: Asked) -> TokenO
         return replace(later, reason="rate_limited")
     if reply.status in _LATER or reply.status in _SERVER_ERROR:
         return later
-    judged = _judge_error(words, provider, asked.kind, detail, later)
+    judged = _judge_error(words, provider, asked.kind, later)
     if judged is not None:
         return judged
     if success and not words.is_error:
@@ -129,9 +128,7 @@ def parse_retry_after(value: str | None, now: float) -> int | None:
     return min(max(0, round(seconds)), _LONGEST_WAIT)
 
 
-def _judge_error(
-    words: ErrorWords, provider: Provider, kind: GrantKind, detail: ErrorDetail, later: Unavailable
-) -> TokenOutcome | None:
+def _judge_error(words: ErrorWords, provider: Provider, kind: GrantKind, later: Unavailable) -> TokenOutcome | None:
     own = (provider.transient_errors, provider.client_errors, provider.admin_errors, provider.dead_errors)
     general = (TRANSIENT, CLIENT | INVALID_CLIENT, (), DEAD)
     # A sentence says more than a code, and a provider's own list more than the general tables.
@@ -139,12 +136,12 @@ def _judge_error(
         if (entry := _first(words, transient, is_match)) is not None:
             return later if " " in entry else replace(later, reason=_reason(entry))
         if (entry := _first(words, client, is_match)) is not None:
-            return ClientRejected(_client_reason(words, entry, is_own=client is provider.client_errors), detail)
+            return ClientRejected(_client_reason(words, entry, is_own=client is provider.client_errors), words.detail)
         if (entry := _first(words, admin, is_match)) is not None:
             code = entry.casefold()
-            return ClientRejected(code if code in CLIENT else "access_denied", detail)
+            return ClientRejected(code if code in CLIENT else "access_denied", words.detail)
         if _first(words, dead, is_match) is not None:
-            return _dead(words, kind, detail)
+            return _dead(words, kind)
     return None
 
 
@@ -159,7 +156,8 @@ def _client_reason(words: ErrorWords, entry: str, *, is_own: bool) -> str:
     return "invalid_client" if code in CLIENT or " " in code else _reason(entry)
 
 
-def _dead(words: ErrorWords, kind: GrantKind, detail: ErrorDetail) -> TokenOutcome:
+def _dead(words: ErrorWords, kind: GrantKind) -> TokenOutcome:
+    detail = words.detail
     if kind is GrantKind.CLIENT:
         return ClientRejected("invalid_grant", detail)
     if kind is GrantKind.SERVICE_ACCOUNT:
@@ -188,10 +186,3 @@ def _names(words: ErrorWords, entry: str) -> bool:
 
 def _reason(code: str | None) -> str:
     return code if code is not None and _CODE.fullmatch(code) else "unknown_error"
-
-
-def _detail(words: ErrorWords, secrets: Collection[Secret]) -> ErrorDetail:
-    def masked(text: str | None, limit: int = 500) -> str | None:
-        return shown(text, secrets, limit) or None if text is not None else None
-
-    return ErrorDetail(masked(words.error, 100), masked(words.description), masked(words.subtype, 100))

@@ -13,9 +13,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from token_refresh.core.secrecy import MAX_DESCRIPTION, Secret, shown
+from token_refresh.core.token_endpoint.outcome import ErrorDetail
 
 _CODE_KEYS: Final = (
     "error",
@@ -54,18 +57,23 @@ _MOST_ERRORS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class ErrorWords:
-    """What a reply says went wrong: `codes` and `text` in lower case for comparison, the rest as sent."""
+    """What a reply says went wrong: `codes` and `text` in lower case for comparison, `detail` for people."""
 
     codes: frozenset[str]
     text: str
     is_error: bool
-    error: str | None
-    description: str | None
-    subtype: str | None
+    detail: ErrorDetail
 
 
-def read_error(data: Mapping[str, object], status: int) -> ErrorWords:
-    """Gather the codes and the words of an error, wherever they stand. A code that is the HTTP status is none."""
+def read_error(data: Mapping[str, object], status: int, secrets: Collection[Secret] = ()) -> ErrorWords:
+    """Gather the codes and the words of an error, wherever they stand, `secrets` masked in the detail.
+
+    A code that is the HTTP status is none.
+    """
+
+    def masked(text: str | None, limit: int = MAX_DESCRIPTION) -> str | None:
+        return shown(text, secrets, limit) or None if text is not None else None
+
     parts = list(_parts(data, _DEPTH))
     codes = [code for part in parts for code in _codes(part) if code != str(status)]
     texts = [text for part in parts for key in _TEXT_KEYS if (text := _text(part.get(key)))]
@@ -78,9 +86,7 @@ def read_error(data: Mapping[str, object], status: int) -> ErrorWords:
         codes=frozenset(code.casefold() for code in codes),
         text="\n".join(texts).casefold(),
         is_error=bool(data.get("error") or data.get("errors") or data.get("ok") is False),
-        error=next(iter(codes), None),
-        description=description,
-        subtype=subtype,
+        detail=ErrorDetail(masked(next(iter(codes), None), 100), masked(description), masked(subtype, 100)),
     )
 
 
