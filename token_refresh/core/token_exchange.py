@@ -38,11 +38,6 @@ class Ask:
     connection: str
     caller: Secret
 
-    @property
-    def secret_id(self) -> str:
-        """Return the id of the connection's access-token secret."""
-        return access_token_secret(self.connection)
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from flask import Request, Response
 
+from token_refresh.core.connection import access_token_secret
 from token_refresh.core.token_exchange import (
     MAX_FORM_BYTES,
     NO_SUCH_TARGET,
@@ -51,7 +52,7 @@ def handle_token(request: Request, store: CallerStore, refusals: Refusals, clock
 
 def _hand_out(ask: Ask, store: CallerStore, refusals: Refusals, clock: Callable[[], float]) -> HandedOut | Refusal:
     try:
-        payload = store.read(ask.secret_id, ask.caller)
+        payload = store.read(access_token_secret(ask.connection), ask.caller)
     except CallerNotAccepted:
         refusals.note_refused(ask.caller, forget=True)
         return NOT_ACCEPTED
