@@ -76,22 +76,6 @@ class Leases:
         new grant need not wait for an old one that its holder cannot store. `unless_paused`: lists may be hours old,
         but the lease is written over the label as it is now. Raises `Busy`, `Paused`, `StoreError`.
         """
-        held = self._take(connection, version, is_done, takes_unsaved=takes_unsaved, unless_paused=unless_paused)
-        try:
-            yield held
-        finally:
-            self.give_back(held)
-
-    def _take(
-        self,
-        connection: Connection,
-        version: int,
-        is_done: Callable[[SecretRecord], bool],
-        *,
-        takes_unsaved: bool,
-        unless_paused: bool,
-    ) -> Held:
-        taken: list[tuple[Lease, Lease]] = []
         seen = lease_of(connection.record)
 
         def may_take(record: SecretRecord) -> bool:
@@ -101,6 +85,15 @@ class Leases:
             if lease.is_held(self.clock()) and not (takes_unsaved and lease.unsaved):
                 return False
             return lease == seen or not is_done(record)
+
+        held = self._take(connection, version, may_take)
+        try:
+            yield held
+        finally:
+            self.give_back(held)
+
+    def _take(self, connection: Connection, version: int, may_take: Callable[[SecretRecord], bool]) -> Held:
+        taken: list[tuple[Lease, Lease]] = []
 
         def changes(record: SecretRecord) -> dict[str, str | None]:
             before = lease_of(record)
