@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 from token_refresh.connections.swap import swap
 from token_refresh.connections.unwritten import Unwritten
@@ -36,6 +37,18 @@ from token_refresh.ports import ConsentLinks, Publisher, SecretStore
 log = logging.getLogger("token_refresh")
 
 _LASTING = (StoreDenied, StoreRefused, SecretMissing)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What events say beside the status: the access token, the provider's words, a client's other connections."""
+
+    facts: AccessTokenFacts | None = None
+    description: str | None = None
+    affected: Sequence[str] = ()
+
+
+_NOTHING: Final = Beside()
 
 
 class Incidents:
@@ -70,15 +83,7 @@ class Incidents:
         self.unwritten.forget(connection)
         return replace(connection, record=record)
 
-    def record(
-        self,
-        connection: Connection,
-        status: Status,
-        facts: AccessTokenFacts | None,
-        *,
-        description: str | None = None,
-        affected: Sequence[str] = (),
-    ) -> Connection | None:
+    def record(self, connection: Connection, status: Status, beside: Beside = _NOTHING) -> Connection | None:
         """Write a status and publish what it owes; None when another writer judged first. Raises `StoreError`."""
         try:
             written = self.write(connection, status)
@@ -86,7 +91,7 @@ class Incidents:
             log.error("the state of %s cannot be written: %s", connection.name, fault)  # noqa: TRY400 - no traceback
             has_lasted = self.unwritten.has_lasted(connection) and not isinstance(fault, Contended)
             if isinstance(fault, _LASTING) or has_lasted:
-                return self._publish_unwritten(connection, status, facts, description, affected)
+                return self._publish_unwritten(connection, status, beside)
             if status.owed:  # what is told must be written first: the next run decides it again
                 raise
             self.unwritten.keep(connection, status)
@@ -94,26 +99,16 @@ class Incidents:
         if written is None:
             log.info("the state of %s was written by another run", connection.name)
             return None
-        if status.owed:
-            return self.publish_owed(written, status, facts, description=description, affected=affected)
-        return written
+        return self.publish_owed(written, status, beside) if status.owed else written
 
-    def publish_owed(
-        self,
-        connection: Connection,
-        status: Status,
-        facts: AccessTokenFacts | None,
-        *,
-        description: str | None = None,
-        affected: Sequence[str] = (),
-    ) -> Connection:
+    def publish_owed(self, connection: Connection, status: Status, beside: Beside = _NOTHING) -> Connection:
         """Publish what the status owes and write what is left.
 
         What the topic does not take stays owed for a later run, and so does all that comes after it.
         """
         left = status
         for event_id in status.owed:
-            if not self.publish(event_id, connection, status, facts, description, affected):
+            if not self.publish(event_id, connection, status, beside):
                 break
             left = settle(left, event_id)
         kept = None if left.state == State.HEALTHY and not left.owed else left
@@ -148,7 +143,7 @@ class Incidents:
         ended = recover(status, now)
         published: set[str] = set()
         for event_id in ended.owed:
-            if not self.publish(event_id, connection, ended, facts):
+            if not self.publish(event_id, connection, ended, Beside(facts)):
                 break
             published.add(event_id)
         untold = tuple(i for i in ended.owed if i not in published)
@@ -185,7 +180,7 @@ class Incidents:
         hours = self.reminder(connection, status)
         if hours is None:
             return connection
-        return self.record(connection, remind(status, connection.name, hours), facts) or connection
+        return self.record(connection, remind(status, connection.name, hours), Beside(facts)) or connection
 
     def warn_of_end(
         self, connection: Connection, status: Status | None, facts: AccessTokenFacts | None, end: float, warning: float
@@ -200,18 +195,10 @@ class Incidents:
         status = replace(
             status or Status(State.HEALTHY, State.HEALTHY, now), version=version, message=_words_of_end(end, now)
         )
-        if not self.publish(event_id, connection, status, facts):
+        if not self.publish(event_id, connection, status, Beside(facts)):
             self.write(connection, owe(status, event_id))
 
-    def publish(  # noqa: PLR0913, PLR0917 - an event's data has many sources
-        self,
-        event_id: str,
-        connection: Connection,
-        status: Status,
-        facts: AccessTokenFacts | None,
-        description: str | None = None,
-        affected: Sequence[str] = (),
-    ) -> bool:
+    def publish(self, event_id: str, connection: Connection, status: Status, beside: Beside) -> bool:
         """Publish the event of this id, if this instance has not yet, and log it; False: the topic did not take it."""
         if event_id in self._told:
             return True
@@ -220,10 +207,10 @@ class Incidents:
             connection,
             status,
             now=self.clock(),
-            facts=facts,
+            facts=beside.facts,
             consent_url=self.links.url(connection.name, connection.consents),
-            error_description=description,
-            affected=affected,
+            error_description=beside.description,
+            affected=beside.affected,
         )
         try:
             self.publisher.publish(event)
@@ -237,21 +224,14 @@ class Incidents:
         log.info("published %s for %s", event.type, event.subject, extra={"json_fields": fields})
         return True
 
-    def _publish_unwritten(
-        self,
-        connection: Connection,
-        status: Status,
-        facts: AccessTokenFacts | None,
-        description: str | None,
-        affected: Sequence[str],
-    ) -> Connection:
+    def _publish_unwritten(self, connection: Connection, status: Status, beside: Beside) -> Connection:
         """Publish what a status owes that only this instance remembers; what it opens once a day, with a shared id.
 
         The day is that of the last refresh, which all instances know. What was owed before has its id already.
         """
         left, before = status, self.status_of(connection)
         opens = {status.client_event_id, *open_incidents(status)}.difference(before.owed if before else ())
-        moment = facts.refreshed_at if facts else self.clock()
+        moment = beside.facts.refreshed_at if beside.facts else self.clock()
         for event_id in status.owed:
             shared = event_id
             if event_id in opens:
@@ -259,7 +239,7 @@ class Incidents:
             left = owe(rename(left, event_id, shared), shared)
         self.unwritten.keep(connection, left)  # before its events are published, as it would be written
         for event_id in left.owed:
-            if self.publish(event_id, connection, left, facts, description, affected):
+            if self.publish(event_id, connection, left, beside):
                 left = settle(left, event_id)
         self.unwritten.keep(connection, left)
         return connection

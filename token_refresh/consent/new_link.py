@@ -39,5 +39,5 @@ class NewLink:
         written = self.incidents.write(connection, asked)
         if written is None:  # another writer was faster: a run that judged, or an owner who pressed twice
             return "link_sent_lately"
-        self.incidents.publish_owed(written, asked, None)
+        self.incidents.publish_owed(written, asked)
         return "link_sent"

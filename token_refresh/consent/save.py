@@ -139,7 +139,7 @@ class NewGrantSaver:
             return
         status = parse_status(connection.record.annotations.get(STATUS))
         if status is not None and status.owed and not status.client_event_id:
-            self.incidents.publish_owed(connection, status, None)
+            self.incidents.publish_owed(connection, status)
 
     def _again(self, connection: Connection) -> Connection:
         record = self.store.get(connection.secret_id)

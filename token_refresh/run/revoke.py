@@ -92,7 +92,7 @@ class Revocations:
         """Make sure that the state is known, also where it could not be written with the lease's end."""
         status = visit.verdict.status if visit.verdict else None
         if status and visit.connection.record.annotations.get(STATUS) != render_status(status):
-            connection = self.visitor.incidents.record(visit.connection, status, None)
+            connection = self.visitor.incidents.record(visit.connection, status)
             return replace(visit, connection=connection or visit.connection)
         return visit
 

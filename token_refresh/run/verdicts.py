@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from token_refresh.connections.incidents import Incidents
+from token_refresh.connections.incidents import Beside, Incidents
 from token_refresh.connections.memory import Memory
 from token_refresh.core.connection import Connection
 from token_refresh.core.incident.client import ClientIncidents
@@ -103,7 +103,7 @@ class Verdicts:
             return visit
         try:
             if status.owed:
-                connection = self.incidents.publish_owed(connection, status, visit.facts)
+                connection = self.incidents.publish_owed(connection, status, Beside(visit.facts))
                 status = self.incidents.status_of(connection)
             if status:
                 connection = self.incidents.remind(connection, status, visit.facts)
@@ -187,10 +187,8 @@ class Verdicts:
             return visit
         connection = None
         if self.store.reserve(until):
-            detail = verdict.detail.error_description
-            connection = self.incidents.record(
-                visit.connection, status, visit.facts, description=detail, affected=affected
-            )
+            beside = Beside(visit.facts, verdict.detail.error_description, affected)
+            connection = self.incidents.record(visit.connection, status, beside)
         if connection is None:
             incidents.unsay(before)
             return visit
@@ -236,7 +234,7 @@ class Verdicts:
         others = [self.incidents.status_of(c) for c in listed if c.secret_id != own]
         is_last = incident not in self.told_over and all(s is None or s.client_event_id != incident for s in others)
         left = end_client_incident(status, incident) if is_last else leave_client(status)
-        written = self.incidents.record(visit.connection, left, visit.facts)
+        written = self.incidents.record(visit.connection, left, Beside(visit.facts))
         if written is None:
             return None
         if is_last:
@@ -255,7 +253,7 @@ class Verdicts:
         left = incidents.leave(status)
         try:
             if self.store.reserve(until):
-                written = self.incidents.record(neighbour, left, None)
+                written = self.incidents.record(neighbour, left)
         except StoreError as fault:
             _say(neighbour, fault)
         if written is None:
