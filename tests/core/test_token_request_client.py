@@ -10,7 +10,7 @@ from token_refresh.core.connection import Connection, SecretRecord
 from token_refresh.core.grant import Client, ClientCredentialsGrant, Grant, RefreshTokenGrant, ServiceAccountGrant
 from token_refresh.core.provider.definition import Provider
 from token_refresh.core.secrecy import Secret
-from token_refresh.core.token_request import TokenRequest
+from token_refresh.core.token_request import TokenRequest, subject_of
 from token_refresh.errors import Misconfigured
 
 TOKEN_URL, REFRESH_URL = "https://a.example/token", "https://a.example/refresh"
@@ -57,6 +57,22 @@ def test_a_reply_without_a_scope_grants_what_the_grant_has_or_what_is_asked_for(
     request = replace(asked(grant), connection=replace(CONNECTION, scopes=("asked", "for")))
     assert request.scope == scope
     assert replace(request, connection=CONNECTION).scope == (scope if isinstance(grant, RefreshTokenGrant) else None)
+
+
+@pytest.mark.parametrize(
+    ("annotated", "grant", "subject"),
+    [
+        pytest.param("7", RefreshTokenGrant(Secret("r"), sub="8"), "7", id="the-annotation-counts-first"),
+        pytest.param(None, RefreshTokenGrant(Secret("r"), sub="8"), "8", id="then-the-payload"),
+        pytest.param(None, RefreshTokenGrant(Secret("r")), None, id="neither-says"),
+        pytest.param(None, KEY, None, id="a-key-has-no-account"),
+        pytest.param(None, None, None, id="nothing-is-stored"),
+    ],
+)
+def test_the_account_on_record_is_the_annotation_s_or_the_payload_s(
+    annotated: str | None, grant: Grant | None, subject: str | None
+) -> None:
+    assert subject_of(replace(CONNECTION, subject=annotated), grant) == subject
 
 
 def test_who_needs_a_client_is_told_where_to_store_one() -> None:
