@@ -32,22 +32,18 @@ def build_terraform(connection: Connection, *, project: str, location: str, has_
 
 
 def _entry(connection: Connection, *, has_own_client: bool) -> list[tuple[str, str]]:
-    entry: list[tuple[str, str]] = []
-    if connection.provider != "google":
-        entry.append(("provider", _quote(connection.provider)))
-    if has_own_client:
-        entry.append(("client", '""'))
-    elif connection.client_secret_id != f"oauth-client-{connection.provider}":
-        entry.append(("client", _quote(connection.client_secret_id)))
-    if connection.owner:
-        entry.append(("owner", _quote(connection.owner)))
-    if connection.scopes:
-        entry.append(("scopes", f"[{', '.join(map(_quote, connection.scopes))}]"))
-    if connection.variables:
-        pairs = (f"{_quote(name)} = {_quote(value)}" for name, value in connection.variables.items())
-        entry.append(("variables", f"{{ {', '.join(pairs)} }}"))
-    width = max((len(key) for key, _ in entry), default=0)
-    return [(key.ljust(width), value) for key, value in entry]
+    provider, client = connection.provider, connection.client_secret_id
+    registration = _quote(client) if client != f"oauth-client-{provider}" else ""
+    pairs = ", ".join(f"{_quote(name)} = {_quote(value)}" for name, value in connection.variables.items())
+    entry = {
+        "provider": _quote(provider) if provider != "google" else "",
+        "client": _quote("") if has_own_client else registration,
+        "owner": _quote(connection.owner) if connection.owner else "",
+        "scopes": f"[{', '.join(map(_quote, connection.scopes))}]" if connection.scopes else "",
+        "variables": f"{{ {pairs} }}" if pairs else "",
+    }
+    width = max((len(key) for key, value in entry.items() if value), default=0)
+    return [(key.ljust(width), value) for key, value in entry.items() if value]
 
 
 def _quote(text: str) -> str:

@@ -90,7 +90,7 @@ def needs_attention(row: Row) -> bool:
 def select(rows: Iterable[Row], query: Query) -> list[Row]:
     """Return the rows that were asked for, in the order that was asked for."""
     words = query.words.lower().split()
-    chosen = [r for r in rows if _fits(r, query) and (not words or all(w in _text(r) for w in words))]
+    chosen = [r for r in rows if _fits(r, query) and all(w in _text(r) for w in words)]
     return sorted(chosen, key=lambda row: _key(row, query.sort))
 
 
