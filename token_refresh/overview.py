@@ -63,39 +63,33 @@ class History:
     grant_ends_at: float | None
 
 
+@dataclass(eq=False)
 class Overview:
     """Look at all connections, or at one; threads may share it.
 
     Every method raises `StoreUnavailable` where the secrets cannot be listed or read (`StoreDenied`: not allowed).
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts of an overview
-        self,
-        store: SecretStore,
-        publisher: Publisher,
-        providers: Mapping[str, Provider],
-        links: ConsentLinks,
-        settings: Settings,
-        clock: Callable[[], float],
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._store = store
-        self._directory = Directory(store)
-        self._publisher = publisher
-        self._providers = providers
-        self._links = links
-        self._clock = clock
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self.rules = Rules(settings.refresh_before_expiry, settings.run_every)
-        self.place = Place(settings.project, settings.location)
-        self._readings = Readings(store, max(1, int(settings.refresh_workers)), clock, monotonic)
+    store: SecretStore
+    publisher: Publisher
+    providers: Mapping[str, Provider]
+    links: ConsentLinks
+    settings: Settings
+    clock: Callable[[], float]
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        """Begin with nothing seen."""
+        self._directory = Directory(self.store)
+        self.rules = Rules(self.settings.refresh_before_expiry, self.settings.run_every)
+        self.place = Place(self.settings.project, self.settings.location)
+        self._readings = Readings(self.store, max(1, int(self.settings.refresh_workers)), self.clock, self.monotonic)
         self._lock = threading.Lock()
         self._begun = 0
         self._last: tuple[int, View] | None = None
         self._listed: tuple[float, list[Connection]] | None = None
-        self._allowance, self._allowed_at = float(_BURST), monotonic()
+        self._allowance, self._allowed_at = float(_BURST), self.monotonic()
 
     def look(self, *, may_be_old: bool = False, seconds: float | None = None) -> View:
         """Return all connections.
@@ -124,7 +118,7 @@ class Overview:
             return None
         secret_id = found.connection.secret_id
         try:
-            connection = parse_connection(self._store.get(secret_id))
+            connection = parse_connection(self.store.get(secret_id))
         except SecretMissing:
             return None
         if connection is None:
@@ -148,13 +142,13 @@ class Overview:
 
     def consent_url(self, row: Row) -> str | None:
         """Return a fresh consent link; None when consent is not deployed."""
-        return self._links.url(row.name, row.connection.consents)
+        return self.links.url(row.name, row.connection.consents)
 
     def request_refresh(self, name: str) -> bool:
         """Ask for a refresh of one connection; False when there is none of that name. Raises `PublishError`."""
         if self._find(name) is None:
             return False
-        self._publisher.request_refresh({"connections": [name], "force": True})
+        self.publisher.request_refresh({"connections": [name], "force": True})
         return True
 
     def _find(self, name: str) -> Row | None:
@@ -171,16 +165,16 @@ class Overview:
 
     def _list(self, *, anew: bool) -> tuple[float, list[Connection]]:
         """Return the connections, and when they were listed."""
-        if self._listed is None or anew or self._clock() - self._listed[0] > FRESH_SECONDS:
-            now = self._clock()
+        if self._listed is None or anew or self.clock() - self._listed[0] > FRESH_SECONDS:
+            now = self.clock()
             self._listed = (now, self._directory.list())
         return self._listed
 
     def _row(self, connection: Connection, reading: Reading) -> Row:
-        return build_row(connection, reading, providers=self._providers, rules=self.rules, now=self._clock())
+        return build_row(connection, reading, providers=self.providers, rules=self.rules, now=self.clock())
 
     def _due_at(self, connection: Connection, reading: Reading) -> float:
-        provider, rules = self._providers.get(connection.provider), self.rules
+        provider, rules = self.providers.get(connection.provider), self.rules
         return margins(connection, provider, rules.refresh_before_expiry, reading.facts, rules.run_every).due_at
 
     def _is_good_enough(
@@ -191,7 +185,7 @@ class Overview:
             return False
         if number > arrived:
             return True  # made while this one waited for it
-        return may_be_old and self._clock() - view.at <= FRESH_SECONDS
+        return may_be_old and self.clock() - view.at <= FRESH_SECONDS
 
     def _wait_for_room(self) -> None:
         """Wait, a second at most, until a view may be made anew: the refresher needs the quota of metadata reads, too.
@@ -199,15 +193,15 @@ class Overview:
         An old view would be no answer: who has just declared a connection would be told that there is none. Those who
         ask meanwhile share the view that is made then.
         """
-        now = self._monotonic()
+        now = self.monotonic()
         self._allowance = min(_BURST, self._allowance + now - self._allowed_at) - 1
         self._allowed_at = now
         if self._allowance < 0:
-            self._sleep(-self._allowance)
+            self.sleep(-self._allowance)
 
     def _grant_end(self, row: Row, grant: Versions) -> float | None:
         """Return the end of a refresh token whose life counts from its issue: the creation of its version."""
-        provider = self._providers.get(row.connection.provider)
+        provider = self.providers.get(row.connection.provider)
         newest = next((v for v in grant.versions if v.state == VersionState.ENABLED), None)
         if provider is None or provider.refresh_token_lifetime is None or newest is None:
             return None
@@ -217,7 +211,7 @@ class Overview:
 
     def _versions(self, secret_id: str) -> Versions:
         try:
-            versions = self._store.list_versions(secret_id)
+            versions = self.store.list_versions(secret_id)
         except StoreError as fault:
             return Versions(secret_id, problem=str(fault), is_forbidden=isinstance(fault, StoreDenied))
         return Versions(secret_id, tuple(versions[:_HISTORY]), max(0, len(versions) - _HISTORY))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from token_refresh.core.access_token import parse_facts
@@ -27,27 +27,25 @@ class _Read:
     etag: str
 
 
+@dataclass(slots=True, eq=False)
 class Readings:
     """Read many access-token documents, in parallel and within a time; threads may share it.
 
     `clock` gives epoch seconds, `monotonic` seconds for the time that reading may take.
     """
 
-    def __init__(
-        self, store: SecretStore, workers: int, clock: Callable[[], float], monotonic: Callable[[], float]
-    ) -> None:
-        self._store = store
-        self._workers = workers
-        self._clock = clock
-        self._monotonic = monotonic
-        self._read: dict[str, _Read] = {}
-        self._lock = threading.Lock()
+    store: SecretStore
+    workers: int
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    _read: dict[str, _Read] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, connection: Connection) -> Reading:
         """Read one now."""
         if connection.is_text:
             return Reading(parse_facts(connection.record.annotations.get(ACCESS_TOKEN)))
-        began = self._clock()
+        began = self.clock()
         reading = self._access(connection.access_token_secret_id)
         with self._lock:
             self._read[connection.secret_id] = _Read(reading, began, connection.record.etag)
@@ -70,14 +68,14 @@ class Readings:
         wanted = [c for c in all_of_them if anew or self._is_stale(c, due_at)]
         # What nothing is known of comes first, then what was read longest ago.
         wanted.sort(key=lambda c: self._read[c.secret_id].at if c.secret_id in self._read else 0.0)
-        end = None if seconds is None else self._monotonic() + seconds
+        end = None if seconds is None else self.monotonic() + seconds
 
         def look(connection: Connection) -> None:
-            if end is None or self._monotonic() < end:
+            if end is None or self.monotonic() < end:
                 readings[connection.secret_id] = self.read(connection)
 
         if wanted:
-            with ThreadPoolExecutor(min(self._workers, len(wanted))) as pool:
+            with ThreadPoolExecutor(min(self.workers, len(wanted))) as pool:
                 list(pool.map(look, wanted))
         self._forget(readings.keys())
         return readings
@@ -90,14 +88,14 @@ class Readings:
         read = self._read.get(connection.secret_id)
         if connection.is_text or read is None or read.etag != connection.record.etag:
             return True
-        now = self._clock()
+        now = self.clock()
         is_due = read.reading.facts is None or now >= due_at(connection, read.reading)
         return now - read.at > (_DUE_KEPT if is_due else _KEPT)
 
     def _access(self, secret_id: str) -> Reading:
         """Read the facts; the token itself is dropped here."""
         try:
-            payload = self._store.read_latest(secret_id)
+            payload = self.store.read_latest(secret_id)
         except StoreDenied:
             return Reading(problem=f"permission denied on secret {secret_id}, or it does not exist")
         except StoreError as fault:
