@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, TypeVar, cast, final
+from typing import Any, Final, TypeVar, final
 
 from token_refresh.instance.crew import Crew
 from token_refresh.instance.lanes import Lanes, Task
@@ -92,20 +92,14 @@ class Pool:
         self._require_outside()
         if self.crew.size == 1 or len(items) < 2:  # noqa: PLR2004 - nothing to do side by side
             return [work(item) for item in items]
-        results: list[_Out | None] = [None] * len(items)
 
-        def fill(begin: int) -> bool:
-            for number in range(begin, min(begin + chunk, len(items))):
-                results[number] = work(items[number])
-            return True
+        def do(begin: int) -> list[_Out]:
+            return [work(item) for item in items[begin : begin + chunk]]
 
         chunk = min(-(-len(items) // self.crew.size), _CHUNK)
-        tasks = [Task(str(n), "", 0, is_single_use=False, work=partial(fill, n)) for n in range(0, len(items), chunk)]
-        begun = {task.key for task, result in self.run(tasks, priority, until) if result}
-        for task in tasks:
-            if task.key not in begun:
-                task.work()
-        return cast("list[_Out]", results)
+        tasks = [Task(str(n), "", 0, is_single_use=False, work=partial(do, n)) for n in range(0, len(items), chunk)]
+        done = {task.key: result for task, result in self.run(tasks, priority, until)}
+        return [out for task in tasks for out in done[task.key] or task.work()]
 
     def map_within(self, work: Callable[[_In], _Out], items: Sequence[_In], seconds: float) -> list[tuple[_In, _Out]]:
         """Do something for each item, beside the tasks; return what has ended within so many seconds."""
