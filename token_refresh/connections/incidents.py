@@ -102,15 +102,8 @@ class Incidents:
         return self.publish_owed(written, status, beside) if status.owed else written
 
     def publish_owed(self, connection: Connection, status: Status, beside: Beside = _NOTHING) -> Connection:
-        """Publish what the status owes and write what is left.
-
-        What the topic does not take stays owed for a later run, and so does all that comes after it.
-        """
-        left = status
-        for event_id in status.owed:
-            if not self.publish(event_id, connection, status, beside):
-                break
-            left = settle(left, event_id)
+        """Publish what the status owes and write what is left."""
+        left = self._publish_in_turn(connection, status, beside)
         kept = None if left.state == State.HEALTHY and not left.owed else left
         try:
             return self.write(connection, kept) or connection
@@ -141,12 +134,8 @@ class Incidents:
         if not is_older(connection.record):
             return connection
         ended = recover(status, now)
-        published: set[str] = set()
-        for event_id in ended.owed:
-            if not self.publish(event_id, connection, ended, Beside(facts)):
-                break
-            published.add(event_id)
-        untold = tuple(i for i in ended.owed if i not in published)
+        untold = self._publish_in_turn(connection, ended, Beside(facts)).owed
+        published = set(ended.owed).difference(untold)
 
         def changes(record: SecretRecord) -> dict[str, str | None]:
             seen = parse_status(record.annotations.get(STATUS))
@@ -223,6 +212,18 @@ class Incidents:
             fields["reason"] = str(event.data["reason"])
         log.info("published %s for %s", event.type, event.subject, extra={"json_fields": fields})
         return True
+
+    def _publish_in_turn(self, connection: Connection, status: Status, beside: Beside) -> Status:
+        """Publish what the status owes; return it with what is left.
+
+        What the topic does not take stays owed for a later run, and so does all that comes after it.
+        """
+        left = status
+        for event_id in status.owed:
+            if not self.publish(event_id, connection, status, beside):
+                break
+            left = settle(left, event_id)
+        return left
 
     def _publish_unwritten(self, connection: Connection, status: Status, beside: Beside) -> Connection:
         """Publish what a status owes that only this instance remembers; what it opens once a day, with a shared id.
