@@ -63,10 +63,10 @@ class MailServer:
         with self._arrived:
             return list(self._mails)
 
-    def wait_for(self, count: int, *, seconds: float = 20.0) -> list[Mail]:
-        """Wait until `count` messages have arrived in all; answers all there are when the time is up."""
+    def wait_for(self, count: int) -> list[Mail]:
+        """Wait, 20 s at most, until `count` messages have arrived in all; answers all there are then."""
         with self._arrived:
-            self._arrived.wait_for(lambda: len(self._mails) >= count, seconds)
+            self._arrived.wait_for(lambda: len(self._mails) >= count, 20)
             return list(self._mails)
 
     async def handle_RCPT(  # noqa: N802 - the library's name for it

@@ -53,35 +53,33 @@ rotates_refresh_tokens = "always"
 
 
 class Stack:
-    """Start all of it in order; the parts are attributes."""
+    """Start all of it in order; the parts are attributes, `directory` has the logs and the providers file."""
 
-    def __init__(  # noqa: PLR0913 - one keyword per choice, all with defaults
+    project = "local-project"
+
+    def __init__(
         self,
         *,
-        project: str = "local-project",
         functions: Sequence[str] = tuple(SIGNATURES),
         environment: Mapping[str, str] | None = None,
         source: Path = MAIN,
         emulator: bool | None = None,
-        directory: Path | None = None,
     ) -> None:
         """Prepare it.
 
         `functions` names the entry points of `source` to run, `environment` adds to theirs, `emulator` chooses the
-        Pub/Sub (see `PubSub`), `directory` is where logs and the providers file go (default: a temporary one).
+        Pub/Sub (see `PubSub`).
         """
-        self.project = project
         self._names = functions
         self._source = source
-        self._directory = directory
         self._exits = ExitStack()
         self.environment: dict[str, str] = dict(environment or {})
         self.functions: dict[str, Function] = {}
-        self.pubsub = PubSub(project, emulator=emulator)
-        self.secret_manager = SecretManagerServer(project, notify=self._notify)
+        self.pubsub = PubSub(self.project, emulator=emulator)
+        self.secret_manager = SecretManagerServer(self.project, notify=self._notify)
         # The machine that a job runs on: its service account's tokens are those Secret Manager knows.
         self.metadata = MetadataServer(
-            project, f"job@{project}.iam.gserviceaccount.com", self.secret_manager.callers.issue
+            self.project, f"job@{self.project}.iam.gserviceaccount.com", self.secret_manager.callers.issue
         )
         self.mail = MailServer()
         self.authorization_server = AuthorizationServer()
@@ -89,9 +87,7 @@ class Stack:
 
     def __enter__(self) -> Self:
         with ExitStack() as exits:
-            self.directory = self._directory or Path(
-                exits.enter_context(tempfile.TemporaryDirectory(prefix="token-refresh-"))
-            )
+            self.directory = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="token-refresh-")))
             self.pubsub.logs = self.authorization_server.logs = self.directory
             for part in (self.pubsub, self.secret_manager, self.metadata, self.mail, self.authorization_server):
                 exits.enter_context(part)

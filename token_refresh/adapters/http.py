@@ -24,6 +24,7 @@ from token_refresh.core.http import MAX_REPLY_BYTES, HttpReply, HttpRequest
 from token_refresh.errors import NotSent, ReplyLost
 
 _CHUNK: Final = 1 << 14
+_CONNECTIONS: Final = 32  # kept alive: to as many hosts, and to each
 # Their lines quote the request line, and `request_format = "query"` puts the refresh token there.
 _TALKATIVE: Final = ("urllib3.connectionpool", "urllib3.connection")
 
@@ -106,11 +107,11 @@ class PooledTransport:
     names a file of trusted certificates instead of certifi's.
     """
 
-    def __init__(self, timeout: float, *, connections: int = 32, ca_bundle: str | None = None) -> None:
+    def __init__(self, timeout: float, *, ca_bundle: str | None = None) -> None:
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.ERROR)
         self._timeout = timeout
-        self._pools = PoolManager(connections, maxsize=connections, ca_certs=ca_bundle or certifi.where())
+        self._pools = PoolManager(_CONNECTIONS, maxsize=_CONNECTIONS, ca_certs=ca_bundle or certifi.where())
         self._pools.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def send(self, request: HttpRequest) -> HttpReply:

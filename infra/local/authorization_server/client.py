@@ -63,9 +63,9 @@ class AuthorizationServer(ControlledServer):
         """Name the document with the public keys (RFC 7517)."""
         return f"{self.url}/.well-known/jwks.json"
 
-    def create_user(self, email: str, password: str = "demo") -> dict[str, str]:  # noqa: S107 - of every sample account
-        """Create a resource owner; answers `sub`, `email`, `password`."""
-        return self.ask("user", email=email, password=password)
+    def create_user(self, email: str) -> None:
+        """Create a resource owner."""
+        self.ask("user", email=email)
 
     def create_client(  # noqa: PLR0913 - one keyword per switch
         self,
@@ -97,9 +97,9 @@ class AuthorizationServer(ControlledServer):
         """Change single switches of a client, for example `client_secret` or `rotates_refresh_tokens`."""
         self.ask("client", client_id=client_id, **fields)
 
-    def create_grant(self, client_id: str, email: str, scope: str = "") -> str:
-        """Issue a refresh token as if the owner had just consented (all scopes of the client by default)."""
-        refresh_token: str = self.ask("grant", client_id=client_id, email=email, scope=scope)["refresh_token"]
+    def create_grant(self, client_id: str, email: str) -> str:
+        """Issue a refresh token as if the owner had just consented to all scopes of the client."""
+        refresh_token: str = self.ask("grant", client_id=client_id, email=email)["refresh_token"]
         return refresh_token
 
     def fail(self, **fault: Any) -> None:

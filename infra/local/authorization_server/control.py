@@ -26,12 +26,12 @@ PASSWORD = "demo"  # noqa: S105 - of every sample account, shown on the login pa
 ENDPOINT = TokenEndpoint()
 
 
-def save_user(email: str, password: str = PASSWORD) -> dict[str, Any]:
+def save_user(email: str) -> dict[str, Any]:
     """Create or change a resource owner; the e-mail address is the user name."""
     user, _ = User.objects.get_or_create(username=email, defaults={"email": email})
-    user.set_password(password)
+    user.set_password(PASSWORD)
     user.save()
-    return {"sub": str(user.pk), "email": email, "password": password}
+    return {}
 
 
 def save_client(
@@ -62,7 +62,7 @@ def save_client(
     return {"client_id": client.client_id, "client_secret": client.client_secret}
 
 
-def save_grant(client_id: str, email: str, scope: str = "") -> dict[str, Any]:
+def save_grant(client_id: str, email: str) -> dict[str, Any]:
     """Issue tokens for client and owner as if the owner had just consented."""
     client = Client.objects.get(client_id=client_id)
     user = User.objects.get(username=email)
@@ -70,7 +70,7 @@ def save_grant(client_id: str, email: str, scope: str = "") -> dict[str, Any]:
         user=user,
         application=client,
         token=secrets.token_urlsafe(32),
-        scope=scope or client.scopes,
+        scope=client.scopes,
         expires=timezone.now() + timedelta(seconds=client.access_token_seconds),
     )
     access_token.save()
@@ -82,12 +82,7 @@ def save_grant(client_id: str, email: str, scope: str = "") -> dict[str, Any]:
         token_family=uuid.uuid4(),
     )
     refresh_token.save()
-    return {
-        "refresh_token": refresh_token.token,
-        "access_token": access_token.token,
-        "scope": access_token.scope,
-        "sub": str(user.pk),
-    }
+    return {"refresh_token": refresh_token.token}
 
 
 def revoke(refresh_token: str) -> dict[str, Any]:

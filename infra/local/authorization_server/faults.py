@@ -22,6 +22,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+PATH = "/token/"
 # Set by the server: the client's socket, so that a fault can drop the connection.
 CONNECTION = "local.connection"
 REASONS = {429: "Too Many Requests", 500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable"}
@@ -68,12 +69,11 @@ class Call:
 
 
 class TokenEndpoint:
-    """Stand before `application` and handle POST `path`; everything else passes."""
+    """Stand before `application` and handle POST `/token/`; everything else passes."""
 
     application: Application
 
-    def __init__(self, path: str = "/token/") -> None:
-        self._path = path
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._released = threading.Event()
         self._faults: list[Fault] = []
@@ -108,7 +108,7 @@ class TokenEndpoint:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        if environ["PATH_INFO"] != self._path or environ["REQUEST_METHOD"] != "POST":
+        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST":
             return self.application(environ, start_response)
         call, fault, released = self._enter(_form(environ), environ)
         answer: list[Any] = []

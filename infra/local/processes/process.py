@@ -127,9 +127,9 @@ class Process:
                 return found
         raise AssertionError  # `_until` raises
 
-    def wait_for_http(self, url: str, *, seconds: float = 60.0) -> None:
+    def wait_for_http(self, url: str) -> None:
         """Wait until `url` answers, with whatever status; raises ProcessFailedError as `wait_for_line` does."""
-        for _ in self._until(seconds, f"did not answer at {url}"):
+        for _ in self._until(60, f"did not answer at {url}"):
             if _answers(url):
                 return
 

@@ -124,10 +124,10 @@ class PubSub:
         answer = self._publisher.publish(topic=self.topic_name(topic), messages=[message], timeout=10)
         return str(answer.message_ids[0])
 
-    def pull(self, subscription: str, most: int = 100) -> list[types.PubsubMessage]:
-        """Take and acknowledge up to `most` messages; waits up to 2 s for the first, answers [] without one."""
+    def pull(self, subscription: str) -> list[types.PubsubMessage]:
+        """Take and acknowledge up to a hundred messages; waits up to 2 s for the first, answers [] without one."""
         name = self.subscription_name(subscription)
-        received = self._subscriber.pull(subscription=name, max_messages=most, timeout=PULL_TIMEOUT).received_messages
+        received = self._subscriber.pull(subscription=name, max_messages=100, timeout=PULL_TIMEOUT).received_messages
         if received:
             self._subscriber.acknowledge(subscription=name, ack_ids=[one.ack_id for one in received], timeout=10)
         return [one.message for one in received]
