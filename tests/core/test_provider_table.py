@@ -8,6 +8,7 @@ import pytest
 from tests.worlds.provider_tables import EVERY_KEY, FAULTS, URL
 from token_refresh.core.provider.definition import Provider, ResponsePaths, RevocationWay, SubjectSource
 from token_refresh.core.provider.table import ProviderTableError, parse_providers
+from token_refresh.core.provider.url import learned_variables
 
 
 def problems_of(tables: dict[str, Any], base: dict[str, Any] | None = None) -> tuple[str, ...]:
@@ -100,6 +101,11 @@ def test_a_fault_is_named_with_table_and_key(key: str, value: object, problem: s
 def test_values_to_learn_are_a_star_or_a_list_of_values(values: object) -> None:
     table = {"token_url": URL, "variables": {"x": ""}, "learned": {"x": values}}
     assert problems_of({"p": table})[0].startswith('p.learned.x: must be "*" or a list of values')
+
+
+def test_what_is_learned_need_not_stand_in_a_url() -> None:
+    provider = parse_providers({"p": {"token_url": URL, "learned": {"realmId": "*"}}})["p"]
+    assert learned_variables(provider, {"realmId": "17", "other": "x"}) == {"realmId": "17"}
 
 
 @pytest.mark.parametrize("key", ["token_url", "refresh_url", "authorization_url", "probe_url", "issuer"])

@@ -30,7 +30,6 @@ BEYOND = {
     "header value",
     "its params",
     "keep token",
-    "learned unknown",
     "list variable",
     "no openid",
     "our header",

@@ -77,7 +77,6 @@ FAULTS = [
     pytest.param("token_params", {"a": 1.5}, "p.token_params.a: must be a string", id="table value"),
     pytest.param("token_params", {"a": ["b", "{x}"]}, "p.token_params.a: {x} is not", id="list variable"),
     pytest.param("learned", ["realmId"], "p.learned: must be a table", id="learned type"),
-    pytest.param("learned", {"x": "*"}, "p.learned.x: is neither in variables nor in keep", id="learned unknown"),
     pytest.param("title", " ", "p.title: must be a string of one line", id="title"),
     pytest.param("refresh_token_lifetime_from", "now", "p.refresh_token_lifetime_from: must be", id="life from"),
     pytest.param("token_params", {"a": "{x}"}, "p.token_params.a: {x} is not declared", id="param variable"),

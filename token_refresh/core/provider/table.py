@@ -116,8 +116,6 @@ def _check_together(provider: Provider, keys: Keys) -> None:
         keys.wrong("headers.Authorization", 'excludes client_auth = "client_secret_basic"')
     in_host = host_variables(provider)
     for name, values in provider.learned.items():
-        if name not in provider.variables and name not in provider.keep:
-            keys.wrong(f"learned.{name}", "is neither in variables nor in keep")
         if values == ANY and name in in_host:
             # A client secret goes to that host, and a browser's address bar must not choose it.
             keys.wrong(f"learned.{name}", 'stands in a host: list its values instead of "*"')
