@@ -75,7 +75,7 @@ class NewGrantSaver:
     def _put_leased(self, connection: Connection, grant: NewGrant) -> int:
         with self.leases.held(connection, grant.version, takes_unsaved=True) as held:
             held.is_settled = False  # while nothing is stored
-            held.version = version = self._add(held, grant)
+            held.version = version = self._add(connection.secret_id, grant.payload, lambda: self._check(held, grant))
             held.is_settled = True
             lease: Mapping[str, str | None] = {} if grant.rotates else {LEASE: None}
             held.on_return = lambda record: {**self._changes(record, grant, version), **lease}
@@ -87,7 +87,7 @@ class NewGrantSaver:
         log.warning("the lease of %s stays held: the new grant is added all the same", connection.secret_id)
         connection = self._again(connection)
         check_unspent(connection, grant.ticket)
-        version = self._add(None, grant, connection)
+        version = self._add(connection.secret_id, grant.payload)
         try:
             record = swap(
                 self.store, connection.record, lambda seen: self._changes(seen, grant, version), lambda _: True
@@ -98,21 +98,22 @@ class NewGrantSaver:
         self._publish(replace(connection, record=record) if record else connection, grant)
         return version
 
-    def _add(self, held: Held | None, grant: NewGrant, connection: Connection | None = None) -> int:
-        """Add the version, with the lease held at that moment and the ticket unspent; raises `Busy`, too."""
+    def _check(self, held: Held, grant: NewGrant) -> None:
+        """Make sure that the lease is held at this moment and the ticket unspent; raises `Busy`, `Refused`."""
+        if not self.leases.has_time(held):  # the instance was frozen, or the store is slow
+            self.leases.regain(held)
+        check_unspent(parse_connection(held.connection.record) or held.connection, grant.ticket)
+
+    def _add(self, secret_id: str, payload: bytes, check: Callable[[], None] = lambda: None) -> int:
+        """Add the version; `check` says before each try that it may still be, and raises."""
         for delay in (*_ADD_DELAYS, None):
-            if held:
-                if not self.leases.has_time(held):  # the instance was frozen, or the store is slow
-                    self.leases.regain(held)
-                connection = parse_connection(held.connection.record) or held.connection
-                check_unspent(connection, grant.ticket)
-            assert connection  # noqa: S101 - either way one of the two is there
+            check()
             try:
-                return self.store.add(connection.secret_id, grant.payload)
+                return self.store.add(secret_id, payload)
             except StoreUnavailable as fault:
                 if delay is None:
                     raise
-                log.warning("the new grant in %s is not stored yet: %s", connection.secret_id, fault)
+                log.warning("the new grant in %s is not stored yet: %s", secret_id, fault)
                 self.sleep(delay)
         raise AssertionError  # the last try returns or raises
 
