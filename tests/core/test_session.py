@@ -7,7 +7,7 @@ from token_refresh.core.secrecy import Secret
 
 
 def test_a_ticket_error_says_whether_time_has_passed() -> None:
-    assert [str(TicketError()), str(TicketError(expired=True))] == ["forged", "expired"]
+    assert [str(TicketError()), str(TicketError(Ticket("gmail-alice", 0)))] == ["forged", "expired"]
     assert SESSION_SECONDS == 3600
 
 

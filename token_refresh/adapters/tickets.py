@@ -71,7 +71,7 @@ class Tickets:
             if old is None:
                 raise TicketError
             # It named a version, which says nothing about consents.
-            raise TicketError(expired=True, ticket=Ticket(old.connection, -1, old.issued_at))
+            raise TicketError(Ticket(old.connection, -1, old.issued_at))
         self._check_time(ticket)
         return ticket
 
@@ -151,7 +151,7 @@ class Tickets:
 
     def _check_time(self, ticket: Ticket) -> None:
         if self._clock() > ticket.issued_at + self._ttl:
-            raise TicketError(expired=True, ticket=ticket)
+            raise TicketError(ticket)
 
     def _read_as(self, serializer: URLSafeTimedSerializer, text: str) -> Ticket | None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,8 +11,6 @@ from token_refresh.core.incident.events import REVOKED_BY_OPERATOR, EventType, b
 from token_refresh.core.incident.incident import owe
 from token_refresh.core.status import State, status_of
 from token_refresh.core.units import HOUR
-
-log = logging.getLogger("token_refresh")
 
 
 @dataclass(frozen=True, slots=True)

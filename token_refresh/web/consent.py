@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 from typing import Final
@@ -15,8 +14,6 @@ from token_refresh.consent.request import Refused
 from token_refresh.core.consent.session import Cookie
 from token_refresh.web.pages import render, respond
 from token_refresh.web.responses import is_same_site, protect
-
-log = logging.getLogger("token_refresh")
 
 # The last segments count: a load balancer or the function's own name may stand before them.
 _PREFIX: Final = r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"

@@ -65,7 +65,6 @@ class Receipt:
 class TicketError(ValueError):
     """A ticket, state or cookie is not ours (`forged`) or too old (`expired`, and then `ticket` is what it was)."""
 
-    def __init__(self, *, expired: bool = False, ticket: Ticket | None = None) -> None:
-        self.expired = expired
+    def __init__(self, ticket: Ticket | None = None) -> None:
         self.ticket = ticket
-        super().__init__("expired" if expired else "forged")
+        super().__init__("expired" if ticket else "forged")
