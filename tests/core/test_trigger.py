@@ -101,6 +101,11 @@ def test_a_malformed_body_is_refused(body: bytes) -> None:
         parse_event_data(body.decode() if body.isascii() else body)
 
 
+def test_text_that_has_no_utf_8_form_is_refused_like_any_other() -> None:
+    with pytest.raises(BadRequest, match="not JSON"):
+        parse_event_data("\ud83d")
+
+
 @pytest.mark.parametrize(
     ("data", "trigger"),
     [

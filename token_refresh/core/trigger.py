@@ -53,7 +53,7 @@ def parse_event_data(data: object) -> Trigger | None:
     if data is None:
         return Trigger()
     if isinstance(data, bytes | bytearray | str):
-        data = _parse_json(data.encode() if isinstance(data, str) else data)
+        data = _parse_json(data.encode(errors="surrogatepass") if isinstance(data, str) else data)
     return _parse(data, by_http=False)
 
 
