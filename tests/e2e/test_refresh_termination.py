@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +51,23 @@ def test_a_process_that_ends_saves_what_it_can_and_else_ends_its_lease(
         assert found["holder"], "not released: the token is spent"
         assert found["version"] == 1
         assert told_at - 1 <= found["until"] <= time.time()
+
+
+def test_a_signal_in_the_first_moments_of_the_first_run_is_not_missed(world: StackWorld, tmp_path: Path) -> None:
+    """The handler is set by the main thread, which sleeps for up to a second while a request is carried out."""
+    world.declare("early", "crm")
+    faults = world.stack.secret_manager.faults
+    fault = faults.add(rpc="AddSecretVersion", secret="early-refresh-token", code="PERMISSION_DENIED")
+    patient = {"HTTP_TIMEOUT": "1.2", "LEASE_SECONDS": "60"}
+    with world.other("refresh_http", tmp_path, patient) as function, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(world.post, {"connections": ["early"]}, to=function.url)
+        while not fault.hits:
+            time.sleep(0.01)
+        function.terminate()
+        end = time.monotonic() + 5
+        while time.monotonic() < end and lease(world, "early")["until"] > time.time():
+            time.sleep(0.05)
+        assert lease(world, "early")["until"] <= time.time(), "the lease has been ended"
+        assert lease(world, "early")["holder"], "and not released"
+        faults.clear()
+        answer.exception()  # whatever it came to

@@ -62,6 +62,9 @@ def on_termination(work: Callable[[T], None], things: Callable[[], Iterable[T]])
     _kept.append(pending)
     if ctypes.pythonapi.Py_AddPendingCall(pending, None):
         log.warning("SIGTERM cannot be handled: what is not stored when it comes is lost with the process")
+    elif main := threading.main_thread().ident:
+        # It may sleep for a second. This signal wakes it and means nothing to the server: its handler only logs it.
+        signal.pthread_kill(main, signal.SIGWINCH)
 
 
 def _end_after(worker: threading.Thread, number: int) -> None:
