@@ -50,6 +50,22 @@ def test_bare_text_keeps_its_facts_in_an_annotation(world: RunWorld, provider: s
     assert world.later(LIFE, "text") == {"text": "refreshed: refreshed"}
 
 
+@pytest.mark.parametrize("is_cold", [False, True], ids=["warm", "cold"])
+def test_another_form_is_written_in_the_next_run_due_or_not(world: RunWorld, *, is_cold: bool) -> None:
+    def newest(form: str | None) -> bytes:
+        world.store.set_annotations("good-refresh-token", {"token-refresh.format": form})
+        if is_cold:
+            world.new_instance()
+        assert world.run() == {"good": "refreshed: refreshed"}
+        assert world.run() == {"good": "fresh: not_due"}
+        return max(world.store.payloads("good-access-token").items())[1]
+
+    world.run()
+    assert newest("text").startswith(b"CANARY-")
+    assert newest(None).startswith(b"{")
+    assert newest("text").startswith(b"CANARY-"), "what the annotation says of an older one does not count"
+
+
 def test_a_warm_refresh_costs_one_access_one_add_one_destroy(world: RunWorld) -> None:
     world.run()
     world.later(LIFE - 900)

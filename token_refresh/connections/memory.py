@@ -36,6 +36,7 @@ class StoredToken:
     version: int
     previous: int | None = None
     previous_ends: float = 0
+    is_text: bool = False
 
 
 @dataclass(slots=True)
@@ -69,6 +70,8 @@ class Memory:
         try:
             stored = self._stored(connection)
         except SecretMissing:
+            return None
+        if stored.is_text != connection.is_text:  # readers are to get the other form from now on
             return None
         if not connection.is_text:
             return stored.facts
@@ -114,7 +117,9 @@ class Memory:
         before = self._access_tokens.get(connection.access_token_secret_id) or StoredToken(None, 0)
         ends = before.facts.expires_at if before.facts else 0.0
         previous = before.version if before.version == version - 1 and ends > facts.refreshed_at else None
-        self._access_tokens[connection.access_token_secret_id] = StoredToken(facts, version, previous, ends)
+        self._access_tokens[connection.access_token_secret_id] = StoredToken(
+            facts, version, previous, ends, connection.is_text
+        )
         return before
 
     def outlived(self, connection: Connection, now: float) -> int:
@@ -151,7 +156,8 @@ class Memory:
             except (VersionMissing, VersionUnusable):
                 stored = StoredToken(None, 0)
             else:
-                stored = StoredToken(parse_facts(version.payload), version.number)
+                facts = parse_facts(version.payload)
+                stored = StoredToken(facts, version.number, is_text=facts is None)
             self._access_tokens[secret_id] = stored
         return stored
 
