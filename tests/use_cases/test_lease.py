@@ -12,7 +12,7 @@ from tests.worlds.leases import FORCED, GRANT, TOKEN, LeaseScene, outcome
 from token_refresh.core.connection import ACCESS_TOKEN, LEASE, STATUS
 from token_refresh.core.secrecy import Secret
 from token_refresh.core.status import Lease, render_lease
-from token_refresh.core.token_endpoint.outcome import Refreshed, UnknownOutcome
+from token_refresh.core.token_endpoint.outcome import GrantDead, Refreshed, TokenOutcome, UnknownOutcome
 from token_refresh.core.trigger import Trigger
 
 
@@ -90,6 +90,35 @@ def test_a_takeover_of_a_token_that_was_never_sent_ends_well() -> None:
     scene.hold_lease(scene.clock() - 1, 1)
     assert outcome(scene.runner) == ("refreshed", "refreshed")
     assert scene.lease() == Lease("", 0, 2)
+
+
+def test_a_token_that_is_accepted_and_not_replaced_ends_the_doubt_of_an_abandoned_lease() -> None:
+    """Else a provider that does not rotate after all keeps it for ever, and each death would be a lost rotation."""
+    scene = LeaseScene()
+    scene.hold_lease(until=scene.clock() - 1, version=1)
+    answers: list[TokenOutcome] = [
+        Refreshed(Secret("at-1"), int(scene.clock()) + 3600),
+        GrantDead("revoked_or_expired"),
+    ]
+    runner = build_runner(scene.store, ScriptedExchange(answers), scene.publisher, scene.clock)
+    assert outcome(runner) == ("refreshed", "refreshed")
+    assert scene.lease() == Lease("", 0, 1)
+    assert outcome(runner) == ("suspect", "revoked_or_expired")
+
+
+def test_what_was_accepted_after_a_lost_answer_stays_in_doubt_until_it_is_accepted_again() -> None:
+    """Within its grace window a server may accept a token that it has replaced, in the answer that was lost."""
+    scene = LeaseScene()
+    accepted = Refreshed(Secret("at-1"), int(scene.clock()) + 3600)
+    answers: list[TokenOutcome] = [UnknownOutcome("http_502"), accepted, accepted]
+    runner = build_runner(scene.store, ScriptedExchange(answers), scene.publisher, scene.clock)
+    outcome(runner)
+    lease = scene.lease()
+    assert lease
+    assert lease.holder
+    assert lease.until == scene.clock()
+    outcome(runner)
+    assert scene.lease() == Lease("", 0, 1)
 
 
 def test_an_unknown_outcome_is_tried_again_at_once_and_the_lease_tells_the_next_holder() -> None:

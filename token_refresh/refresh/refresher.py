@@ -165,7 +165,9 @@ class Refresher:
         # Whatever happens from here on, the token may be spent, until a known answer says that it is not.
         maybe_spent, held.maybe_spent = held.maybe_spent, True
         outcome = self.endpoint.refresh(prepared.request)
-        if not isinstance(outcome, UnknownOutcome):
+        if isinstance(outcome, Refreshed) and outcome.refresh_token is None:
+            held.maybe_spent = False  # accepted and not replaced: whatever the last holder did, it is good
+        elif not isinstance(outcome, UnknownOutcome):
             held.maybe_spent = maybe_spent
         elif self.leases.has_time(held):  # a grace window may still give us the answer
             outcome = self.endpoint.refresh(prepared.request)
