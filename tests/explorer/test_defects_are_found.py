@@ -80,8 +80,8 @@ def tells_nobody(*_: object) -> bool:
     return True
 
 
-def destroys_one_more(tokens: AccessTokens, prepared: Prepared, *_: object, rotated: bool) -> None:
-    tokens.store.destroy(prepared.connection.secret_id, prepared.version.number + rotated)
+def destroys_one_more(tokens: AccessTokens, prepared: Prepared) -> None:
+    tokens.store.destroy(prepared.connection.secret_id, prepared.version.number + 1)
 
 
 def has_never_run_out(*_: object) -> bool:
@@ -163,7 +163,7 @@ DEFECTS = {
     ),
     "the newest version is destroyed": Defect(
         AccessTokens,
-        "_destroy_old",
+        "_destroy_previous_grant",
         destroys_one_more,
         "two ticks, a strict provider",
         frozenset(),

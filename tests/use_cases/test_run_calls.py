@@ -125,7 +125,7 @@ def test_an_instance_with_an_old_memory_does_not_destroy_what_others_have_destro
     world.calls()
     world.later(LIFE - 900)
     looks = ["access"]  # whether one of the others has used a newer grant
-    assert world.calls() == ["list_connections", "access", "add", *["destroy"] * 4, *looks]
+    assert world.calls() == ["list_connections", "access", "add", *looks, *["destroy"] * 4]
 
 
 def test_a_run_looks_at_each_connection_a_few_times_whatever_their_number(monkeypatch: pytest.MonkeyPatch) -> None:

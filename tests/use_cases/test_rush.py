@@ -54,6 +54,19 @@ def test_what_is_due_at_once_is_refreshed_at_the_quota_s_pace(kept: int, rotatin
     assert world.used() >= 0.95
 
 
+def test_old_access_tokens_do_not_keep_the_due_waiting() -> None:
+    """A cold instance knows of no old version what has become of it: each costs a write, and none of those in time."""
+    world = MeteredWorld()
+    world.add(1_000, versions=3)
+    began, refreshed = world.time(), list[float]()
+    world.answer = lambda _: refreshed.append(world.time())
+    world.run()
+    assert refreshed[-1] - began < 1.02 * 1_000 / world.settings.token_requests_per_second
+    check(world)
+    old = [v.state for name in world.made for v in world.cloud.secrets[f"{name}-access-token"].versions[:-2]]
+    assert old.count("DESTROYED") > 0.9 * 1_000, "they go beside, with the writes that are left"
+
+
 def test_a_quota_that_others_use_as_well_slows_down_and_loses_nothing() -> None:
     """Half of what the pace reckons with is granted: every other write is refused for a while."""
     world = MeteredWorld(quota=240)

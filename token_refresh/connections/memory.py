@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from token_refresh.core.access_token import AccessTokenFacts, parse_facts
 from token_refresh.core.connection import ACCESS_TOKEN, Connection
@@ -22,21 +23,40 @@ from token_refresh.errors import Misconfigured, SecretMissing, VersionMissing, V
 from token_refresh.ports import SecretStore
 from token_refresh.settings import Settings
 
+# Versions that a refresh looks back for strays of retried adds. What this instance remembers may be days old, and the
+# versions since were destroyed by those who wrote them: asking again would only cost writes.
+_LOOK_BACK: Final = 5
+
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
     """The newest access token, as far as known; `version` 0 = none or unreadable.
 
     `previous` is the version before it, whose token runs out at `previous_ends`: None = not known, or it had run out
-    already when its successor was written (the next refresh destroys it, as `latest` may still point to it); 0 =
-    destroyed.
+    already when its successor was written (it goes when the next one is, as `latest` may still point to it); 0 =
+    destroyed. `older` are those before that which may still be there.
     """
 
     facts: AccessTokenFacts | None
     version: int
     previous: int | None = None
     previous_ends: float = 0
+    older: tuple[int, ...] = ()
     is_text: bool = False
+
+    def outlived(self, now: float) -> tuple[int, ...]:
+        """Return the versions that have no use any more."""
+        return (*self.older, self.previous) if self.previous and self.previous_ends <= now else self.older
+
+    def older_than(self, written: int) -> tuple[int, ...]:
+        """Return the versions that have no use any more once version `written` is there."""
+        if self.previous == 0 and self.version == written - 1:  # destroyed when it had run out
+            left = self.older
+        elif self.version:
+            left = (*self.older, *range(self.version - 1, written - 1))
+        else:
+            left = (written - 2,)
+        return tuple(n for n in dict.fromkeys(left) if n > max(written - 1 - _LOOK_BACK, 0))
 
 
 @dataclass(slots=True)
@@ -53,6 +73,7 @@ class Memory:
     _clients: dict[str, tuple[Client, int]] = field(default_factory=dict)
     # Many connections share a client registration: the first thread reads it, the others wait for that.
     _reading: threading.Lock = field(default_factory=threading.Lock)
+    _writing: threading.Lock = field(default_factory=threading.Lock)
 
     # -- access tokens -------------------------------------------------------------------------------------------------
 
@@ -114,18 +135,19 @@ class Memory:
 
     def remember_access_token(self, connection: Connection, facts: AccessTokenFacts, version: int) -> StoredToken:
         """Note the version just written; returns what was known before."""
-        before = self._access_tokens.get(connection.access_token_secret_id) or StoredToken(None, 0)
-        ends = before.facts.expires_at if before.facts else 0.0
-        previous = before.version if before.version == version - 1 and ends > facts.refreshed_at else None
-        self._access_tokens[connection.access_token_secret_id] = StoredToken(
-            facts, version, previous, ends, connection.is_text
-        )
+        secret_id = connection.access_token_secret_id
+        with self._writing:
+            before = self._access_tokens.get(secret_id) or StoredToken(None, 0)
+            ends = before.facts.expires_at if before.facts else 0.0
+            previous = before.version if before.version == version - 1 and ends > facts.refreshed_at else None
+            older = before.older_than(version)
+            self._access_tokens[secret_id] = StoredToken(facts, version, previous, ends, older, connection.is_text)
         return before
 
-    def outlived(self, connection: Connection, now: float) -> int:
-        """Return the version before the newest if its token has run out and it is not destroyed yet; else 0."""
+    def outlived(self, connection: Connection, now: float) -> tuple[int, ...]:
+        """Return the versions of the access token that have no use any more and are not known to be destroyed."""
         stored = self._access_tokens.get(connection.access_token_secret_id)
-        return stored.previous if stored and stored.previous and stored.previous_ends <= now else 0
+        return stored.outlived(now) if stored else ()
 
     def previous_ends(self, connection: Connection, version: int) -> float | None:
         """Return when the token of the version before the newest runs out; None = not known of this version."""
@@ -133,10 +155,13 @@ class Memory:
         return stored.previous_ends if stored and stored.previous == version else None
 
     def forget_outlived(self, connection: Connection, version: int) -> None:
-        """Note that the version before the newest is destroyed, if it still is the one before."""
-        stored = self._access_tokens.get(connection.access_token_secret_id)
-        if stored and stored.previous == version:
-            self._access_tokens[connection.access_token_secret_id] = replace(stored, previous=0)
+        """Note that a version of the access token is destroyed."""
+        secret_id = connection.access_token_secret_id
+        with self._writing:
+            if stored := self._access_tokens.get(secret_id):
+                previous = 0 if stored.previous == version else stored.previous
+                older = tuple(n for n in stored.older if n != version)
+                self._access_tokens[secret_id] = replace(stored, previous=previous, older=older)
 
     def forget_access_token(self, connection: Connection) -> None:
         """Forget the access token; the next look reads it."""

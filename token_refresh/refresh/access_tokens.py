@@ -1,4 +1,4 @@
-"""Write access tokens for downstream jobs, and destroy what has no use any more."""
+"""Write access tokens for downstream jobs. Their old versions are left to the end of the run (`run/clean.py`)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,6 @@ log = logging.getLogger("token_refresh")
 
 _LATE: Final = 2.0  # s, after which a token may have run out on its way: then it is not written
 _FROZEN: Final = 30.0  # s, after which a reply may have been overtaken
-# Versions that a refresh looks back for strays of retried adds. What this instance remembers may be days old, and the
-# versions since were destroyed by those who wrote them: asking again would only cost writes.
-_LOOK_BACK: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class AccessTokens:
         end: GrantEnd | None,
         now: int,
     ) -> Attempt:
-        """Write the access token for downstream jobs, and destroy what has no use any more once the lease is back."""
+        """Write the access token for downstream jobs, and destroy an old refresh token once the lease is back."""
         if self._has_run_out(prepared, refreshed):
             return prepared.left(Outcome.DEFERRED, "saved_late")
         prepared = replace(prepared, situation=replace(prepared.situation, now=self.clock()))
@@ -80,8 +77,8 @@ class AccessTokens:
         elif notes:
             connection = self._annotate(connection, notes)
         # What another holder has left behind when it died, or was frozen, may be a person's grant: `clean` finds it.
-        is_known = held is None or not held.was_abandoned
-        self._destroy_old(prepared, before, written, rotated=is_known and current != prepared.version.number)
+        if current != prepared.version.number and not (held and held.was_abandoned):
+            self._destroy_previous_grant(prepared)
         looked_at = situation.facts.refreshed_at if situation.facts else None
         attempt = Attempt(connection, situation, judge(situation, refreshed), facts, written, end, looked_at)
         return replace(attempt, overtaken_by=self._newer_below(connection, before, written, current))
@@ -119,16 +116,10 @@ class AccessTokens:
             return connection
         return replace(connection, record=record) if record else connection
 
-    def _destroy_old(self, prepared: Prepared, before: StoredToken, written: int, *, rotated: bool) -> None:
-        """Keep the access token and its predecessor, the refresh token and (`rotated`) its predecessor."""
-        connection = prepared.connection
-        first = max(before.version - 1, written - _LOOK_BACK) if before.version else written - 2
-        if before.previous == 0 and before.version == written - 1:  # destroyed when it had run out
-            first = written - 1
-        old = [(connection.access_token_secret_id, n) for n in range(max(first, 1), written - 1)]
-        if rotated and prepared.version.number > 1:
-            old.append((connection.secret_id, prepared.version.number - 1))
-        for secret_id, number in old:
+    def _destroy_previous_grant(self, prepared: Prepared) -> None:
+        """Keep the refresh token and its predecessor."""
+        secret_id, number = prepared.connection.secret_id, prepared.version.number - 1
+        if number:
             try:
                 self.store.destroy(secret_id, number)
             except StoreError as fault:  # `clean` finds it

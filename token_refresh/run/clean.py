@@ -61,17 +61,17 @@ class Janitor:
         return destroyed
 
     def destructions(self, connections: Iterable[Connection]) -> list[Task]:
-        """Describe the destruction of each access token that this instance knows to have run out."""
+        """Describe the destruction of each access token that this instance knows to have no use any more."""
         now = self.clock()
-        found = [(c, self.memory.outlived(c, now)) for c in connections if not c.problem]
         return [
             Task(c.access_token_secret_id, "", 1, is_single_use=False, work=partial(self._destroy_outlived, c, version))
-            for c, version in found
-            if version
+            for c in connections
+            if not c.problem
+            for version in self.memory.outlived(c, now)
         ]
 
     def _destroy_outlived(self, connection: Connection, version: int) -> None:
-        if self.memory.outlived(connection, self.clock()) != version:  # another run was faster
+        if version not in self.memory.outlived(connection, self.clock()):  # another run was faster
             return
         try:
             self.store.destroy(connection.access_token_secret_id, version)

@@ -22,10 +22,10 @@ from token_refresh.run.visit import Visit
 
 _CLEAN_SHARE: Final = 1 / 20
 _WEIGHED_WITHIN: Final = 30.0  # s
-# Writes of one refresh: the access token and the destruction of an old one; of a replaced refresh token besides: the
-# lease, the new refresh token, the release, and the destruction of an old one.
-_WRITES: Final = 2
-_WRITES_REPLACED: Final = 6
+# Writes of one refresh: the access token; of a replaced refresh token besides: the lease, the new refresh token, the
+# release, and the destruction of an old one. Old access tokens are destroyed when nobody waits for a new one.
+_WRITES: Final = 1
+_WRITES_REPLACED: Final = 5
 _WRITES_TEXT: Final = 1
 
 

@@ -6,7 +6,7 @@ Its steps and their rules stand in this room's README.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -96,7 +96,9 @@ class Runner:
             self.verdicts.write_unwritten(run.done, refused, run.until)
             visits = [run.done[v.connection.secret_id] for v in visits]
             outlived = self.janitor.destructions(v.connection for v in visits)
-            for _ in self.pool.run(outlived, Priority.DESTROY, run.until):
+            # Who named a connection waits for the answer.
+            priority = Priority.DESTROY if run.priority == Priority.DUE else run.priority
+            for _ in self.pool.run(outlived, priority, run.until):
                 pass
         return visits
 
@@ -160,9 +162,10 @@ class Runner:
         waiting = [v for v in visits if v.connection.secret_id not in attempted]
         telling = (v for v in waiting if v.attempt or v.situation.back_off or incidents.status_of(v.connection))
         settled = (self.verdicts.settle(v if v.attempt else self.visitor.wait(v), run.until) for v in telling)
-        # While the due wait for a host's pace, what has run out is destroyed: else it would pile up behind them.
-        beside = self.janitor.destructions(v.connection for v in waiting if not v.decision.attempt)
+        # While the due wait for a host's pace, what has no use is destroyed: else it would pile up behind them.
+        beside = deque(self.janitor.destructions(v.connection for v in waiting if not v.decision.attempt))
         for task, result in self.pool.run(self._tasks(due, run), run.priority, run.until, beside):
+            beside.extend(self.janitor.destructions([attempted[task.key].connection]))
             yield result or attempted[task.key].left(Outcome.DEFERRED, self._why_not_begun())
             yield from islice(settled, 1)
         yield from settled
