@@ -1,7 +1,7 @@
 """Save what a token endpoint has given.
 
 The order is the product: the new refresh token is durable before anything else is done with the reply, then the
-access token, then the lease is released, then old versions are destroyed. A crash between any two steps loses nothing.
+access token, then the lease is released; what is too old goes last. A crash between any two steps loses nothing.
 
 A reply is remembered before its first add and forgotten after it. Whatever goes wrong in between, `_save_once` is the
 one way on: for the thread that got the reply, for the beginning of each run, and for the end of the process.
