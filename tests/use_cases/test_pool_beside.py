@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from functools import partial
 from typing import Any
 
@@ -80,19 +79,6 @@ def test_what_is_beside_is_carried_out_by_real_crews(crew: str) -> None:
         clock,
     )
     due = [Task(f"{n}", "h", 1, is_single_use=False, work=nothing) for n in range(2)]
-    beside = deque(Task(f"{n}", "", 1, is_single_use=False, work=partial(end, n)) for n in range(20))
+    beside = [Task(f"{n}", "", 1, is_single_use=False, work=partial(end, n)) for n in range(20)]
     assert sum(1 for _ in pool.run(due, Priority.DUE, NEVER, beside)) == 2
     assert sorted(ended) == list(range(20))
-
-
-def test_what_comes_of_a_task_is_done_beside_the_next_ones() -> None:
-    stage = Stage(per_second=1)
-    due, beside = [stage.task(f"due-{n}", host="h") for n in range(3)], deque[Task]()
-
-    def program() -> None:
-        for task, _ in stage.pool.run(due, Priority.DUE, NEVER, beside):
-            beside.append(stage.task(f"after {task.key}"))
-
-    stage.time.play(program)
-    assert stage.ended.keys() == {"due-0", "after due-0", "due-1", "after due-1", "due-2"}, "the last one's is left"
-    assert stage.ended["after due-0"] < stage.ended["due-1"]

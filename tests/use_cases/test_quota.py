@@ -126,8 +126,17 @@ def test_a_place_that_was_left_holds_up_no_one(quota: Quota, clock: FrozenClock)
     gone = quota.place(Priority.NAMED)
     assert quota.try_take(gone, 80) > 0
     quota.leave(gone)
+    clock.advance(7 / 8)
+    assert quota.take(1, Priority.DESTROY, within=0)
+
+
+def test_what_is_destroyed_leaves_the_writes_of_the_largest_refresh(quota: Quota, clock: FrozenClock) -> None:
+    drain(quota)
+    clock.advance(6 / 8)
+    assert not quota.take(1, Priority.DESTROY, within=0)
     clock.advance(1 / 8)
     assert quota.take(1, Priority.DESTROY, within=0)
+    assert quota.take(6, Priority.DUE, within=0)
 
 
 def test_cleaning_gets_a_twentieth_of_a_quota_that_others_use_up(quota: Quota, clock: FrozenClock) -> None:

@@ -64,7 +64,7 @@ def test_old_access_tokens_do_not_keep_the_due_waiting() -> None:
     assert refreshed[-1] - began < 1.02 * 1_000 / world.settings.token_requests_per_second
     check(world)
     old = [v.state for name in world.made for v in world.cloud.secrets[f"{name}-access-token"].versions[:-2]]
-    assert old.count("DESTROYED") > 0.9 * 1_000, "they go beside, with the writes that are left"
+    assert old.count("DESTROYED") > 0.9 * 1_000, "they go aside, with the writes that are left"
 
 
 def test_a_quota_that_others_use_as_well_slows_down_and_loses_nothing() -> None:

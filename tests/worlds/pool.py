@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,7 +71,7 @@ class Stage:
 
         def program() -> None:
             self.time.sleep(at)
-            for task, _ in self.pool.run(tasks, priority, self.start + until, deque(beside)):
+            for task, _ in self.pool.run(tasks, priority, self.start + until, beside):
                 hand_over(task.key)
 
         return program

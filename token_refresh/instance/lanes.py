@@ -52,28 +52,23 @@ class Lane:
 class Lanes:
     """All tasks of a run that have not begun. A lane is ready, or waits for a moment, or for room at its host."""
 
-    def __init__(self, tasks: Iterable[Task] = ()) -> None:
-        self._lanes: dict[tuple[str, bool], Lane] = {}
-        self._added = self._left = 0
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        lanes: dict[tuple[str, bool], Lane] = {}
+        self._left = 0
+        for number, task in enumerate(tasks):
+            key = (task.host, task.is_single_use)
+            lane = lanes.get(key) or lanes.setdefault(key, Lane(*key))
+            lane.tasks.append((number, task))
+            self._left += 1
         self._ready: dict[bool, list[Lane]] = {False: [], True: []}
         self._delayed: list[tuple[float, Lane]] = []
         self._parked: list[Lane] = []
-        for task in tasks:
-            self.add(task)
+        for lane in lanes.values():
+            self._ready[lane.is_single_use].append(lane)  # in order, which is a heap
 
     def __len__(self) -> int:
         """Return the number of tasks that have not begun."""
         return self._left
-
-    def add(self, task: Task) -> None:
-        """Add a task behind all others."""
-        key = (task.host, task.is_single_use)
-        lane = self._lanes.get(key) or self._lanes.setdefault(key, Lane(*key))
-        lane.tasks.append((self._added, task))
-        self._added += 1
-        self._left += 1
-        if len(lane.tasks) == 1:
-            self._enter(lane)
 
     def hosts(self) -> Iterable[tuple[str, int]]:
         """Return how many tasks wait for each host."""
@@ -128,8 +123,6 @@ class Lanes:
         heapq.heapify(self._delayed)
         self._parked = [lane for lane in self._parked if single_use_only and not lane.is_single_use]
         tasks = [task for _, task in sorted((entry for lane in out for entry in lane.tasks), key=lambda e: e[0])]
-        for lane in out:
-            lane.tasks.clear()
         self._left -= len(tasks)
         return tasks
 

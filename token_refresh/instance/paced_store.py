@@ -56,6 +56,10 @@ class PacedStore:
         """Return the view of those who write what was judged."""
         return replace(self, priority=Priority.VERDICT)
 
+    def sparing(self) -> PacedStore:
+        """Return the view of those who make do with what others leave."""
+        return replace(self, priority=Priority.DESTROY)
+
     def patient(self) -> PacedStore:
         """Return the view of those who let everybody else go first."""
         return replace(self, priority=Priority.CLEAN)

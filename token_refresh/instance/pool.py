@@ -2,7 +2,6 @@
 
     for task, result in pool.run(tasks, Priority.DUE, until=deadline, beside=others):
         ...                               # in the order in which they end; result None = not begun until then
-        others.append(...)                # what has come of it
 
 The caller's thread hands out its tasks: it waits for the quota, a host's pace and a free thread, so that no thread of
 the pool ever waits for another one.
@@ -17,7 +16,7 @@ the pool ever waits for another one.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -37,7 +36,6 @@ _Out = TypeVar("_Out")
 
 _HOST_SHARE: Final = 4  # one host takes at most this part of the threads while others wait
 _CHUNK: Final = 50  # items of a `map` that make a task
-_LEFT_TO_OTHERS: Final = 6  # writes that the largest refresh needs: what is destroyed does not make it wait
 _A_MOMENT: Final = 0.05  # s, that a host's slot is left to a run that goes first
 _NEVER: Final = float("inf")
 
@@ -111,30 +109,27 @@ class Pool:
         return self.ledger.keep(Account(until))
 
     def run(
-        self, tasks: Sequence[Task], priority: Priority, until: float, beside: deque[Task] | None = None
+        self, tasks: Sequence[Task], priority: Priority, until: float, beside: Sequence[Task] = ()
     ) -> Iterator[tuple[Task, Any]]:
         """Carry out tasks, first things first; yield each with its result as it ends.
 
         Nothing is begun after `until` (epoch seconds): what is left comes with None. What is `beside` has no result,
-        does not begin when all tasks have ended, and may become more meanwhile. A task must not use the pool: it would
-        wait for the thread that it has. Raises `RuntimeError` then.
+        and does not begin when all tasks have ended. A task must not use the pool: it would wait for the thread that
+        it has. Raises `RuntimeError` then.
         """
         self._require_outside()
-        run, others = self._open(tasks, priority, until), self._open((), Priority.DESTROY, until)
-        return self._carry_out(run, others, deque() if beside is None else beside)
+        return self._carry_out(self._open(tasks, priority, until), self._open(beside, Priority.DESTROY, until))
 
     def _open(self, tasks: Sequence[Task], priority: Priority, until: float) -> _Run:
-        place = self.writes.place(priority, _LEFT_TO_OTHERS if priority == Priority.DESTROY else 0)
+        place = self.writes.place(priority)
         return _Run(Lanes(tasks), place, Turn(priority), until, self.ledger.account.until)
 
-    def _carry_out(self, run: _Run, beside: _Run, added: deque[Task]) -> Iterator[tuple[Task, Any]]:
+    def _carry_out(self, run: _Run, beside: _Run) -> Iterator[tuple[Task, Any]]:
         with self.crew.lock:
             for host, number in run.lanes.hosts():
                 self._count_waiting(run, host, number)
         try:
             while run.is_open or beside.turn.under_way:
-                while added:
-                    beside.lanes.add(added.popleft())
                 if not run.is_open:
                     beside.lanes.drain()
                 for task, result, fault in self._go_on(run, beside):

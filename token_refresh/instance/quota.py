@@ -18,6 +18,7 @@ _BURST_SECONDS: Final = 10.0
 _CLEAN_SHARE: Final = 1 / 20
 _SHORTEST: Final = 0.01  # s, between two questions
 _LONGEST: Final = 1.0  # s, before one behind others asks again: those in front may have gone
+_LEFT_TO_OTHERS: Final = 6  # writes that the largest refresh needs: what is destroyed does not make it wait
 
 
 class Priority(IntEnum):
@@ -32,12 +33,16 @@ class Priority(IntEnum):
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A place in the line; `number` says who came first, `calls` what is wanted, `leaves` what must be left then."""
+    """A place in the line; `number` says who came first, `calls` what is wanted."""
 
     priority: Priority
     number: int
-    leaves: int = 0
     calls: int = 0
+
+    @property
+    def leaves(self) -> int:
+        """Return what the bucket must hold besides."""
+        return _LEFT_TO_OTHERS if self.priority == Priority.DESTROY else 0
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -72,14 +77,11 @@ class Quota:
         self._places = 0
         self._lock = threading.Lock()
 
-    def place(self, priority: Priority, leaves: int = 0) -> Place:
-        """Return a place in the line, to be left when there is nothing more to ask for.
-
-        Nothing is taken from it that would leave the bucket with less than `leaves`.
-        """
+    def place(self, priority: Priority) -> Place:
+        """Return a place in the line, to be left when there is nothing more to ask for."""
         with self._lock:
             self._places += 1
-            return Place(priority, self._places, leaves)
+            return Place(priority, self._places)
 
     def try_take(self, place: Place, calls: int) -> float:
         """Take `calls` if it is this place's turn; return 0, or the seconds after which to ask again."""

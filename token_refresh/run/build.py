@@ -78,7 +78,7 @@ def build_runner(
     hosts = Paces(settings.token_requests_per_second, outside.monotonic, sleep)
     pool = Pool(crew, writes, hosts, unsaved, store.ledger, clock)
     grants = OwnersGrants(store, pool.map)
-    janitor = Janitor(store, store.patient(), memory, incidents, clock)
+    janitor = Janitor(store.sparing(), store.patient(), memory, incidents, clock)
     revocations = Revocations(store, directory, visitor, preparation, leases, outside.revoker, grants, clock)
     chooser = Chooser(grants, directory, memory, visitor)
     return Runner(

@@ -21,7 +21,7 @@ from token_refresh.core.units import DAY
 from token_refresh.errors import QuotaExceeded, StoreError, StoreUnavailable, VersionUnusable
 from token_refresh.instance.lanes import Task
 from token_refresh.instance.paced_store import PacedStore
-from token_refresh.ports import SecretStore, VersionInfo, VersionState
+from token_refresh.ports import VersionInfo, VersionState
 from token_refresh.refresh.faults import log_defect
 
 log = logging.getLogger("token_refresh")
@@ -31,7 +31,7 @@ log = logging.getLogger("token_refresh")
 class Janitor:
     """Destroy what has no use any more; what a day leaves of its strays, the next one goes on with."""
 
-    store: SecretStore
+    store: PacedStore
     patient: PacedStore  # lets everybody else go first
     memory: Memory
     incidents: Incidents
@@ -69,6 +69,13 @@ class Janitor:
             if not c.problem
             for version in self.memory.outlived(c, now)
         ]
+
+    def destroy_aside(self, connection: Connection) -> None:
+        """Destroy what has no use any more, as far as nobody else needs the writes at this moment."""
+        now = self.clock()
+        for version in self.memory.outlived(connection, now):
+            if self.store.reserve(now):
+                self._destroy_outlived(connection, version)
 
     def _destroy_outlived(self, connection: Connection, version: int) -> None:
         if version not in self.memory.outlived(connection, self.clock()):  # another run was faster

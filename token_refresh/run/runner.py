@@ -6,7 +6,7 @@ Its steps and their rules stand in this room's README.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -163,9 +163,8 @@ class Runner:
         telling = (v for v in waiting if v.attempt or v.situation.back_off or incidents.status_of(v.connection))
         settled = (self.verdicts.settle(v if v.attempt else self.visitor.wait(v), run.until) for v in telling)
         # While the due wait for a host's pace, what has no use is destroyed: else it would pile up behind them.
-        beside = deque(self.janitor.destructions(v.connection for v in waiting if not v.decision.attempt))
+        beside = self.janitor.destructions(v.connection for v in waiting if not v.decision.attempt)
         for task, result in self.pool.run(self._tasks(due, run), run.priority, run.until, beside):
-            beside.extend(self.janitor.destructions([attempted[task.key].connection]))
             yield result or attempted[task.key].left(Outcome.DEFERRED, self._why_not_begun())
             yield from islice(settled, 1)
         yield from settled
@@ -188,7 +187,9 @@ class Runner:
             visit = self.visitor.look(self._as_it_is(visit), run.trigger)
             if not visit.decision.attempt:
                 return visit
-        return self.visitor.attempt(visit, run.until)
+        attempted = self.visitor.attempt(visit, run.until)
+        self.janitor.destroy_aside(visit.connection)
+        return attempted
 
     def _as_it_is(self, visit: Visit) -> Connection:
         """Return a connection that another run has worked on since: the status that it was seen with may be over."""
