@@ -91,6 +91,14 @@ def test_what_saves_a_refresh_token_waits_for_nothing(world: World) -> None:
     assert world.now == 0
 
 
+def test_nor_does_what_makes_do_with_the_rest(world: World) -> None:
+    """It may hold a thread whose result others wait for."""
+    world.refuse(1, "destroy")
+    with world.paced.ledger.keep(Account(world.clock() + 300, is_task=True)), pytest.raises(QuotaExceeded):
+        world.paced.sparing().destroy("s", 1)
+    assert world.now == 0
+
+
 def test_nor_does_the_urgent_outside_of_any_run(world: World) -> None:
     """The process ends, or a reply is tried beside all tasks."""
     world.refuse(1)

@@ -196,3 +196,15 @@ def test_one_connection_is_worked_on_by_one_run() -> None:
     assert not claims.claim("c")
     claims.release("c")
     assert claims.claim("c")
+
+
+def test_a_write_that_a_task_reserved_besides_and_did_not_make_is_given_back() -> None:
+    stage = Stage(writes_per_minute=60)
+
+    def reserve_one_more() -> None:
+        assert stage.writes.take(1, Priority.DUE, within=0)
+        stage.ledger.account.note_reserved()
+
+    stage.time.play(stage.run(Task("k", "", 2, is_single_use=False, work=reserve_one_more)))
+    assert stage.now == 0
+    assert stage.writes.take(10, Priority.DUE, within=0), "the burst is there again"

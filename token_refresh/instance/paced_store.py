@@ -57,8 +57,8 @@ class PacedStore:
         return replace(self, priority=Priority.VERDICT)
 
     def sparing(self) -> PacedStore:
-        """Return the view of those who make do with what others leave."""
-        return replace(self, priority=Priority.DESTROY)
+        """Return the view of those who make do with what others leave, and wait for no quota that is used up."""
+        return replace(self, priority=Priority.DESTROY, patience=0.0)
 
     def patient(self) -> PacedStore:
         """Return the view of those who let everybody else go first."""

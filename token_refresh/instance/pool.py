@@ -270,7 +270,7 @@ class Pool:
                 result = task.work()
             except BaseException as raised:  # noqa: BLE001 - told to the run, in its own thread
                 fault = raised
-        self.writes.give_back(max(task.writes - account.writes, 0))
+        self.writes.give_back(max(account.reserved - account.writes, 0))
         with self.crew.lock:
             self._under_way[task.host] -= 1
             if not self._under_way[task.host]:
