@@ -28,6 +28,11 @@ def world() -> MeteredWorld:
     return MeteredWorld(settings=with_settings(run_seconds=100))
 
 
+def note(world: MeteredWorld, name: str, status: Status) -> None:
+    record = world.cloud.secrets[f"{name}-refresh-token"].record
+    world.cloud.write(replace(record, annotations={**record.annotations, STATUS: render_status(status)}))
+
+
 def tick(world: MeteredWorld, began: float, number: int) -> dict[str, int]:
     world.time.now = max(world.time.now, began + number * world.settings.run_every)
     counts: dict[str, int] = world.run().document()["counts"]  # type: ignore[assignment]
@@ -78,8 +83,7 @@ def test_reminders_by_the_hundred_do_not_hold_up_what_is_due(world: MeteredWorld
             next_attempt_at=world.time() + DAY,
             event_id=f"invalid_grant.{name}",
         )
-        record = world.cloud.secrets[f"{name}-refresh-token"].record
-        world.cloud.write(replace(record, annotations={**record.annotations, STATUS: render_status(status)}))
+        note(world, name, status)
     world.add(20)
     began, asked = world.time(), list[float]()
 
@@ -130,6 +134,19 @@ def test_what_is_refused_leaves_time_to_what_lives(world: MeteredWorld) -> None:
     tick(world, began, 2)
     assert {name for name in living if world.made[name]} == set(living)
     assert world.cloud.refused == 0
+
+
+def test_a_new_grant_does_not_wait_behind_what_is_due(world: MeteredWorld) -> None:
+    """Added by hand, so that no request names it: it went last, as if its connection were still dead."""
+    world.add(1_000)
+    (mended,) = world.add(1, prefix="a")
+    world.answer = lambda name: DEAD if name == mended and world.current[name] == f"{name}.0" else None
+    status = Status(State.NEEDS_CONSENT, "revoked_or_expired", world.time() - DAY, version=1)
+    note(world, mended, status)
+    world.current[mended] = f"{mended}.again"
+    world.store.put(f"{mended}-refresh-token", world.current[mended])
+    assert world.run().document()["counts"]["deferred"] > 0  # type: ignore[index]
+    assert world.made[mended] == 1
 
 
 def test_a_request_that_names_hundreds_refreshes_them(world: MeteredWorld) -> None:

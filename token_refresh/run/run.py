@@ -186,8 +186,8 @@ def urgency(visit: Visit, run: Run) -> tuple[bool, bool, float, str]:
     """Return what to sort by: versions that were named, then least life first (contract 9).
 
     What was refused has none, and will hardly have any now: it goes last, or a thousand of them would leave none to
-    those who live.
+    those who live. What has been mended since has none either, and goes first.
     """
     left = visit.facts.expires_at - run.began if visit.facts else 0.0
-    was_refused = visit.situation.state in (State.REJECTED, State.NEEDS_CONSENT)
+    was_refused = visit.situation.state in (State.REJECTED, State.NEEDS_CONSENT) and not visit.decision.is_mended
     return (visit.connection.name not in run.trigger.versions, was_refused, left, visit.connection.name)

@@ -9,6 +9,8 @@ from token_refresh.core.incident.events import NEVER_CONSENTED, REVOKED_BY_OPERA
 from token_refresh.core.state.situation import Situation
 from token_refresh.core.status import Outcome, State, Status
 
+NEWER_VERSION: Final = "newer_version"
+NEWER_CLIENT: Final = "newer_client"
 # Nothing can be found out by asking the provider again: only a newer version ends these.
 _WITHOUT_PROBES: Final = (NEVER_CONSENTED, REVOKED_BY_OPERATOR)
 
@@ -20,6 +22,11 @@ class Decision:
     attempt: bool
     outcome: Outcome
     reason: str
+
+    @property
+    def is_mended(self) -> bool:
+        """Tell whether there is a grant or a client that has not been refused yet."""
+        return self.reason in (NEWER_VERSION, NEWER_CLIENT)
 
 
 def needs_newest(status: Status | None) -> bool:
@@ -35,13 +42,13 @@ def decide(situation: Situation) -> Decision:
     if status.state == State.MISCONFIGURED:
         return _decide_misconfigured(s, status)
     if _has_newer(s, status):
-        return attempt("newer_version")
+        return attempt(NEWER_VERSION)
     if status.state == State.SUSPECT:
         return _decide_suspect(s, status)
     if status.state == State.NEEDS_CONSENT:
         return _decide_needs_consent(s, status)
     if status.state == State.REJECTED and s.newest_client_version > status.client_version:
-        return attempt("newer_client")
+        return attempt(NEWER_CLIENT)
     return _decide_back_off(s, status)
 
 
@@ -57,7 +64,7 @@ def wait(outcome: Outcome, reason: str) -> Decision:
 
 def _decide_healthy(s: Situation) -> Decision:
     if s.facts and s.lowest_version > s.facts.connection_version and not _backs_off(s, s.lowest_version):
-        return attempt("newer_version")
+        return attempt(NEWER_VERSION)
     if s.force:
         return attempt("forced")
     if s.back_off and s.now < s.back_off.next_attempt_at:
