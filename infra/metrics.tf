@@ -17,8 +17,9 @@ locals {
     "misconfigured", "never_consented", "org_internal", "reauth_required", "refresh_failing", "refresh_token_reused", "revoked_by_operator",
     "revoked_or_expired", "testing_mode_expiry", "unauthorized_client", "unknown_account", "unknown_subject", "unsupported_grant_type",
     # outcomes that no event tells of
-    "confirm", "due", "forced", "internal_error", "lease_held", "newer_client", "newer_version", "no_access_token", "not_due", "paused",
-    "probe", "recheck", "refreshed", "rotated_token_not_saved", "secret_manager",
+    "confirm", "due", "forced", "in_progress", "internal_error", "lease_held", "lease_too_short", "newer_client", "newer_version",
+    "no_access_token", "not_due", "not_sent", "paused", "probe", "rate_limited", "recheck", "refreshed", "refreshed_elsewhere", "reply_lost",
+    "reply_too_large", "revoke", "rotated_token_not_saved", "run_seconds", "saved_late", "secret_manager", "unreadable_reply",
   ]
   label_extractors = {
     reason = "REGEXP_EXTRACT(jsonPayload.reason, \"^(${join("|", local.known_reasons)})$\")"

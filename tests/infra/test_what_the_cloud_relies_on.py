@@ -177,11 +177,16 @@ def test_the_reasons_that_metrics_know_are_those_of_the_code() -> None:
     assert not [reason for reason in listed if f'"{reason}"' not in sources]
 
 
+GIVE_A_REASON = ("Unavailable", "UnknownOutcome", "Verdict", "left")
+
+
 def reasons_in_code() -> set[str]:
-    """Return the constants that the code gives as a `reason`."""
+    """Return the constants that the code gives as a `reason`, by name or by place."""
     found: set[str] = set()
     for file in (ROOT / "token_refresh").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
                 found.add(str(node.value.value))
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in GIVE_A_REASON:
+                found |= {str(c.value) for arg in node.args for c in ast.walk(arg) if isinstance(c, ast.Constant)}
     return {reason for reason in found if re.fullmatch(r"[a-z_]+", reason)}
