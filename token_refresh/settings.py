@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -138,7 +138,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     problems += filter(None, _faults(settings, environ))
     if problems:
         raise BadEnvironment("the environment is wrong: " + "; ".join(problems))
-    return settings
+    # The shortest lease has no room for an exchange that is sent twice, where HTTP_TIMEOUT is a second or less.
+    return replace(settings, lease_seconds=max(settings.lease_seconds, 2 * (settings.http_timeout + 1) + 1))
 
 
 def _positive_number(name: str, text: str, problems: list[str]) -> float:

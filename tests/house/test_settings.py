@@ -31,6 +31,13 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert not any((s.project, s.location, s.providers_file, s.consent_url, s.consent_signing_key, s.notify_urls))
 
 
+@pytest.mark.parametrize(
+    ("timeout", "lease", "taken_for"), [("1", "4", 5), ("0.5", "2", 4), ("10", "40", 40), ("10", "", 120)]
+)
+def test_every_lease_that_is_allowed_has_room_for_an_exchange(timeout: str, lease: str, taken_for: float) -> None:
+    assert read_settings({"HTTP_TIMEOUT": timeout, "LEASE_SECONDS": lease}).lease_seconds == taken_for
+
+
 def test_every_variable_is_read() -> None:
     values = {f.metadata["env"]: "17" for f in fields(Settings) if isinstance(f.default, float)}
     values["LEASE_SECONDS"] = "68"
