@@ -193,3 +193,17 @@ def test_only_the_healthy_are_not_looked_at_for_a_newer_version() -> None:
     assert not needs_newest(None)
     assert not needs_newest(Status(State.HEALTHY, "healthy", NOW))
     assert all(needs_newest(Status(state, "why", NOW)) for state in STATES)
+
+
+@pytest.mark.parametrize(
+    ("look", "mended"),
+    [
+        pytest.param(replace(in_state(State.NEEDS_CONSENT), newest_version=6), True, id="a new grant"),
+        pytest.param(replace(in_state(State.REJECTED), newest_client_version=3), True, id="a new client"),
+        pytest.param(in_state(State.NEEDS_CONSENT, now=NOW + DAY), False, id="a probe"),
+        pytest.param(in_state(State.REJECTED, now=NOW + DAY), False, id="once more"),
+        pytest.param(HEALTHY, False, id="nothing to do"),
+    ],
+)
+def test_what_has_not_been_refused_yet_is_told_from_what_has(look: Situation, *, mended: bool) -> None:
+    assert decide(look).is_mended is mended
