@@ -11,6 +11,7 @@ import contextlib
 import functools
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ from typing import Any, Self
 
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.02
+# Below those that systems hand out to whoever asks for any: a child binds its port a moment after it was found.
+_PORTS = range(20_000, 32_000)
 # Loopback needs no proxy, whatever the environment says.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -186,11 +189,12 @@ def python_module(module: str, *arguments: str) -> list[str]:
 
 
 def free_port() -> int:
-    """Find a loopback port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Find a loopback port nobody listens on, of those that the system gives to no one else meanwhile."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def end_on_signals() -> None:
