@@ -1,4 +1,4 @@
-"""Write access tokens for downstream jobs. Their old versions are left to the end of the run (`run/clean.py`)."""
+"""Write access tokens for downstream jobs. What is old by then is the janitor's matter (`run/clean.py`)."""
 
 from __future__ import annotations
 
